@@ -1,0 +1,44 @@
+# `make fit` and `make test` do all the set-up on a fresh machine. Everything else is a convenience.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Torch comes first and pinned, so that nothing pulls another build of it. For a CPU or CUDA build of your choice,
+# install torch into $(VENV) before, or set PIP_INDEX_URL or PIP_FIND_LINKS.
+TORCH ?= torch==2.13.0
+
+.PHONY: help fit test install dev format check docs-check clean
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+fit: $(VENV)/.installed ## Train HyFormer on the embedded default data and print test metrics
+	$(BIN)/hyrec fit --config configs/hyformer.yaml
+
+test: $(VENV)/.dev ## Format check, lint, types, import rules, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+install: $(VENV)/.installed ## Create the environment and install hyrec into it
+dev: $(VENV)/.dev ## The same with the development tools
+
+format: $(VENV)/.dev ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove the environment, caches and runs
+	rm -rf $(VENV) runs wandb .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) '$(TORCH)'
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
