@@ -1,0 +1,119 @@
+"""What a component is told when it is built: everything that YAML should not have to repeat."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from hyrec.schema import Schema, suggest
+
+if TYPE_CHECKING:
+    from hyrec.slots import QueryDecoder, SequenceEncoder, TokenMixer
+
+_NO_QUERIES: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The per-layer components that a backbone may ask for, as factories.
+
+    Args:
+        encoder: Default sequence encoder.
+        decoder: Default query decoder.
+        mixer: Token mixer.
+        encoders: Other encoders by sequence name.
+        decoders: Other decoders by sequence name.
+    """
+
+    encoder: Callable[[BuildContext], SequenceEncoder]
+    decoder: Callable[[BuildContext], QueryDecoder]
+    mixer: Callable[[BuildContext], TokenMixer]
+    encoders: Mapping[str, Callable[[BuildContext], SequenceEncoder]] = field(default_factory=dict)
+    decoders: Mapping[str, Callable[[BuildContext], QueryDecoder]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """Widths, counts and names that a component cannot know from its own options.
+
+    A field is filled once it is known: a tokenizer sees the feature widths but not yet ``num_ns_tokens``.
+
+    Args:
+        schema: The data.
+        d_model: D, the width of tokens, queries and events.
+        feature_widths: Width of each embedded non-sequential feature, in schema order.
+        num_ns_tokens: M, padding tokens included.
+        num_queries: Queries of each sequence.
+        layer: Index of the layer that a per-layer component belongs to, from 0.
+        sequence: Name of the sequence that an encoder or decoder belongs to.
+        d_sequence: Width of the events that an encoder receives.
+        d_memory: Width of the memory that a decoder attends to.
+        sequence_widths: Width of the embedded events of each sequence.
+        token_features: Names of the features that make each NS token.
+        layers: Factories for the per-layer components; only a backbone needs them.
+    """
+
+    schema: Schema
+    d_model: int
+    feature_widths: Mapping[str, int] = field(default_factory=dict)
+    num_ns_tokens: int = 0
+    num_queries: Mapping[str, int] = field(default_factory=lambda: _NO_QUERIES)
+    layer: int = 0
+    sequence: str = ""
+    d_sequence: int = 0
+    d_memory: int = 0
+    sequence_widths: Mapping[str, int] = field(default_factory=dict)
+    token_features: Sequence[Sequence[str]] = ()
+    layers: Layers | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """T: the queries of all sequences and the NS tokens."""
+        return sum(self.num_queries.values()) + self.num_ns_tokens
+
+    @property
+    def sequence_names(self) -> list[str]:
+        """Sequences in the order of the schema."""
+        return list(self.schema.sequences)
+
+    def replace(self, **changes: object) -> BuildContext:
+        """Return a context with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    def encoder(self, sequence: str, layer: int, d_sequence: int) -> SequenceEncoder:
+        """Build the encoder of one sequence at one layer, for events of width ``d_sequence``."""
+        layers = self._layers()
+        factory = layers.encoders.get(sequence, layers.encoder)
+        return factory(self.replace(sequence=sequence, layer=layer, d_sequence=d_sequence))
+
+    def decoder(self, sequence: str, layer: int, d_memory: int) -> QueryDecoder:
+        """Build the decoder of one sequence's queries at one layer."""
+        layers = self._layers()
+        factory = layers.decoders.get(sequence, layers.decoder)
+        return factory(self.replace(sequence=sequence, layer=layer, d_memory=d_memory))
+
+    def mixer(self, layer: int) -> TokenMixer:
+        """Build the token mixer of one layer."""
+        return self._layers().mixer(self.replace(layer=layer))
+
+    def check_sequence_names(self, names: Mapping[str, object], option: str) -> None:
+        """Refuse an option that names a sequence which the schema does not have.
+
+        Raises:
+            ValueError: With the nearest right name.
+        """
+        for name in names:
+            if name not in self.schema.sequences:
+                known = ", ".join(self.schema.sequences) or "none"
+                raise ValueError(
+                    f"{option} names the sequence {name!r}, which the schema does not have."
+                    f"{suggest(name, self.schema.sequences)} Sequences: {known}."
+                )
+
+    def _layers(self) -> Layers:
+        if self.layers is None:
+            raise RuntimeError("This context builds no layers: only a backbone's context has encoders and mixers.")
+        return self.layers

@@ -1,0 +1,386 @@
+"""What the data is: features, sequences, tasks, and the ids that are reserved. Nothing about any model.
+
+A schema is written in ``schema.yaml``, checked once when it is loaded, and never changed afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from hyrec.mappings import build_dataclass as build_dataclass
+from hyrec.mappings import plain_dataclass as plain_dataclass
+from hyrec.mappings import read_yaml
+from hyrec.mappings import suggest as suggest
+
+PADDING_ID = 0
+"""Fills a slot that holds nothing. Its embedding is zero and never trained."""
+MISSING_ID = 1
+"""The value exists but is not known (null in the file)."""
+OOV_ID = 2
+"""The value is known, but the vocabulary does not hold it."""
+NUM_RESERVED_IDS = 3
+
+Kind = Literal["id", "multi_id", "weighted_ids", "dense"]
+Role = Literal["user", "item", "context", "cross"]
+Transform = Literal["none", "log1p", "standardize", "bucketize"]
+
+
+class SchemaError(ValueError):
+    """A schema that cannot be used. The message names the file, the feature and the remedy."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column (or two, for ``weighted_ids``) of the data.
+
+    Args:
+        kind: ``id`` (one integer or string), ``multi_id`` (a list of them), ``weighted_ids`` (a list of ids and
+            an aligned list of weights) or ``dense`` (``width`` numbers).
+        column: Column in the file. Empty: the feature's own name.
+        weight_column: Column of the weights of ``weighted_ids``.
+        vocab_size: Number of rows of the table, the three reserved ids included. Exclusive with ``hash_size``.
+        hash_size: Number of buckets that ids (integers or strings) are hashed into, besides the reserved ids.
+        offset: Added to every stored id before it is used. 0 for files that ``hyrec data build`` wrote (they hold
+            final ids); 3 for raw ids that count from 0; 2 for raw ids that count from 1.
+        table: Name of the embedding table. Features that name the same table share it. Empty: a table of its own.
+        group: Semantic group, which becomes a token with ``GroupedTokens``. Empty: the role.
+        role: Whose property this is. ``item`` and ``cross`` features differ between the candidates of a request.
+        width: Numbers per row of a ``dense`` feature.
+        max_length: Longest list that is kept of a list feature (the first entries). 0 keeps all.
+        transform: What happens to a ``dense`` feature before the model sees it. ``log1p`` is
+            ``sign(x) * log(1 + |x|)``; ``standardize`` is ``(x - mean) / std``; ``bucketize`` turns it into an id.
+        mean: For ``standardize``.
+        std: For ``standardize``.
+        boundaries: Ascending limits for ``bucketize``; ``n`` limits make ``n + 1`` buckets.
+    """
+
+    kind: Kind = "id"
+    column: str = ""
+    weight_column: str = ""
+    vocab_size: int = 0
+    hash_size: int = 0
+    offset: int = 0
+    table: str = ""
+    group: str = ""
+    role: Role = "user"
+    width: int = 1
+    max_length: int = 0
+    transform: Transform = "none"
+    mean: float = 0.0
+    std: float = 1.0
+    boundaries: list[float] = field(default_factory=list)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the feature looks up an embedding table."""
+        return self.kind != "dense" or self.transform == "bucketize"
+
+    @property
+    def num_ids(self) -> int:
+        """Rows of the embedding table, reserved ids included; 0 for a plain dense feature."""
+        if self.kind == "dense":
+            return len(self.boundaries) + 1 + NUM_RESERVED_IDS if self.transform == "bucketize" else 0
+        return self.hash_size + NUM_RESERVED_IDS if self.hash_size else self.vocab_size
+
+
+@dataclass(frozen=True)
+class SequenceSpec:
+    """One behaviour sequence: aligned list columns, one entry an event.
+
+    Args:
+        features: Side information of an event by name; kinds ``id`` and ``dense`` of width 1.
+        time_column: List column of event times, in the schema's ``time_unit``. Empty: the events have no times.
+        order: How the file stores the events. In memory they are oldest first, always.
+        max_length: Most recent events that are kept.
+    """
+
+    features: dict[str, Feature]
+    time_column: str = ""
+    order: Literal["oldest_first", "newest_first"] = "oldest_first"
+    max_length: int = 100
+
+
+@dataclass(frozen=True)
+class Task:
+    """One binary label.
+
+    Args:
+        column: Column of the label. Empty: the task's own name.
+        positive: Values that count as positive. Empty: every value above ``threshold``.
+        threshold: Used when ``positive`` is empty.
+    """
+
+    column: str = ""
+    positive: list[float] = field(default_factory=list)
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Time split of one set of files: rows before ``validate_from`` train, rows from ``test_from`` on test.
+
+    Args:
+        validate_from: First moment of the validation rows, ISO date-time (UTC) or a number in ``time_unit``.
+        test_from: First moment of the test rows.
+    """
+
+    validate_from: str = ""
+    test_from: str = ""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Everything hyrec knows about a data set.
+
+    The order in which features, sequences and tasks are written has no meaning: they are kept sorted (features
+    by group and name), so that two files that differ only in order build the same model.
+
+    Args:
+        features: Non-sequential features by name.
+        sequences: Behaviour sequences by name.
+        tasks: Labels by task name.
+        groups: Order of the semantic groups. Empty: alphabetical.
+        layout: ``flat`` files hold a row per impression; ``requests`` files hold a row per request, with item and
+            cross features and labels as lists over its candidates.
+        group_column: Column that query-level AUC groups by (query, request or user).
+        time_column: Column of the impression's time.
+        time_unit: Unit of all times in the files.
+        weight_column: Column of sample weights. Empty: every sample weighs one.
+        id_columns: Columns that ``hyrec predict`` copies beside each score.
+        split: Time split, for files that are not split already.
+
+    Raises:
+        SchemaError: For anything that cannot be used, with the feature, what was wrong and what to write instead.
+    """
+
+    features: dict[str, Feature]
+    tasks: dict[str, Task]
+    sequences: dict[str, SequenceSpec] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
+    layout: Literal["flat", "requests"] = "flat"
+    group_column: str = ""
+    time_column: str = ""
+    time_unit: Literal["s", "ms", "us"] = "s"
+    weight_column: str = ""
+    id_columns: list[str] = field(default_factory=list)
+    split: Split = field(default_factory=Split)
+
+    def __post_init__(self) -> None:
+        _validate(self)
+        order = {group: i for i, group in enumerate(self.group_names)}
+        by_group = sorted(self.features, key=lambda name: (order[self.group_of(name)], name))
+        object.__setattr__(self, "features", {name: self.features[name] for name in by_group})
+        sequences = {
+            name: dataclasses.replace(spec, features={f: spec.features[f] for f in sorted(spec.features)})
+            for name, spec in sorted(self.sequences.items())
+        }
+        object.__setattr__(self, "sequences", sequences)
+        object.__setattr__(self, "tasks", dict(sorted(self.tasks.items())))
+
+    def group_of(self, feature: str) -> str:
+        """Return the semantic group of a non-sequential feature."""
+        return self.features[feature].group or self.features[feature].role
+
+    @property
+    def group_names(self) -> list[str]:
+        """Semantic groups in token order."""
+        used = {f.group or f.role for f in self.features.values()}
+        return [g for g in self.groups if g in used] or sorted(used)
+
+    def features_of_group(self, group: str) -> list[str]:
+        """Return the names of a group's features."""
+        return [name for name in self.features if self.group_of(name) == group]
+
+    def is_per_candidate(self, feature: str) -> bool:
+        """Whether the feature differs between the candidates of one request."""
+        return self.features[feature].role in ("item", "cross")
+
+    @property
+    def table_sizes(self) -> dict[str, int]:
+        """Rows of every embedding table, by table name."""
+        return {table: size for table, size, _ in _table_uses(self.features, self.sequences)}
+
+    def table_of(self, feature: str, sequence: str = "") -> str:
+        """Return the embedding table of a feature, or of a sequence's side information."""
+        spec = self.sequences[sequence].features[feature] if sequence else self.features[feature]
+        return spec.table or (f"{sequence}.{feature}" if sequence else feature)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Schema:
+        """Read and check a ``schema.yaml``.
+
+        Raises:
+            SchemaError: When the file is missing, is not YAML, has an unknown key or a value that cannot be used.
+        """
+        path = Path(path)
+        if not path.is_file():
+            near = sorted(str(p) for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+            hint = suggest(str(path), near)
+            raise SchemaError(f"There is no schema file {str(path)!r}.{hint}")
+        try:
+            content = read_yaml(path.read_text())
+        except yaml.YAMLError as error:
+            raise SchemaError(f"{path} is not valid YAML: {error}") from error
+        try:
+            return cls.from_dict(content)
+        except SchemaError as error:
+            raise SchemaError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Schema:
+        """Build a schema from plain mappings, as ``yaml.safe_load`` returns them."""
+        if isinstance(content, Mapping) and set(content) == {"schema"}:
+            content = content["schema"]
+        schema = build_dataclass(cls, content, "schema", SchemaError)
+        assert isinstance(schema, Schema)
+        return schema
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain mappings without the entries that equal their defaults."""
+        plain = plain_dataclass(self)
+        assert isinstance(plain, dict)
+        return plain
+
+    def save(self, path: str | Path) -> None:
+        """Write ``schema.yaml``."""
+        Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False))
+
+
+def _table_uses(
+    features: Mapping[str, Feature], sequences: Mapping[str, SequenceSpec]
+) -> list[tuple[str, int, str]]:
+    """Return (table, rows, user) for every embedded feature."""
+    uses = [(f.table or name, f.num_ids, f"features.{name}") for name, f in features.items() if f.is_embedded]
+    for sequence, spec in sequences.items():
+        uses += [
+            (f.table or f"{sequence}.{name}", f.num_ids, f"sequences.{sequence}.features.{name}")
+            for name, f in spec.features.items()
+            if f.is_embedded
+        ]
+    return uses
+
+
+def _validate(schema: Schema) -> None:
+    if not schema.features:
+        raise SchemaError("features is empty: a ranking model needs at least one non-sequential feature.")
+    if not schema.tasks:
+        raise SchemaError(
+            "tasks is empty: name at least one, for example tasks: {click: {column: is_click}}."
+        )
+    for name, feature in schema.features.items():
+        _validate_feature(feature, f"features.{name}")
+    for name, spec in schema.sequences.items():
+        where = f"sequences.{name}"
+        if not spec.features:
+            raise SchemaError(f"{where}.features is empty: an event needs at least one feature.")
+        if spec.max_length < 1:
+            raise SchemaError(f"{where}.max_length must be at least 1, got {spec.max_length}.")
+        for side, feature in spec.features.items():
+            _validate_feature(feature, f"{where}.features.{side}")
+            if feature.kind not in ("id", "dense") or feature.width != 1:
+                raise SchemaError(
+                    f"{where}.features.{side} has kind {feature.kind!r} and width {feature.width}: "
+                    "an event's features are 'id' or 'dense' of width 1."
+                )
+    _validate_tables(schema)
+    used = {f.group or f.role for f in schema.features.values()}
+    if schema.groups and (unknown := [g for g in schema.groups if g not in used]):
+        raise SchemaError(f"groups names {unknown[0]!r}, which no feature has.{suggest(unknown[0], used)}")
+    if schema.groups and (lost := sorted(used - set(schema.groups))):
+        raise SchemaError(
+            f"groups lists an order but leaves out {', '.join(lost)}; add them or drop 'groups'."
+        )
+    if len(set(schema.groups)) != len(schema.groups):
+        raise SchemaError(f"groups names a group twice: {schema.groups}.")
+    if any(spec.time_column for spec in schema.sequences.values()) and not schema.time_column:
+        raise SchemaError(
+            "A sequence has event times but the impression has none: set time_column, so that the age of an "
+            "event can be computed."
+        )
+    if (schema.split.validate_from or schema.split.test_from) and not schema.time_column:
+        raise SchemaError("split needs time_column, the column of the impression's time.")
+
+
+def _validate_feature(feature: Feature, where: str) -> None:
+    for size in ("vocab_size", "hash_size", "max_length"):
+        if getattr(feature, size) < 0:
+            raise SchemaError(f"{where}.{size} must not be negative, got {getattr(feature, size)}.")
+    if feature.kind == "dense":
+        _validate_dense(feature, where)
+        return
+    if bool(feature.vocab_size) == bool(feature.hash_size):
+        raise SchemaError(
+            f"{where} of kind {feature.kind!r} needs exactly one of vocab_size (rows of the table, the three "
+            f"reserved ids included) and hash_size (buckets), got vocab_size={feature.vocab_size} and "
+            f"hash_size={feature.hash_size}."
+        )
+    if feature.vocab_size and feature.vocab_size <= NUM_RESERVED_IDS:
+        raise SchemaError(
+            f"{where}.vocab_size={feature.vocab_size} leaves no room for values: ids 0, 1 and 2 are reserved "
+            f"(padding, missing, out of vocabulary), so it must be at least {NUM_RESERVED_IDS + 1}."
+        )
+    if feature.hash_size and feature.offset:
+        raise SchemaError(f"{where} has both hash_size and offset; a hashed id needs no offset.")
+    if feature.transform != "none" or feature.boundaries:
+        raise SchemaError(
+            f"{where} has a transform, which is for kind 'dense', but its kind is {feature.kind!r}."
+        )
+    _refuse_options(feature, where, ("width", "mean", "std"), f"its kind is {feature.kind!r}, not 'dense'")
+    if feature.kind == "id":
+        _refuse_options(feature, where, ("max_length",), "its kind is 'id', which is no list")
+    if (feature.kind == "weighted_ids") != bool(feature.weight_column):
+        raise SchemaError(
+            f"{where} has kind {feature.kind!r} and weight_column {feature.weight_column!r}: "
+            "weight_column goes with kind 'weighted_ids' and only with it."
+        )
+
+
+def _refuse_options(feature: Feature, where: str, options: tuple[str, ...], reason: str) -> None:
+    """Refuse options that would silently do nothing."""
+    for f in dataclasses.fields(Feature):
+        value = getattr(feature, f.name)
+        if f.name in options and value != f.default:
+            raise SchemaError(f"{where}.{f.name}={value!r} does nothing here: {reason}. Drop it.")
+
+
+def _validate_dense(feature: Feature, where: str) -> None:
+    inapplicable = ("vocab_size", "hash_size", "offset", "weight_column", "max_length")
+    _refuse_options(feature, where, inapplicable, "its kind is 'dense'")
+    if feature.width < 1:
+        raise SchemaError(f"{where}.width must be at least 1, got {feature.width}.")
+    if feature.transform == "standardize" and not feature.std > 0:
+        raise SchemaError(f"{where}.std must be above 0, got {feature.std}.")
+    if feature.transform != "standardize":
+        _refuse_options(feature, where, ("mean", "std"), f"its transform is {feature.transform!r}")
+    if feature.transform != "bucketize":
+        if feature.boundaries:
+            raise SchemaError(f"{where}.boundaries go with transform 'bucketize', got {feature.transform!r}.")
+        if feature.table:
+            raise SchemaError(
+                f"{where} is dense and looks up no table; drop table or use transform 'bucketize'."
+            )
+        return
+    if not feature.boundaries or feature.width != 1:
+        raise SchemaError(
+            f"{where} with transform 'bucketize' needs boundaries and width 1, got "
+            f"boundaries={feature.boundaries} and width={feature.width}."
+        )
+    if any(b <= a for a, b in zip(feature.boundaries, feature.boundaries[1:], strict=False)):
+        raise SchemaError(f"{where}.boundaries must ascend, got {feature.boundaries}.")
+
+
+def _validate_tables(schema: Schema) -> None:
+    first: dict[str, tuple[int, str]] = {}
+    for table, size, user in _table_uses(schema.features, schema.sequences):
+        known_size, known_user = first.setdefault(table, (size, user))
+        if known_size != size:
+            raise SchemaError(
+                f"{user} and {known_user} share the table {table!r} but differ in size: {size} and {known_size} "
+                "ids. Give both the same vocab_size or hash_size, or another table."
+            )

@@ -1,0 +1,231 @@
+"""The contracts: one abstract base class a slot, with what goes in and what comes out.
+
+A component is a subclass of one of these. Its constructor takes a :class:`~hyrec.context.BuildContext` first and
+its own options as keywords; the class is checked when it is defined. What every component must obey on top of the
+shapes below: it keeps dtype and device, padded and spare events never influence an output, an empty sequence gives
+finite outputs and gradients, samples are independent of each other, and nothing on the user's side sees a candidate.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from hyrec.batch import RequestMap, Sequence, SequenceStates, Tokens
+
+
+def _rule_broken(cls: type, rule: str) -> TypeError:
+    try:
+        file = inspect.getsourcefile(cls) or "an unknown file"
+    except TypeError:
+        file = "an unknown file"
+    return TypeError(f"{cls.__qualname__} ({file}) is no valid {getattr(cls, 'slot', 'component')}: {rule}")
+
+
+class Component(nn.Module, ABC):
+    """Base of everything that fills a slot of the network.
+
+    Subclasses set these class attributes, which ``hyrec plugins list --components`` shows:
+
+    Attributes:
+        slot: Name of the slot; set by the slot's base class.
+        paper: Where the component is specified, such as ``"arXiv 2601.12681 eq. 5"``.
+        tags: Words to search by.
+        status: ``stable`` or ``experimental``.
+    """
+
+    slot: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    tags: ClassVar[tuple[str, ...]] = ()
+    status: ClassVar[str] = "stable"
+    takes_context: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Check the contract of a component when its class is defined."""
+        super().__init_subclass__(**kwargs)
+        if Component in cls.__bases__:
+            return
+        if not cls.slot:
+            raise _rule_broken(cls, "it must derive from a slot's base class in hyrec.slots, not from Component.")
+        if not (cls.__doc__ or "").strip():
+            raise _rule_broken(cls, "a public component needs a docstring; --help and 'plugins show' print it.")
+        if "__init__" in cls.__dict__:
+            _check_constructor(cls)
+
+    def reset_parameters(self) -> None:
+        """Initialise the parameters that this module holds itself (not those of its sub-modules)."""
+
+
+def _check_constructor(cls: type[Component]) -> None:
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    if cls.takes_context:
+        if not parameters or parameters[0].name != "ctx":
+            got = parameters[0].name if parameters else "nothing"
+            raise _rule_broken(cls, f"the first argument of __init__ must be 'ctx' (a BuildContext), got {got}.")
+        parameters = parameters[1:]
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            raise _rule_broken(cls, f"__init__ must not take *{parameter.name}: a typo would pass unseen.")
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            raise _rule_broken(cls, f"option {parameter.name!r} of __init__ must be keyword-only: put it after '*'.")
+        if parameter.annotation is parameter.empty:
+            raise _rule_broken(cls, f"option {parameter.name!r} of __init__ needs a type hint; YAML is checked by it.")
+
+
+class Tokenizer(Component):
+    """Turns embedded features into NS tokens.
+
+    Shape:
+        features: ``{name: (B, width)}``, widths as in ``ctx.feature_widths``. Returns ``(B, M, D)``, M = ``num_tokens``.
+    """
+
+    slot: ClassVar[str] = "tokenizer"
+    num_tokens: int
+
+    @property
+    def token_features(self) -> list[list[str]]:
+        """Names of the features that make each token; ``hyrec inspect`` prints them."""
+        return [[] for _ in range(self.num_tokens)]
+
+    @abstractmethod
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """Return the NS tokens."""
+
+
+class SequenceEncoder(Component):
+    """One layer over the events of one sequence. It never sees a candidate, so a request encodes once.
+
+    Attributes:
+        d_sequence: Width of the sequence that the next layer sees.
+        d_memory: Width of the memory that this layer's decoder attends to.
+
+    Shape:
+        sequence: packed, width ``ctx.d_sequence``. Returns sequence and memory of the widths above.
+    """
+
+    slot: ClassVar[str] = "encoder"
+    d_sequence: int
+    d_memory: int
+
+    @abstractmethod
+    def forward(self, sequence: Sequence) -> SequenceStates:
+        """Encode the events."""
+
+
+class QueryGenerator(Component):
+    """Makes the queries of every sequence, once, before the first layer.
+
+    Shape:
+        ns: ``(B, M, D)``; sequences: by name, R requests. Returns ``{sequence: (B, Q, D)}``, Q as in ``num_queries``.
+    """
+
+    slot: ClassVar[str] = "queries"
+    num_queries: dict[str, int]
+
+    @abstractmethod
+    def forward(
+        self, ns: Tensor, sequences: dict[str, Sequence], request_of: RequestMap | None = None
+    ) -> dict[str, Tensor]:
+        """Return the queries by sequence."""
+
+
+class QueryDecoder(Component):
+    """One layer in which the queries of one sequence read that sequence's memory.
+
+    Shape:
+        queries: ``(B, Q, D)``; memory: packed, R requests, width ``ctx.d_memory``. Returns ``(B, Q, D)``.
+    """
+
+    slot: ClassVar[str] = "decoder"
+
+    @abstractmethod
+    def forward(self, queries: Tensor, memory: Sequence, request_of: RequestMap | None = None) -> Tensor:
+        """Return the decoded queries."""
+
+
+class TokenMixer(Component):
+    """One layer in which all tokens of a sample exchange information.
+
+    Attributes:
+        needs_divisible_width: Whether D must be divisible by T.
+
+    Shape:
+        tokens: ``(B, T, D)``; returns the same shape.
+    """
+
+    slot: ClassVar[str] = "mixer"
+    needs_divisible_width: ClassVar[bool] = False
+
+    @abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the mixed tokens."""
+
+
+class Backbone(Component):
+    """Owns the loop over layers: what is encoded, decoded and mixed, and in which order.
+
+    Shape:
+        queries: ``{sequence: (B, Q, D)}``; ns: ``(B, M, D)``; sequences: packed, R requests. Returns ``Tokens``.
+    """
+
+    slot: ClassVar[str] = "backbone"
+
+    @abstractmethod
+    def forward(
+        self,
+        queries: dict[str, Tensor],
+        ns: Tensor,
+        sequences: dict[str, Sequence],
+        request_of: RequestMap | None = None,
+    ) -> Tokens:
+        """Run all layers."""
+
+
+class Head(Component):
+    """Turns the tokens of the last layer into one logit a task, in float32 or wider.
+
+    Shape:
+        tokens: ``Tokens``. Returns ``{task: (B,)}``.
+    """
+
+    slot: ClassVar[str] = "head"
+
+    @abstractmethod
+    def forward(self, tokens: Tokens) -> dict[str, Tensor]:
+        """Return the logits by task."""
+
+
+class Loss(Component):
+    """Compares logits with labels.
+
+    Shape:
+        logits: ``{task: (B,)}``; labels: the same, NaN where unknown; weights: ``(B,)`` or None.
+        Returns the scalar to minimise and the scalar parts to log.
+    """
+
+    slot: ClassVar[str] = "loss"
+
+    @abstractmethod
+    def forward(
+        self, logits: dict[str, Tensor], labels: dict[str, Tensor], weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the total and its parts."""
+
+
+SLOTS: dict[str, type[Component]] = {
+    base.slot: base
+    for base in (
+        Tokenizer,
+        SequenceEncoder,
+        QueryGenerator,
+        QueryDecoder,
+        TokenMixer,
+        Backbone,
+        Head,
+        Loss,
+    )
+}
+"""Base class of every slot of the network, by slot name."""
