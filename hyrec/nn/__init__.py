@@ -1,0 +1,1 @@
+"""Leaf modules that several components share."""

@@ -1,0 +1,105 @@
+"""Stacks of the per-layer components that backbones loop over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from hyrec.batch import RequestMap, Sequence, Tokens
+from hyrec.context import BuildContext
+from hyrec.nn.named import NamedModules
+from hyrec.slots import QueryDecoder, SequenceEncoder
+
+
+def _check_num_layers(num_layers: int) -> None:
+    if num_layers < 1:
+        raise ValueError(
+            f"num_layers must be at least 1, got {num_layers}. To switch a step off, use IdentityEncoder, NoDecode or "
+            "IdentityMixer."
+        )
+
+
+class SequenceLayer(nn.Module):
+    """Encoder and decoder of every sequence at one layer; nothing is shared between sequences.
+
+    Args:
+        encoders: Encoder by sequence name.
+        decoders: Decoder by sequence name.
+    """
+
+    def __init__(self, encoders: dict[str, SequenceEncoder], decoders: dict[str, QueryDecoder]) -> None:
+        super().__init__()
+        self.encoders = NamedModules(encoders)
+        self.decoders = NamedModules(decoders)
+
+    def encode(self, sequences: dict[str, Sequence]) -> tuple[dict[str, Sequence], dict[str, Sequence]]:
+        """Encode every sequence: what the next layer sees, and what this layer's decoders attend to."""
+        states = {name: self.encoders[name](sequence) for name, sequence in sequences.items()}
+        return {n: s.sequence for n, s in states.items()}, {n: s.memory for n, s in states.items()}
+
+    def decode(
+        self, queries: dict[str, Tensor], memories: dict[str, Sequence], request_of: RequestMap | None
+    ) -> dict[str, Tensor]:
+        """Let the queries of every sequence read its memory."""
+        return {name: self.decoders[name](query, memories[name], request_of) for name, query in queries.items()}
+
+
+class SequenceStack(nn.Module):
+    """The sequence layers of a backbone, each built for the widths that the layer below hands on.
+
+    Args:
+        ctx: A backbone's context.
+        num_layers: Number of layers.
+    """
+
+    def __init__(self, ctx: BuildContext, num_layers: int) -> None:
+        super().__init__()
+        _check_num_layers(num_layers)
+        widths = dict(ctx.sequence_widths)
+        self.layers = nn.ModuleList()
+        for layer in range(num_layers):
+            encoders = {name: ctx.encoder(name, layer, widths[name]) for name in ctx.sequence_names}
+            decoders = {name: ctx.decoder(name, layer, encoders[name].d_memory) for name in ctx.sequence_names}
+            widths = {name: encoder.d_sequence for name, encoder in encoders.items()}
+            self.layers.append(SequenceLayer(encoders, decoders))
+
+    def __iter__(self) -> Iterator[SequenceLayer]:
+        return iter(self.layers)  # type: ignore[arg-type]
+
+
+class TokenLayer(nn.Module):
+    """One mixing layer over all queries and NS tokens of a sample.
+
+    Args:
+        ctx: A backbone's context.
+        layer: Index of the layer.
+    """
+
+    def __init__(self, ctx: BuildContext, layer: int) -> None:
+        super().__init__()
+        self.mixer = ctx.mixer(layer)
+        self.sizes = [*ctx.num_queries.values(), ctx.num_ns_tokens]
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        """Mix ``[queries; ns]`` and part the result again."""
+        *queries, ns = torch.split(self.mixer(tokens.all()), self.sizes, dim=1)
+        return Tokens(dict(zip(tokens.queries, queries, strict=True)), ns)
+
+
+class MixerStack(nn.Module):
+    """The mixing layers of a backbone.
+
+    Args:
+        ctx: A backbone's context.
+        num_layers: Number of layers.
+    """
+
+    def __init__(self, ctx: BuildContext, num_layers: int) -> None:
+        super().__init__()
+        _check_num_layers(num_layers)
+        self.layers = nn.ModuleList(TokenLayer(ctx, layer) for layer in range(num_layers))
+
+    def __iter__(self) -> Iterator[TokenLayer]:
+        return iter(self.layers)  # type: ignore[arg-type]
