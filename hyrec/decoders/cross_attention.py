@@ -1,0 +1,46 @@
+"""Queries read a sequence by cross-attention."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from hyrec.batch import RequestMap, Sequence
+from hyrec.context import BuildContext
+from hyrec.nn.attention import CrossAttention
+from hyrec.slots import QueryDecoder
+
+
+class CrossAttentionDecoder(QueryDecoder):
+    """Decode one sequence: ``Q + MultiHead(LN(Q) W_Q, LN(H) W_K, LN(H) W_V) W_O`` (HyFormer 3.4).
+
+    Each layer has keys and values of its own, computed once a request. The paper prints neither norm nor residual
+    here; pre-norm with a residual is what the public implementations agree on.
+
+    Args:
+        num_heads: Attention heads; D must be divisible by it.
+        dropout: Probability to drop an attention weight.
+
+    Shape:
+        queries: ``(B, Q, D)``; memory: packed, R requests, width ``ctx.d_memory``. Returns ``(B, Q, D)``. A request
+        without events adds only the output bias.
+
+    Raises:
+        ValueError: When D is not divisible by ``num_heads``.
+    """
+
+    paper: ClassVar[str] = "arXiv 2601.12681 3.4"
+    tags: ClassVar[tuple[str, ...]] = ("hyformer", "attention")
+
+    def __init__(self, ctx: BuildContext, *, num_heads: int = 4, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm_queries = nn.LayerNorm(ctx.d_model)
+        self.norm_memory = nn.LayerNorm(ctx.d_memory)
+        self.attention = CrossAttention(ctx.d_model, ctx.d_memory, num_heads, dropout=dropout)
+
+    def forward(self, queries: Tensor, memory: Sequence, request_of: RequestMap | None = None) -> Tensor:
+        """Read the memory and add what was read."""
+        normed = memory.replace(self.norm_memory(memory.values))
+        out: Tensor = queries + self.attention(self.norm_queries(queries), normed, request_of)
+        return out

@@ -1,0 +1,155 @@
+"""Embedding tables and the embedded non-sequential features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hyrec.batch import Batch, Jagged
+from hyrec.nn.named import NamedModules
+from hyrec.schema import PADDING_ID, Feature, Schema, suggest
+
+
+@dataclass(frozen=True)
+class EmbeddingOptions:
+    """How ids become vectors.
+
+    Args:
+        dim: Width of every embedding table.
+        dims: Other widths by table name.
+        sparse: Whether gradients hold only the rows that a batch touched. Off for optimizers that need dense ones.
+        init_std: Standard deviation of the initial rows.
+    """
+
+    dim: int = 16
+    dims: dict[str, int] = field(default_factory=dict)
+    sparse: bool = True
+    init_std: float = 0.02
+
+    def tables(self, schema: Schema) -> NamedModules:
+        """Build one table per table name of the schema, each with its own initial values.
+
+        Raises:
+            ValueError: When ``dims`` names a table that does not exist.
+        """
+        sizes = schema.table_sizes
+        for table in self.dims:
+            if table not in sizes:
+                raise ValueError(
+                    f"embedding.dims names the table {table!r}, which the schema does not have."
+                    f"{suggest(table, sizes)} Tables: {', '.join(sizes)}."
+                )
+        return NamedModules(
+            {
+                table: EmbeddingTable(sizes[table], self.dims.get(table, self.dim), self.sparse, self.init_std)
+                for table in sorted(sizes)
+            }
+        )
+
+
+class EmbeddingTable(nn.Embedding):
+    """Rows by id; row 0 (padding) is zero and stays zero.
+
+    Args:
+        num_ids: Rows, reserved ids included.
+        dim: Width.
+        sparse: Whether the gradient is sparse.
+        init_std: Standard deviation of the initial rows.
+    """
+
+    def __init__(self, num_ids: int, dim: int, sparse: bool, init_std: float) -> None:
+        self.init_std = init_std
+        super().__init__(num_ids, dim, padding_idx=PADDING_ID, sparse=sparse)
+
+    def reset_parameters(self) -> None:
+        """Draw the rows and clear row 0."""
+        nn.init.normal_(self.weight, std=self.init_std)
+        self._fill_padding_idx_with_zero()
+
+    def pool(self, ids: Jagged) -> Tensor:
+        """Average the rows of each list, or sum them with weights: ``(B, dim)``. An empty list gives zeros."""
+        weights = ids.weights
+        return F.embedding_bag(
+            ids.values,
+            self.weight,
+            ids.offsets,
+            mode="mean" if weights is None else "sum",
+            per_sample_weights=None if weights is None else weights.to(self.weight.dtype),
+            sparse=self.sparse,
+            include_last_offset=True,
+            padding_idx=PADDING_ID,
+        )
+
+
+class FeatureEmbeddings(nn.Module):
+    """Embeds the non-sequential features.
+
+    Args:
+        schema: The data.
+        tables: Embedding tables by name. They are shared with the sequences, so they are passed again to ``forward``
+            instead of being held here, and a checkpoint holds them once.
+
+    Shape:
+        Returns ``{feature: (B, width)}`` in schema order. An id feature has the width of its table; ``n`` dense
+        numbers have width ``2 n``: the transformed values (0 where missing) and whether each is missing.
+    """
+
+    def __init__(self, schema: Schema, tables: NamedModules) -> None:
+        super().__init__()
+        self.features = schema.features
+        self.table_names = {name: schema.table_of(name) for name in schema.features}
+        self.widths: Mapping[str, int] = {
+            name: table_of(tables, self.table_names[name]).embedding_dim if feature.is_embedded else 2 * feature.width
+            for name, feature in schema.features.items()
+        }
+
+    def forward(self, batch: Batch, tables: NamedModules) -> dict[str, Tensor]:
+        """Look up every feature."""
+        return {
+            name: self._embed(name, feature, batch.features[name], tables) for name, feature in self.features.items()
+        }
+
+    def _embed(self, name: str, feature: Feature, value: Tensor | Jagged, tables: NamedModules) -> Tensor:
+        if feature.kind == "dense" and isinstance(value, Tensor):
+            if feature.transform != "bucketize":
+                return transform_dense(feature, value.to(table_dtype(tables, value.dtype)))
+            value = bucket_ids(feature, value.squeeze(-1))
+        table = table_of(tables, self.table_names[name])
+        if isinstance(value, Jagged):
+            return table.pool(value)
+        out: Tensor = table(value)
+        return out
+
+
+def table_of(tables: NamedModules, name: str) -> EmbeddingTable:
+    """Return one table by name."""
+    table = tables[name]
+    assert isinstance(table, EmbeddingTable)
+    return table
+
+
+def table_dtype(tables: NamedModules, default: torch.dtype) -> torch.dtype:
+    """Return the dtype of the tables, or ``default`` when there is none."""
+    return next((p.dtype for p in tables.parameters()), default)
+
+
+def transform_dense(feature: Feature, values: Tensor) -> Tensor:
+    """Transform numbers and mark the missing ones: ``(..., n)`` to ``(..., 2 n)``."""
+    missing = values.isnan()
+    known = values.nan_to_num(0.0)
+    if feature.transform == "log1p":
+        known = known.sign() * known.abs().log1p()
+    elif feature.transform == "standardize":
+        known = (known - feature.mean) / feature.std
+    return torch.cat([known.masked_fill(missing, 0.0), missing.to(values.dtype)], dim=-1)
+
+
+def bucket_ids(feature: Feature, values: Tensor) -> Tensor:
+    """Turn numbers into ids: 1 where missing, else 3 plus the bucket."""
+    limits = torch.tensor(feature.boundaries, dtype=values.dtype, device=values.device)
+    ids = torch.bucketize(values.nan_to_num(0.0), limits, right=True) + 3
+    return torch.where(values.isnan(), 1, ids)

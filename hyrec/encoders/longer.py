@@ -1,0 +1,132 @@
+"""LONGER: merge adjacent events, then let the most recent ones read all of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from hyrec.batch import Sequence, SequenceStates
+from hyrec.context import BuildContext
+from hyrec.functional import attention, merge_heads, split_heads
+from hyrec.nn.attention import SequenceAttention, check_heads
+from hyrec.nn.feedforward import FeedForward
+from hyrec.slots import SequenceEncoder
+
+
+class LongerEncoder(SequenceEncoder):
+    """Encode a sequence with one layer of LONGER's hybrid attention.
+
+    At layer 0, ``merge_ratio`` adjacent events become one token of ``merge_ratio`` times the width (TokenMerge by
+    concatenation, optionally after ``inner_layers`` transformer layers inside each group), and the most recent
+    ``num_recent`` tokens attend to all tokens that are not newer (cross-causal). Later layers find only those
+    tokens left, so the same formula is their self-causal attention. Pre-norm, two residuals:
+    ``H' = H_S + Attn(LN(H_S), LN(R))``, ``H = H' + FFN(LN(H'))``.
+
+    LONGER's global tokens are hyrec's queries: they read the sequence in the decoder, so nothing here sees a
+    candidate and the encoded sequence can be cached per request.
+
+    Args:
+        num_recent: Most recent tokens (after merging) that stay; k in the paper.
+        merge_ratio: Events per token; K in the paper.
+        inner_layers: Transformer layers inside each group before merging (InnerTrans).
+        memory: What decoders attend to: the ``encoded`` recent tokens, or the layer's merged ``input``.
+        num_heads: Attention heads.
+        expansion: Hidden width of the feed-forward network, in multiples of the merged width.
+        dropout: Dropout of attention weights and hidden units.
+
+    Shape:
+        sequence: packed, width d. Returns at most ``num_recent`` tokens a request of width ``merge_ratio * d``
+        at layer 0 and of the incoming width later.
+
+    Raises:
+        ValueError: When an option is below one, or the merged width is not divisible by ``num_heads``.
+    """
+
+    paper: ClassVar[str] = "arXiv 2505.04421 3.3-3.4"
+    tags: ClassVar[tuple[str, ...]] = ("longer", "hyformer", "attention")
+
+    def __init__(
+        self,
+        ctx: BuildContext,
+        *,
+        num_recent: int = 50,
+        merge_ratio: int = 1,
+        inner_layers: int = 0,
+        memory: Literal["encoded", "input"] = "encoded",
+        num_heads: int = 4,
+        expansion: int = 4,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if num_recent < 1 or merge_ratio < 1 or inner_layers < 0:
+            raise ValueError(
+                f"LongerEncoder needs num_recent >= 1, merge_ratio >= 1 and inner_layers >= 0, got "
+                f"num_recent={num_recent}, merge_ratio={merge_ratio}, inner_layers={inner_layers}."
+            )
+        first = ctx.layer == 0
+        self.num_recent, self.memory = num_recent, memory
+        self.merge_ratio = merge_ratio if first else 1
+        width = self.merge_ratio * ctx.d_sequence
+        self.d_sequence = self.d_memory = width
+        self.inner = nn.ModuleList(
+            InnerTransformer(ctx.d_sequence, num_heads, expansion, dropout)
+            for _ in range(inner_layers if first and merge_ratio > 1 else 0)
+        )
+        self.norm_attention = nn.LayerNorm(width)
+        self.attention = SequenceAttention(width, num_heads, causal=True, dropout=dropout)
+        self.norm_feedforward = nn.LayerNorm(width)
+        self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
+
+    def forward(self, sequence: Sequence) -> SequenceStates:
+        """Merge, then let the recent tokens attend."""
+        merged = self._merge(sequence)
+        recent = merged.recent(self.num_recent)
+        normed = merged.replace(self.norm_attention(merged.values))
+        x_ND = recent.values + self.attention(normed.recent(self.num_recent), normed)
+        encoded = recent.replace(x_ND + self.feedforward(self.norm_feedforward(x_ND)))
+        return SequenceStates(sequence=encoded, memory=encoded if self.memory == "encoded" else merged)
+
+    def _merge(self, sequence: Sequence) -> Sequence:
+        if self.merge_ratio == 1:
+            return sequence
+        groups_NKd, mask_NK, merged = sequence.merge(self.merge_ratio)
+        if not self.inner:
+            return merged
+        for layer in self.inner:
+            groups_NKd = layer(groups_NKd, mask_NK)
+        return merged.replace(groups_NKd.masked_fill(~mask_NK.unsqueeze(-1), 0.0).flatten(1))
+
+
+class InnerTransformer(nn.Module):
+    """One pre-norm transformer layer inside each group of adjacent events (LONGER 3.3, InnerTrans).
+
+    Args:
+        width: d, the width of an event.
+        num_heads: Attention heads.
+        expansion: Hidden width of the feed-forward network, in multiples of d.
+        dropout: Dropout of attention weights and hidden units.
+
+    Shape:
+        groups: ``(N, K, d)``; mask: ``(N, K)``, True where there is an event. Returns ``(N, K, d)``.
+    """
+
+    def __init__(self, width: int, num_heads: int, expansion: int, dropout: float) -> None:
+        super().__init__()
+        check_heads("InnerTrans", width, num_heads)
+        self.num_heads, self.dropout = num_heads, dropout
+        self.norm_attention = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm_feedforward = nn.LayerNorm(width)
+        self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
+
+    def forward(self, groups: Tensor, mask: Tensor) -> Tensor:
+        """Attend inside each group."""
+        qkv = self.query_key_value(self.norm_attention(groups)).chunk(3, dim=-1)
+        q_NHKd, k_NHKd, v_NHKd = (split_heads(x, self.num_heads) for x in qkv)
+        dropout = self.dropout if self.training else 0.0
+        read = attention(q_NHKd, k_NHKd, v_NHKd, mask[:, None, None, :], dropout=dropout)
+        groups = groups + self.out(merge_heads(read))
+        out: Tensor = groups + self.feedforward(self.norm_feedforward(groups))
+        return out

@@ -1,0 +1,40 @@
+"""Attention-free refinement of each event."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import nn
+
+from hyrec.batch import Sequence, SequenceStates
+from hyrec.context import BuildContext
+from hyrec.nn.feedforward import SwiGLU
+from hyrec.slots import SequenceEncoder
+
+
+class SwiGLUEncoder(SequenceEncoder):
+    """Encode each event by itself: ``H = S + SwiGLU(LN(S))`` (HyFormer 3.3, decoder-style encoding).
+
+    Costs O(L D^2); events do not see each other.
+
+    Args:
+        expansion: Hidden width in multiples of the sequence's width.
+        dropout: Probability to drop a hidden unit.
+
+    Shape:
+        sequence: packed, width ``ctx.d_sequence``. Sequence and memory returned are the same, of that width.
+    """
+
+    paper: ClassVar[str] = "arXiv 2601.12681 3.3 (decoder style)"
+    tags: ClassVar[tuple[str, ...]] = ("hyformer",)
+
+    def __init__(self, ctx: BuildContext, *, expansion: int = 2, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.d_sequence = self.d_memory = ctx.d_sequence
+        self.norm = nn.LayerNorm(ctx.d_sequence)
+        self.feedforward = SwiGLU(ctx.d_sequence, expansion * ctx.d_sequence, dropout=dropout)
+
+    def forward(self, sequence: Sequence) -> SequenceStates:
+        """Refine each event."""
+        encoded = sequence.replace(sequence.values + self.feedforward(self.norm(sequence.values)))
+        return SequenceStates(sequence=encoded, memory=encoded)

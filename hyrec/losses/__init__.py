@@ -1,0 +1,5 @@
+"""Logits and labels to a loss."""
+
+from hyrec.losses.bce import BCELoss
+
+__all__ = ["BCELoss"]

@@ -1,0 +1,133 @@
+"""The model as a pure module: embeddings, tokenizer, queries, backbone and head, composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from hyrec.batch import Batch, Sequence
+from hyrec.context import BuildContext, Layers
+from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings, SequenceEmbedding, SequenceOptions
+from hyrec.functional import next_divisor
+from hyrec.nn.named import NamedModules
+from hyrec.schema import Schema
+from hyrec.slots import Backbone, Head, QueryDecoder, QueryGenerator, SequenceEncoder, Tokenizer, TokenMixer
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One factory a slot: what a model is assembled from.
+
+    Args:
+        tokenizer: Features to NS tokens.
+        queries: Query generator.
+        encoder: Sequence encoder of every sequence that ``encoders`` does not name.
+        decoder: Query decoder of every sequence that ``decoders`` does not name.
+        mixer: Token mixer.
+        backbone: The loop over layers.
+        head: Tokens to logits.
+        encoders: Other encoders by sequence name.
+        decoders: Other decoders by sequence name.
+    """
+
+    tokenizer: Callable[[BuildContext], Tokenizer]
+    queries: Callable[[BuildContext], QueryGenerator]
+    encoder: Callable[[BuildContext], SequenceEncoder]
+    decoder: Callable[[BuildContext], QueryDecoder]
+    mixer: Callable[[BuildContext], TokenMixer]
+    backbone: Callable[[BuildContext], Backbone]
+    head: Callable[[BuildContext], Head]
+    encoders: Mapping[str, Callable[[BuildContext], SequenceEncoder]] = field(default_factory=dict)
+    decoders: Mapping[str, Callable[[BuildContext], QueryDecoder]] = field(default_factory=dict)
+
+
+class Network(nn.Module):
+    """Score samples: embed, make NS tokens and queries, run the backbone, read the logits.
+
+    Args:
+        schema: The data.
+        d_model: D.
+        parts: One factory a slot.
+        embedding: How ids become vectors.
+        sequence: How events become vectors.
+        pad_tokens: Add learned tokens until D is divisible by the number of mixed tokens.
+
+    Shape:
+        Returns ``{task: (B,)}`` logits.
+
+    Raises:
+        ValueError: From a part whose options do not fit the schema or the widths.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        d_model: int,
+        parts: Parts,
+        *,
+        embedding: EmbeddingOptions | None = None,
+        sequence: SequenceOptions | None = None,
+        pad_tokens: bool = False,
+    ) -> None:
+        super().__init__()
+        options = sequence or SequenceOptions()
+        self.tables = (embedding or EmbeddingOptions()).tables(schema)
+        self.features = FeatureEmbeddings(schema, self.tables)
+        widths = {name: options.width_of(name, d_model) for name in schema.sequences}
+        layers = Layers(parts.encoder, parts.decoder, parts.mixer, parts.encoders, parts.decoders)
+        ctx = BuildContext(
+            schema, d_model, feature_widths=self.features.widths, sequence_widths=widths, layers=layers
+        )
+        for option, named in (
+            ("encoders", parts.encoders),
+            ("decoders", parts.decoders),
+            ("sequence.widths", options.widths),
+        ):
+            ctx.check_sequence_names(named, option)
+        self.sequences = NamedModules(
+            {name: SequenceEmbedding(schema, name, self.tables, widths[name], options) for name in schema.sequences}
+        )
+        self.tokenizer = parts.tokenizer(ctx)
+        ctx = ctx.replace(
+            num_ns_tokens=self.tokenizer.num_tokens, token_features=self.tokenizer.token_features
+        )
+        self.queries = parts.queries(ctx)
+        ctx = ctx.replace(num_queries=self.queries.num_queries)
+        num_padding = next_divisor(d_model, ctx.num_tokens) - ctx.num_tokens if pad_tokens else 0
+        self.padding_MD = nn.Parameter(torch.empty(num_padding, d_model)) if num_padding else None
+        self.ctx = ctx.replace(num_ns_tokens=ctx.num_ns_tokens + num_padding)
+        self.backbone = parts.backbone(self.ctx)
+        self.head = parts.head(self.ctx)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the padding tokens."""
+        if self.padding_MD is not None:
+            nn.init.normal_(self.padding_MD, std=0.02)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the logits by task."""
+        ns = self.tokenizer(self.features(batch, self.tables))
+        sequences = self.embed_sequences(batch)
+        queries = self.queries(ns, sequences, batch.request_of)
+        if self.padding_MD is not None:
+            ns = torch.cat([ns, self.padding_MD.to(ns.dtype).expand(ns.shape[0], -1, -1)], dim=1)
+        tokens = self.backbone(queries, ns, sequences, batch.request_of)
+        logits: dict[str, Tensor] = self.head(tokens)
+        return logits
+
+    def embed_sequences(self, batch: Batch) -> dict[str, Sequence]:
+        """Embed the events of every sequence; depends on nothing of the candidate."""
+        return {name: self.sequences[name](batch, self.tables) for name in self.sequences}
+
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """Return the embedding tables: the parameters with sparse gradients."""
+        return list(self.tables.parameters())
+
+    def dense_parameters(self) -> list[nn.Parameter]:
+        """Return every other parameter."""
+        tables = {id(p) for p in self.tables.parameters()}
+        return [p for p in self.parameters() if id(p) not in tables]

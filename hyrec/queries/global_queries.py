@@ -1,0 +1,111 @@
+"""Queries generated from everything that is known before decoding."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from hyrec.batch import RequestMap, Sequence, expand_requests
+from hyrec.context import BuildContext
+from hyrec.nn.feedforward import FeedForward
+from hyrec.nn.named import NamedModules
+from hyrec.slots import QueryGenerator
+
+
+class GlobalQueries(QueryGenerator):
+    """Generate each sequence's queries from the NS tokens and the pooled sequences (HyFormer 3.2).
+
+    ``GlobalInfo = LN(concat(F_1 .. F_M, MeanPool(S_1) ..))``, ``q_i = FFN_i(GlobalInfo)``, one independent network
+    a query. The switches are the paper's ablations (its table 2).
+
+    Args:
+        num_queries: Queries of every sequence, or a number for each sequence name (others get one).
+        pooling: Pooled sequences in GlobalInfo: of ``all`` sequences, the query's ``own``, or ``none``.
+        ns: NS tokens in GlobalInfo: ``all``, only those made of candidate features (``target``), or ``none``.
+        expansion: Hidden width of each network, in multiples of D.
+
+    Shape:
+        ns: ``(B, M, D)``; sequences: R requests. Returns ``{sequence: (B, Q, D)}``.
+
+    Raises:
+        ValueError: When nothing is left to generate queries from, an unknown sequence is named, or ``target`` is
+            asked of a tokenizer whose tokens mix candidate features with others.
+    """
+
+    paper: ClassVar[str] = "arXiv 2601.12681 3.2"
+    tags: ClassVar[tuple[str, ...]] = ("hyformer",)
+
+    def __init__(
+        self,
+        ctx: BuildContext,
+        *,
+        num_queries: int | dict[str, int] = 1,
+        pooling: Literal["all", "own", "none"] = "all",
+        ns: Literal["all", "target", "none"] = "all",
+        expansion: int = 2,
+    ) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.num_queries = _count_queries(ctx, num_queries)
+        self.ns_index = {"all": list(range(ctx.num_ns_tokens)), "none": []}.get(ns) if ns != "target" else None
+        if self.ns_index is None:
+            self.ns_index = _target_tokens(ctx)
+        networks, norms = {}, {}
+        for name, count in self.num_queries.items():
+            pooled = {"all": ctx.sequence_names, "own": [name], "none": []}[pooling]
+            width = len(self.ns_index) * ctx.d_model + sum(ctx.sequence_widths[s] for s in pooled)
+            if width == 0:
+                raise ValueError(
+                    f"GlobalQueries has nothing to generate queries from: ns={ns!r} and pooling={pooling!r}. "
+                    "Use ns='target' for queries from the candidate alone."
+                )
+            norms[name] = nn.LayerNorm(width)
+            networks[name] = nn.ModuleList(
+                FeedForward(width, expansion * ctx.d_model, ctx.d_model) for _ in range(count)
+            )
+        self.norms, self.networks = NamedModules(norms), NamedModules(networks)
+
+    def forward(
+        self, ns: Tensor, sequences: dict[str, Sequence], request_of: RequestMap | None = None
+    ) -> dict[str, Tensor]:
+        """Generate the queries of every sequence."""
+        tokens = ns[:, self.ns_index].flatten(1)
+        pooled = {
+            name: expand_requests(sequence.mean(), request_of)
+            for name, sequence in sequences.items()
+            if self.pooling != "none"
+        }
+        queries = {}
+        for name in self.num_queries:
+            pools = [pooled[name]] if self.pooling == "own" else list(pooled.values())
+            info = self.norms[name](torch.cat([tokens, *pools], dim=-1))
+            networks = self.networks[name]
+            assert isinstance(networks, nn.ModuleList)
+            queries[name] = torch.stack([network(info) for network in networks], dim=1)
+        return queries
+
+
+def _count_queries(ctx: BuildContext, num_queries: int | dict[str, int]) -> dict[str, int]:
+    if isinstance(num_queries, int):
+        counts = {name: num_queries for name in ctx.sequence_names}
+    else:
+        ctx.check_sequence_names(num_queries, "num_queries")
+        counts = {name: num_queries.get(name, 1) for name in ctx.sequence_names}
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"The sequence {name!r} needs at least one query, got num_queries={count}.")
+    return counts
+
+
+def _target_tokens(ctx: BuildContext) -> list[int]:
+    """Return the NS tokens that are made of candidate features only."""
+    roles = [{ctx.schema.features[name].role for name in names} for names in ctx.token_features]
+    index = [i for i, used in enumerate(roles) if used == {"item"}]
+    if not index:
+        raise ValueError(
+            "ns='target' needs NS tokens made of item features only, and this tokenizer has none. "
+            "Use GroupedTokens with item features in groups of their own."
+        )
+    return index
