@@ -1,0 +1,48 @@
+"""Expected calibration error, as a torchmetrics class."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from hyrec.metrics.functional import calibration_error
+from hyrec.metrics.functional.calibration import Binning, check_binning
+from hyrec.metrics.stored_scores import StoredScoresMetric
+
+
+class CalibrationError(StoredScoresMetric):
+    """Expected calibration error: mean over rows of |mean prediction - mean label| of the row's bin.
+
+    Args:
+        num_bins: Number of bins.
+        binning: ``equal_mass`` cuts at quantiles of the predictions (click rates crowd near 0);
+            ``equal_width`` cuts [0, 1] into equal intervals.
+
+    Raises:
+        ValueError: When ``num_bins`` is below 1 or ``binning`` is unknown.
+
+    Example:
+        >>> import torch
+        >>> metric = CalibrationError(num_bins=2)
+        >>> metric.update(torch.tensor([0.25, 0.25, 0.75, 0.75]), torch.tensor([0.0, 0.0, 1.0, 1.0]))
+        >>> metric.compute().item()
+        0.25
+    """
+
+    higher_is_better = False
+
+    def __init__(self, *, num_bins: int = 15, binning: Binning = "equal_mass") -> None:
+        check_binning(num_bins, binning)
+        super().__init__()
+        self.num_bins = num_bins
+        self.binning: Binning = binning
+
+    def compute(self) -> Tensor:
+        """Return the calibration error of all rows with a known label."""
+        preds, target, _, weights = self.stored()
+        unknown = int(target.isnan().sum())
+        return self.finish(
+            calibration_error(preds, target, weights, self.num_bins, self.binning),
+            "no row has a known label and a weight above 0",
+            num_rows=len(target) - unknown,
+            num_unknown=unknown,
+        )

@@ -1,0 +1,87 @@
+"""Checks of metric inputs, and sums over runs of sorted rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def check_rows(preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None) -> None:
+    """Check shapes and types, which costs nothing on any device.
+
+    Raises:
+        ValueError: When a tensor is not ``(B,)`` or predictions are not floating point.
+    """
+    if preds.dim() != 1 or not preds.is_floating_point():
+        raise ValueError(
+            f"preds must be (B,) of a floating type, got {tuple(preds.shape)} of {preds.dtype}. "
+            "Metrics look at one task at a time."
+        )
+    for name, rows in (("target", target), ("group", group), ("weights", weights)):
+        if rows is not None and rows.shape != preds.shape:
+            raise ValueError(f"{name} must be (B,) like preds {tuple(preds.shape)}, got {tuple(rows.shape)}.")
+    if group is not None and (group.is_floating_point() or group.is_complex()):
+        raise ValueError(f"group must hold integer ids, got {group.dtype}.")
+
+
+def refuse(rows: int, nan_preds: int, outside_preds: int, bad_targets: int, bad_weights: int) -> None:
+    """Raise ``ValueError`` for rows that no metric is defined for, saying how many there are."""
+    if nan_preds:
+        raise ValueError(
+            f"{nan_preds} of {rows} predictions are NaN: the model diverged or reads a NaN input. "
+            "Labels may be NaN (unknown), predictions may not."
+        )
+    if outside_preds:
+        raise ValueError(
+            f"{outside_preds} of {rows} predictions lie outside [0, 1]: the metric needs probabilities. "
+            "Apply torch.sigmoid to logits first."
+        )
+    if bad_targets:
+        raise ValueError(
+            f"{bad_targets} of {rows} targets are none of 0, 1 and NaN (unknown), which are allowed."
+        )
+    if bad_weights:
+        raise ValueError(
+            f"{bad_weights} of {rows} weights are negative, infinite or NaN; allowed is 0 or more."
+        )
+
+
+def known_rows(
+    preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None, probabilities: bool = False
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Check the rows and return those whose label is known."""
+    check_rows(preds, target, group, weights)
+    p, y = preds.detach().double(), target.detach().double()
+    w = None if weights is None else weights.detach().double()
+    unknown = y.isnan()
+    outside = int(((p < 0) | (p > 1)).sum()) if probabilities else 0
+    bad_weights = 0 if w is None else int((~(w.isfinite() & (w >= 0))).sum())
+    bad_targets = int((~unknown & (y != 0) & (y != 1)).sum())
+    refuse(len(p), int(p.isnan().sum()), outside, bad_targets, bad_weights)
+    if not unknown.any():
+        return p, y, group, w
+    known = ~unknown
+    return p[known], y[known], None if group is None else group[known], None if w is None else w[known]
+
+
+def changes(sorted_values: Tensor) -> Tensor:
+    """Return True where a run of equal values starts."""
+    starts = torch.ones_like(sorted_values, dtype=torch.bool)
+    starts[1:] = sorted_values[1:] != sorted_values[:-1]
+    return starts
+
+
+def runs(starts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return first row and row past the end of every run."""
+    first = starts.nonzero().squeeze(1)
+    return first, torch.cat([first[1:], first.new_full((min(1, len(first)),), len(starts))])
+
+
+def exclusive_cumsum(values: Tensor) -> Tensor:
+    """Return ``(B + 1,)``: the sum of what lies before each row, then of everything."""
+    return torch.cat([values.new_zeros(1), values.cumsum(0)])
+
+
+def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+    """Return ``(num_segments,)``: the sum of the values of each segment."""
+    return values.new_zeros(num_segments).index_add_(0, index, values)
