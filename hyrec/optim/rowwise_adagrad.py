@@ -1,0 +1,72 @@
+"""Adagrad with one accumulator a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class RowWiseAdagrad(Optimizer):
+    """Adagrad that keeps the mean squared gradient of each row of a table instead of one number an element.
+
+    ``s_r += mean_d g_rd^2``, ``w_r -= lr * g_r / (sqrt(s_r) + eps)``. With sparse gradients only the rows that a
+    batch touched are read or written; duplicate rows of a gradient are summed first, so the result equals that of
+    the dense gradient.
+
+    Args:
+        params: Parameters or groups; each parameter is a table ``(rows, dim)``.
+        lr: Learning rate.
+        eps: Added to the denominator.
+        initial_accumulator: Value that every accumulator starts from.
+
+    Raises:
+        ValueError: When ``lr`` or ``eps`` or ``initial_accumulator`` is negative.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.05,
+        eps: float = 1e-8,
+        initial_accumulator: float = 0.0,
+    ) -> None:
+        for name, value in (("lr", lr), ("eps", eps), ("initial_accumulator", initial_accumulator)):
+            if value < 0:
+                raise ValueError(f"RowWiseAdagrad needs {name} >= 0, got {value}.")
+        super().__init__(params, {"lr": lr, "eps": eps, "initial_accumulator": initial_accumulator})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        """Update every parameter that has a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    self._update(param, param.grad, group)
+        return loss
+
+    def _update(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[param]
+        if not state:
+            state["sum"] = torch.full(
+                (param.shape[0],), group["initial_accumulator"], dtype=torch.float32, device=param.device
+            )
+        accumulator: Tensor = state["sum"]
+        if not grad.is_sparse:
+            accumulator += grad.float().flatten(1).square().mean(dim=1)
+            scale = group["lr"] / (accumulator.sqrt() + group["eps"])
+            param.sub_(grad * scale.to(grad.dtype).view(-1, *[1] * (grad.dim() - 1)))
+            return
+        grad = grad.coalesce()
+        rows, values = grad.indices().squeeze(0), grad.values()
+        seen = accumulator.index_select(0, rows) + values.float().square().mean(dim=1)
+        accumulator.index_copy_(0, rows, seen)
+        step = values * (-group["lr"] / (seen.sqrt() + group["eps"])).to(values.dtype).unsqueeze(1)
+        param.index_add_(0, rows, step.to(param.dtype))

@@ -1,0 +1,256 @@
+"""The LightningModule: trains a network that is assembled from one component a slot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MetricCollection
+
+import hyrec.components  # noqa: F401  (so that YAML finds each component by its bare name)
+from hyrec.batch import Batch
+from hyrec.context import BuildContext
+from hyrec.embeddings import EmbeddingOptions, SequenceOptions
+from hyrec.metrics import RankingMetric, default_metrics
+from hyrec.network import Network, Parts
+from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
+from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
+from hyrec.schema import Schema, suggest
+from hyrec.slots import (
+    Backbone,
+    Head,
+    Loss,
+    QueryDecoder,
+    QueryGenerator,
+    SequenceEncoder,
+    Tokenizer,
+    TokenMixer,
+)
+
+Split = Literal["val", "test"]
+_SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
+
+
+class Ranker(L.LightningModule):
+    """Train and evaluate a ranking model made of the components that a config names.
+
+    Args:
+        schema: The data.
+        tokenizer: Features to NS tokens.
+        queries: Query generator.
+        encoder: Sequence encoder of every sequence that ``encoders`` does not name.
+        decoder: Query decoder of every sequence that ``decoders`` does not name.
+        mixer: Token mixer.
+        backbone: The loop over layers.
+        head: Tokens to logits.
+        loss: Logits and labels to a loss.
+        encoders: Other encoders by sequence name.
+        decoders: Other decoders by sequence name.
+        d_model: D, the width of tokens and queries.
+        pad_tokens: Add learned tokens until D is divisible by the number of mixed tokens.
+        embedding: How ids become vectors.
+        sequence: How events become vectors.
+        dense_optimizer: Optimizer of the layers. Norms and biases get no weight decay.
+        sparse_optimizer: Optimizer of the embedding tables; it must accept sparse gradients, or set
+            ``embedding.sparse: false``.
+        schedule: Factor on both learning rates over the steps of the run.
+        primary_task: Task whose metrics are named ``val/auc`` and so on, and select the checkpoint. Metrics of the
+            other tasks are named ``val/<task>/auc``. Default: the first task.
+
+    Raises:
+        ValueError: From a component whose options do not fit the schema or the widths.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        tokenizer: Callable[[BuildContext], Tokenizer],
+        queries: Callable[[BuildContext], QueryGenerator],
+        encoder: Callable[[BuildContext], SequenceEncoder],
+        decoder: Callable[[BuildContext], QueryDecoder],
+        mixer: Callable[[BuildContext], TokenMixer],
+        backbone: Callable[[BuildContext], Backbone],
+        head: Callable[[BuildContext], Head],
+        loss: Callable[[BuildContext], Loss],
+        encoders: dict[str, Callable[[BuildContext], SequenceEncoder]] | None = None,
+        decoders: dict[str, Callable[[BuildContext], QueryDecoder]] | None = None,
+        d_model: int = 64,
+        pad_tokens: bool = False,
+        embedding: EmbeddingOptions = EmbeddingOptions(),  # noqa: B008  (frozen)
+        sequence: SequenceOptions = SequenceOptions(),  # noqa: B008
+        dense_optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-3, weight_decay=0.01),
+        sparse_optimizer: OptimizerCallable = lambda params: RowWiseAdagrad(params, lr=0.05),
+        schedule: Schedule = Schedule(),  # noqa: B008
+        primary_task: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        if "_instantiator" not in self.hparams:
+            # Built from Python: the arguments are classes, which a checkpoint that loads with weights_only cannot hold.
+            self.remove_ignored_hparams(list(self.hparams))
+        if primary_task is not None and primary_task not in schema.tasks:
+            raise ValueError(
+                f"primary_task is {primary_task!r}.{suggest(primary_task, schema.tasks)} "
+                f"Tasks: {', '.join(schema.tasks)}."
+            )
+        self.schema = schema
+        self.primary_task = primary_task or next(iter(schema.tasks))
+        parts = Parts(
+            tokenizer, queries, encoder, decoder, mixer, backbone, head, encoders or {}, decoders or {}
+        )
+        self.network = Network(
+            schema, d_model, parts, embedding=embedding, sequence=sequence, pad_tokens=pad_tokens
+        )
+        self.loss = loss(self.network.ctx)
+        self.dense_optimizer, self.sparse_optimizer = dense_optimizer, sparse_optimizer
+        self.schedule = schedule
+        self.metrics = nn.ModuleDict({split: self._build_metrics() for split in ("val", "test")})
+        self.tables_are_sparse = embedding.sparse
+        if embedding.sparse:
+            # DDP's reducer handles sparse gradients only with gloo; average_sparse_gradients does it with any backend.
+            self._ddp_params_and_buffers_to_ignore = [
+                f"network.tables.{name}" for name, _ in self.network.tables.named_parameters()
+            ]
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the logits by task, ``{task: (B,)}``."""
+        logits: dict[str, Tensor] = self.network(batch)
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the loss, and the scores that the progress bar's AUC is computed from."""
+        logits = self(batch)
+        loss, parts = self.loss(logits, batch.labels, batch.weights)
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=batch.num_samples)
+        if len(parts) > 1:
+            for task, part in parts.items():
+                self.log(f"train/{task}/loss", part.detach(), batch_size=batch.num_samples)
+        return {"loss": loss, "logits": logits[self.primary_task].detach()}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect validation scores."""
+        self._update_metrics("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect test scores."""
+        self._update_metrics("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the predicted probability of every task, ``{task: (B,)}``."""
+        return {task: logit.sigmoid() for task, logit in self(batch).items()}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of all validation rows."""
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of all test rows."""
+        self._log_metrics("test")
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return one optimizer for tables and layers, with the schedule on both."""
+        optimizers: dict[str, Optimizer] = {"dense": self.dense_optimizer(self._dense_groups())}
+        if tables := self.network.sparse_parameters():
+            optimizers["sparse"] = self.sparse_optimizer(tables)
+            self._check_sparse_optimizer(optimizers["sparse"])
+        optimizer = CombinedOptimizer(optimizers)
+        total = int(self.trainer.estimated_stepping_batches)
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Average the tables' gradients over processes."""
+        if self.tables_are_sparse and self.trainer.world_size > 1:
+            average_sparse_gradients(self.network.sparse_parameters())
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip sparse and dense gradients together."""
+        if gradient_clip_val:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            clip_gradients(parameters, float(gradient_clip_val), gradient_clip_algorithm or "norm")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the schema and the state of the random numbers, so that a resumed run continues exactly."""
+        checkpoint["hyrec_schema"] = self.schema.to_dict()
+        checkpoint["hyrec_rng_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another schema; keep the random state until training starts."""
+        saved = checkpoint.get("hyrec_schema")
+        if saved is not None and saved != self.schema.to_dict():
+            changed = [k for k in asdict(self.schema) if saved.get(k) != self.schema.to_dict().get(k)]
+            raise ValueError(
+                f"This checkpoint was trained with another schema: {', '.join(changed)} differ. Use the schema that "
+                "was saved in the run's config.yaml."
+            )
+        self._rng_state = checkpoint.get("hyrec_rng_state")
+
+    def on_train_start(self) -> None:
+        """Restore the random state of a resumed run."""
+        state = getattr(self, "_rng_state", None)
+        if state is not None and self.trainer.world_size == 1:
+            torch.set_rng_state(state)
+            self._rng_state = None
+
+    def _build_metrics(self) -> nn.ModuleDict:
+        chosen: dict[str, RankingMetric] = {
+            name: metric
+            for name, metric in default_metrics().items()
+            if self.schema.group_column or name not in ("query_auc", "gauc")
+        }
+        return nn.ModuleDict({f"task_{task}": MetricCollection(dict(chosen)).clone() for task in self.schema.tasks})
+
+    def _update_metrics(self, split: Split, batch: Batch) -> None:
+        logits = self(batch)
+        loss, _ = self.loss(logits, batch.labels, batch.weights)
+        self.log(f"{split}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
+        for task, logit in logits.items():
+            metrics = self._metrics_of(split, task)
+            metrics.update(logit.detach().sigmoid(), batch.labels[task], group=batch.group, weights=batch.weights)
+
+    def _log_metrics(self, split: Split) -> None:
+        for task in self.schema.tasks:
+            metrics = self._metrics_of(split, task)
+            prefix = split if task == self.primary_task else f"{split}/{task}"
+            values = {f"{prefix}/{name}": value for name, value in metrics.compute().items()}
+            shown = {f"{split}/auc", f"{split}/query_auc"}
+            for name, value in values.items():
+                self.log(name, value.to(torch.float32), prog_bar=name in shown, rank_zero_only=False)
+            metrics.reset()
+
+    def _metrics_of(self, split: Split, task: str) -> MetricCollection:
+        by_task = self.metrics[split]
+        assert isinstance(by_task, nn.ModuleDict)
+        metrics = by_task[f"task_{task}"]
+        assert isinstance(metrics, MetricCollection)
+        return metrics
+
+    def _dense_groups(self) -> list[dict[str, Any]]:
+        parameters = [*self.network.dense_parameters(), *self.loss.parameters()]
+        return [
+            {"params": [p for p in parameters if p.dim() > 1]},
+            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+
+    def _check_sparse_optimizer(self, optimizer: Optimizer) -> None:
+        name = type(optimizer).__name__
+        from_torch = type(optimizer).__module__.startswith("torch.optim")
+        if self.tables_are_sparse and from_torch and name not in _SPARSE_READY:
+            raise ValueError(
+                f"sparse_optimizer {name} does not accept sparse gradients. Use one of {', '.join(_SPARSE_READY)}, or "
+                "set embedding.sparse=false."
+            )
+

@@ -1,0 +1,184 @@
+"""The LightningModule trained by a real Trainer on tiny random batches."""
+
+import functools
+
+import lightning as L
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from hyrec.backbones import AlternatingBackbone
+from hyrec.decoders import CrossAttentionDecoder
+from hyrec.embeddings import EmbeddingOptions
+from hyrec.encoders import LongerEncoder
+from hyrec.heads import MLPHead
+from hyrec.losses import BCELoss
+from hyrec.mixers import RankMixer
+from hyrec.optim import RowWiseAdagrad, Schedule
+from hyrec.queries import GlobalQueries
+from hyrec.ranker import Ranker
+from hyrec.schema import Schema
+from hyrec.testing.batches import random_batch, select_samples, tiny_schema
+from hyrec.tokenizers import GroupedTokens
+
+SCHEMA = tiny_schema()
+
+
+def build(schema: Schema = SCHEMA, **options):
+    L.seed_everything(0, verbose=False)
+    options = {"schedule": Schedule(warmup=0.0, shape="constant"), **options}
+    return Ranker(
+        schema,
+        tokenizer=GroupedTokens,
+        queries=GlobalQueries,
+        encoder=functools.partial(LongerEncoder, num_recent=4, merge_ratio=2),
+        decoder=CrossAttentionDecoder,
+        mixer=functools.partial(RankMixer, residual="single", norm="pre"),
+        backbone=AlternatingBackbone,
+        head=MLPHead,
+        loss=BCELoss,
+        d_model=32,
+        pad_tokens=True,
+        **options,
+    )
+
+
+def trainer(tmp_path, **options):
+    defaults = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+        "default_root_dir": tmp_path,
+        "max_epochs": 1,
+    }
+    return L.Trainer(**{**defaults, **options})
+
+
+def loader(batches):
+    return DataLoader(batches, batch_size=None)
+
+
+def halves(batch):
+    middle = batch.num_samples // 2
+    index = torch.arange(batch.num_samples)
+    return [select_samples(batch, index[:middle]), select_samples(batch, index[middle:])]
+
+
+def largest_difference(a, b):
+    return max(float((p - q).detach().abs().max()) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_training_memorises_a_batch(tmp_path, precision):
+    batch = random_batch(SCHEMA, num_requests=16, candidates=2)
+    model = build()
+    run = trainer(tmp_path, max_epochs=40, precision=precision)
+    run.fit(model, loader([batch]))
+    assert float(run.callback_metrics["train/loss"]) < 0.2
+
+
+def sgd(lr):
+    return functools.partial(torch.optim.SGD, lr=lr)
+
+
+def test_accumulated_and_clipped_half_batches_equal_the_whole_batch(tmp_path):
+    # SGD, so that a difference in gradients shows instead of being normalised away.
+    optimizers = {"dense_optimizer": sgd(0.5), "sparse_optimizer": sgd(0.5)}
+    batch = random_batch(SCHEMA, num_requests=16)
+    whole, parts, start = build(**optimizers), build(**optimizers), build(**optimizers)
+    trainer(tmp_path, gradient_clip_val=0.05).fit(whole, loader([batch]))
+    trainer(tmp_path, gradient_clip_val=0.05, accumulate_grad_batches=2).fit(parts, loader(halves(batch)))
+    assert largest_difference(whole, start) > 1e-3
+    assert largest_difference(whole, parts) < 1e-6
+
+
+def test_sparse_and_dense_gradients_train_the_same_tables(tmp_path):
+    batches = [random_batch(SCHEMA, num_requests=8, seed=seed) for seed in range(3)]
+    models = [build(embedding=EmbeddingOptions(sparse=sparse), dense_optimizer=sgd(0.1)) for sparse in (True, False)]
+    for model in models:
+        trainer(tmp_path).fit(model, loader(batches))
+    # Dense Adagrad also visits rows with zero gradient, which leaves them where they are.
+    assert largest_difference(*models) < 1e-5
+
+
+def test_every_task_gets_its_metrics_and_the_primary_one_the_short_names(tmp_path):
+    model = build(primary_task="like")
+    batches = loader([random_batch(SCHEMA, num_requests=32, candidates=3)])
+    run = trainer(tmp_path)
+    metrics = run.validate(model, batches, verbose=False)[0]
+    names = {"auc", "query_auc", "gauc", "logloss", "ne", "pcoc", "ece"}
+    assert set(metrics) == {f"val/{n}" for n in names} | {f"val/click/{n}" for n in names} | {"val/loss"}
+    batch = next(iter(batches))
+    with torch.no_grad():
+        score = model(batch)["like"]
+    positive, negative = score[batch.labels["like"] == 1], score[batch.labels["like"] == 0]
+    wins = (positive[:, None] > negative[None, :]).double().mean()
+    assert metrics["val/auc"] == pytest.approx(float(wins), abs=1e-6)
+
+
+def test_a_schema_without_group_has_no_query_auc(tmp_path):
+    plain = {**SCHEMA.to_dict(), "group_column": ""}
+    schema = Schema.from_dict(plain)
+    batches = loader([random_batch(schema, num_requests=32)])
+    metrics = trainer(tmp_path).validate(build(schema), batches, verbose=False)[0]
+    assert "val/query_auc" not in metrics
+    assert "val/auc" in metrics
+
+
+def test_a_checkpoint_loads_with_weights_only_and_carries_the_schema(tmp_path):
+    model = build()
+    run = trainer(tmp_path)
+    run.fit(model, loader([random_batch(SCHEMA)]))
+    run.save_checkpoint(tmp_path / "last.ckpt")
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert Schema.from_dict(saved["hyrec_schema"]) == SCHEMA
+
+
+def test_a_checkpoint_of_another_schema_is_refused(tmp_path):
+    model = build()
+    run = trainer(tmp_path)
+    run.fit(model, loader([random_batch(SCHEMA)]))
+    run.save_checkpoint(tmp_path / "last.ckpt")
+    other = Schema.from_dict({**SCHEMA.to_dict(), "time_unit": "ms"})
+    with pytest.raises(ValueError, match="another schema: time_unit differ"):
+        trainer(tmp_path).validate(build(other), loader([random_batch(other)]), ckpt_path=tmp_path / "last.ckpt")
+
+
+def test_an_optimizer_without_sparse_support_is_refused_with_the_remedy(tmp_path):
+    model = build(sparse_optimizer=functools.partial(torch.optim.AdamW, lr=1e-3))
+    with pytest.raises(ValueError, match=r"AdamW does not accept sparse gradients.*embedding.sparse=false"):
+        trainer(tmp_path).fit(model, loader([random_batch(SCHEMA)]))
+
+
+def test_an_unknown_primary_task_gets_a_suggestion():
+    with pytest.raises(ValueError, match=r"'clik'. Did you mean 'click'\? Tasks: click, like"):
+        build(primary_task="clik")
+
+
+class _PerRank(L.LightningDataModule):
+    """Gives rank r the r-th half of every batch."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def train_dataloader(self):
+        return loader([halves(batch)[self.trainer.global_rank] for batch in self.batches])
+
+
+def test_two_processes_with_half_batches_train_the_model_of_one_process(tmp_path):
+    options = {
+        "dense_optimizer": sgd(0.1),
+        "sparse_optimizer": functools.partial(RowWiseAdagrad, lr=0.1),
+    }
+    batches = [random_batch(SCHEMA, num_requests=8, seed=seed) for seed in range(3)]
+    alone, together = build(**options), build(**options)
+    trainer(tmp_path, gradient_clip_val=0.1).fit(alone, loader(batches))
+    run = trainer(
+        tmp_path, gradient_clip_val=0.1, devices=2, strategy="ddp_spawn", use_distributed_sampler=False
+    )
+    run.fit(together, datamodule=_PerRank(batches))
+    assert largest_difference(alone, build(**options)) > 1e-3
+    assert largest_difference(alone, together) < 1e-5
