@@ -1,0 +1,155 @@
+"""``SimulatedData``: hyrec's own data, with known click probabilities."""
+
+from __future__ import annotations
+
+from hyrec.data.base import Split
+from hyrec.data.parquet import ParquetData
+from hyrec.data.policy import DataError
+from hyrec.data.simulation import spec as simulation
+from hyrec.data.simulation.files import PROBABILITY_COLUMN, SPLITS, cache_path, ensure_cached, read_report
+from hyrec.data.simulation.spec import SimulatorSpec
+from hyrec.data.source import SplitIndex
+from hyrec.schema import NUM_RESERVED_IDS, Feature, Schema, suggest
+
+_OPTIONS = {"user_id": "num_users", "position": "max_candidates"}
+_TABLE_OPTIONS = {
+    "item": "num_items",
+    "category": "num_categories",
+    "theme": "num_themes",
+    "surface": "num_surfaces",
+}
+
+
+class SimulatedData(ParquetData):
+    """Read a simulated log, which is written to a cache the first time it is needed.
+
+    The click probability of every sample is planted, so it is known what no model can pass: ``references``
+    gives the AUC, query AUC and log loss of the true probabilities, and those without each effect. They
+    assume whole histories: with a ``max_length`` below the simulated one, no model can reach all of it. Nulls
+    are planned (``simulator.missing``).
+
+    Args:
+        schema: What the data is; ``SimulatedData.make_schema`` writes it.
+        simulator: What to simulate.
+        cache_dir: Where simulated logs are kept. Empty: ``$HYREC_CACHE``, or else ``~/.cache/hyrec``.
+        batch_size: Requests of a training batch, on each process.
+        eval_batch_size: Requests of any other batch. 0: as in training.
+        num_workers: Processes that read ahead. 0 reads in the training process.
+        shuffle: Whether training requests are shuffled.
+        shuffle_rows: Requests that are shuffled together. Each worker holds as many in memory, decoded.
+        seed: Of the order; ``simulator.seed`` is that of the log.
+        drop_last: Whether training leaves out the requests that do not fill a batch on every process.
+        prefetch: Batches that each worker reads ahead.
+        persistent_workers: Whether workers outlive an epoch.
+        pin_memory: Whether batches are put into page-locked memory, from which a GPU copies faster.
+
+    Raises:
+        DataError: When the schema and the options disagree, with the option to change and its value.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        simulator: SimulatorSpec = SimulatorSpec(),  # noqa: B008  (frozen)
+        cache_dir: str = "",
+        batch_size: int = 64,
+        eval_batch_size: int = 0,
+        num_workers: int = 0,
+        shuffle: bool = True,
+        shuffle_rows: int = 65536,
+        seed: int = 0,
+        drop_last: bool = False,
+        prefetch: int = 2,
+        persistent_workers: bool = False,
+        pin_memory: bool = False,
+    ) -> None:
+        _check(schema, simulator)
+        folder = cache_path(simulator, cache_dir)
+        train, validate, test = (str(folder / f"{split}.parquet") for split in SPLITS)
+        super().__init__(
+            schema,
+            train=train,
+            validate=validate,
+            test=test,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            num_workers=num_workers,
+            shuffle=shuffle,
+            shuffle_rows=shuffle_rows,
+            seed=seed,
+            drop_last=drop_last,
+            prefetch=prefetch,
+            persistent_workers=persistent_workers,
+            pin_memory=pin_memory,
+        )
+        self.simulator, self.cache_dir = simulator, cache_dir
+
+    @staticmethod
+    def make_schema(simulator: SimulatorSpec = SimulatorSpec()) -> Schema:  # noqa: B008  (frozen)
+        """Return the schema of the log that ``simulator`` describes."""
+        return simulation.schema(simulator)
+
+    def prepare_data(self) -> None:
+        """Write the log to the cache unless it is there."""
+        ensure_cached(self.simulator, self.cache_dir)
+
+    def index(self, split: Split) -> SplitIndex:
+        """Return the rows of a split, simulating them first if nobody has."""
+        if split not in self._indices:
+            self.prepare_data()
+        return super().index(split)
+
+    def references(self, split: Split) -> dict[str, dict[str, float]]:
+        """Return what the true probabilities reach on the drawn clicks of a split, and without each effect.
+
+        ``attainable``: AUC, query AUC and log loss (nats) of the true probabilities. ``attainable without
+        X``: those of the true log-odds in which the term of effect X is replaced by its mean, for every
+        effect that is on; see ``hyrec.data.simulation.attainable.references`` for what this bounds.
+        """
+        report = read_report(ensure_cached(self.simulator, self.cache_dir))
+        assert report is not None
+        found: dict[str, dict[str, float]] = report["references"]["test" if split == "predict" else split]
+        return found
+
+
+def _check(schema: Schema, simulator: SimulatorSpec) -> None:
+    """Refuse a schema that is not of this log, naming the option to change."""
+    made = simulation.schema(simulator)
+    remedy = "hyrec data simulate --out DIR writes the schema that fits."
+    if schema.layout != made.layout:
+        raise DataError(
+            f"Simulated data have layout {made.layout!r}, the schema says {schema.layout!r}. {remedy}"
+        )
+    known = dict(_features(made))
+    known = {feature.column or where.rsplit(".", 1)[-1]: feature for where, feature in known.items()}
+    for where, feature in _features(schema):
+        column = feature.column or where.rsplit(".", 1)[-1]
+        if PROBABILITY_COLUMN in (column, feature.weight_column):
+            raise DataError(f"{where} reads {column!r}: that is the answer, and no model may see it.")
+        if column not in known:
+            raise DataError(
+                f"{where} reads column {column!r}, which simulated data do not have."
+                f"{suggest(column, known)} {remedy}"
+            )
+        expected = known[column]
+        if feature.offset:
+            raise DataError(
+                f"{where}.offset is {feature.offset}, but simulated files hold final ids: remove it."
+            )
+        if expected.vocab_size and not feature.hash_size and feature.vocab_size != expected.vocab_size:
+            got, wanted = feature.vocab_size, expected.vocab_size
+            option = _OPTIONS.get(column) or _TABLE_OPTIONS.get(expected.table, "")
+            other = f", or data.init_args.simulator.{option} to {got - NUM_RESERVED_IDS}" if option else ""
+            raise DataError(
+                f"{where}.vocab_size is {got}, but the simulated data need {wanted} "
+                f"({wanted - NUM_RESERVED_IDS} values and {NUM_RESERVED_IDS} reserved ids). "
+                f"Set it to {wanted}{other}."
+            )
+
+
+def _features(schema: Schema) -> list[tuple[str, Feature]]:
+    """Return all features with their places in the schema."""
+    found = [(f"features.{name}", feature) for name, feature in schema.features.items()]
+    for sequence, spec in schema.sequences.items():
+        found += [(f"sequences.{sequence}.features.{name}", f) for name, f in spec.features.items()]
+    return found
