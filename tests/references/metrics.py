@@ -43,9 +43,7 @@ def grouped_auc(
     return sum(values) / len(values), by_share, len(values), num_rows
 
 
-def log_loss(
-    preds: Sequence[float], target: Sequence[float], weights: Sequence[float] | None = None
-) -> float:
+def log_loss(preds: Sequence[float], target: Sequence[float], weights: Sequence[float] | None = None) -> float:
     weights = weights or [1.0] * len(preds)
     total = 0.0
     for p, y, w in zip(preds, target, weights, strict=True):

@@ -97,9 +97,7 @@ def test_the_estimated_spread_is_that_of_the_planted_rates():
     items = torch.randint(3, 2003, (20_000,), generator=rng)
     label = (torch.rand(20_000, generator=rng, dtype=torch.float64) < rates[items]).float()
     schema = Schema(features={"item": Feature(vocab_size=2003, role="item")}, tasks={"click": Task()})
-    (item,) = (
-        CountingBaseline(schema, "click").fit([Batch({"item": items}, {}, {"click": label}, 20_000)]).counted
-    )
+    (item,) = CountingBaseline(schema, "click").fit([Batch({"item": items}, {}, {"click": label}, 20_000)]).counted
     assert item.spread == pytest.approx(0.2**2 / 12, rel=0.25)
     assert item.damping == pytest.approx(0.3 * 0.7 / item.spread - 1, rel=0.05)
 

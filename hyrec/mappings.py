@@ -1,0 +1,124 @@
+"""Between YAML, plain mappings and dataclasses: what is not known is refused, nothing is dropped."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Literal, get_args, get_type_hints
+
+import yaml
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the closest of ``known``, or an empty string.
+
+    Example:
+        >>> suggest("itme", ["item", "user"])
+        " Did you mean 'item'?"
+    """
+    names = list(known)
+    lowered = {n.lower(): n for n in names}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return f" Did you mean {lowered[close[0]]!r}?" if close else ""
+
+
+def read_yaml(text: str) -> Any:
+    """Read YAML as ``yaml.safe_load`` does, but refuse a key that is written twice.
+
+    Raises:
+        yaml.YAMLError: With line and column.
+    """
+    return yaml.load(text, Loader=_StrictLoader)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable):
+                if key in seen:
+                    mark = key_node.start_mark
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key!r} is written twice; keep one of them", mark
+                    )
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def plain_dataclass(value: Any) -> Any:
+    """Turn dataclasses into plain mappings without the entries that equal their defaults."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        out = {}
+        for f in dataclasses.fields(value):
+            item = getattr(value, f.name)
+            factory = f.default_factory
+            default = factory() if factory is not dataclasses.MISSING else f.default
+            if item != default:
+                out[f.name] = plain_dataclass(item)
+        return out
+    if isinstance(value, Mapping):
+        return {key: plain_dataclass(item) for key, item in value.items()}
+    return [plain_dataclass(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def build_dataclass(cls: type[Any], content: Any, where: str, error: type[ValueError] = ValueError) -> Any:
+    """Turn plain mappings into dataclasses, refusing what the dataclass does not know.
+
+    Args:
+        cls: The dataclass; its fields may be dataclasses, lists, dicts, literals and plain values.
+        content: What ``yaml.safe_load`` returned.
+        where: Path of ``content`` in the file, for messages.
+        error: Raised for anything that does not fit.
+    """
+    if not isinstance(content, Mapping):
+        raise error(f"{where} must be a mapping of keys to values, got {type(content).__name__}.")
+    hints = get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if key not in fields:
+            known = ", ".join(fields)
+            raise error(f"{where} has no key {key!r}.{suggest(str(key), fields)} Known keys: {known}.")
+        values[key] = _coerce(hints[key], value, f"{where}.{key}", error)
+    for name, f in fields.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise error(f"{where} lacks the key {name!r}, which has no default.")
+    return cls(**values)
+
+
+def _coerce(hint: Any, value: Any, where: str, error: type[ValueError]) -> Any:
+    if hint is Any:
+        return value
+    if type(None) in get_args(hint):
+        if value is None:
+            return None
+        (hint,) = (option for option in get_args(hint) if option is not type(None))
+    if dataclasses.is_dataclass(hint):
+        assert isinstance(hint, type)
+        return build_dataclass(hint, value, where, error)
+    origin, args = getattr(hint, "__origin__", None), get_args(hint)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise error(f"{where} must be a mapping from names to values, got {type(value).__name__}.")
+        return {str(key): _coerce(args[1], item, f"{where}.{key}", error) for key, item in value.items()}
+    if origin is list:
+        if not isinstance(value, (list, tuple)):
+            raise error(f"{where} must be a list, got {value!r}.")
+        return [_coerce(args[0], item, f"{where}[{i}]", error) for i, item in enumerate(value)]
+    if origin is Literal:
+        if value not in args:
+            allowed = ", ".join(map(str, args))
+            raise error(f"{where} is {value!r}.{suggest(str(value), args)} Allowed: {allowed}.")
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is str and where.endswith(("validate_from", "test_from", "train_from", ".until", ".before")):
+        return str(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise error(f"{where} must be {hint.__name__}, got {value!r}.")
+    return value

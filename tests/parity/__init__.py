@@ -1,0 +1,1 @@
+"""Components against their slow references, in float64."""

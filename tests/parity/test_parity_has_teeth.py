@@ -1,0 +1,172 @@
+"""Known mistakes of public copies, planted one at a time: the parity checks must notice each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hyrec.batch import Batch, RequestMap, Sequence
+from hyrec.nn.feedforward import PerTokenFeedForward
+from hyrec.testing.batches import random_batch
+from tests.parity.building import ragged
+from tests.parity.test_backbone_parity import check_hyformer, hyformer_network, sixteen_wide_schema
+from tests.parity.test_encoder_parity import WIDTH, check_longer, longer_stack
+
+LENGTHS = {"clicks": [6, 0, 1, 2], "searches": [0, 0, 5, 3], "likes": [4, 0, 2, 1]}
+
+
+def generic_batch() -> Batch:
+    return random_batch(
+        sixteen_wide_schema(),
+        num_requests=4,
+        candidates=[1, 2, 1, 1],
+        lengths=LENGTHS,
+        spare=3,
+        missing=0.2,
+        seed=11,
+    )
+
+
+def check_whole_model() -> None:
+    check_hyformer(hyformer_network(sixteen_wide_schema()), generic_batch())
+
+
+def check_longer_layers() -> None:
+    stack = longer_stack(2, num_recent=5, merge_ratio=2, inner_layers=1, num_heads=2, expansion=1)
+    sequence = ragged([6, 0, 1, 13], WIDTH, spare=3)
+    check_longer(stack, sequence, num_recent=5, ratio=2, inner=1, memory="encoded")
+
+
+def gather_with_misplaced_mask(self: Sequence, num_events: int) -> Sequence:
+    """Take the valid prefix, but treat its FIRST ``k - length`` slots as padding, empty ones as events."""
+    kept, lengths = [], []
+    bounds = self.offsets.tolist()
+    for start, stop in pairwise(bounds):
+        events = list(self.values[start:stop])
+        if len(events) >= num_events:
+            chosen = events[-num_events:]
+        else:
+            gap = num_events - len(events)
+            slots = events + [torch.zeros_like(self.values[0])] * gap
+            chosen = slots[gap:]
+        kept += chosen
+        lengths.append(len(chosen))
+    offsets = torch.tensor([0, *lengths]).cumsum(0)
+    return Sequence(torch.stack(kept), offsets, min(self.max_length, num_events))
+
+
+def oldest_instead_of_recent(self: Sequence, num_events: int) -> Sequence:
+    """Keep the first k events: right for files that are stored newest first, wrong for what a batch holds."""
+    lengths = self.lengths.clamp(max=num_events)
+    index = [start + i for start, n in zip(self.offsets[:-1].tolist(), lengths.tolist(), strict=True) for i in range(n)]
+    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    return Sequence(self.values[index], offsets, min(self.max_length, num_events))
+
+
+def without_mask(q: Tensor, k: Tensor, v: Tensor, visible: Any = None, *, dropout: float = 0.0) -> Tensor:
+    """Attend to padding as well, "for speed"."""
+    return functional.scaled_dot_product_attention(q, k, v)
+
+
+def upper_triangular(q: Tensor, k: Tensor, v: Tensor, visible: Any = None, *, dropout: float = 0.0) -> Tensor:
+    """The mask as LONGER prints it (j >= i is visible), on events that are stored oldest first."""
+    if visible is None or visible.shape[2] == 1:
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+    last = visible.any(2, keepdim=True)
+    newest_first = (last & ~visible) | torch.eye(visible.shape[2], visible.shape[3], dtype=torch.bool).expand_as(
+        visible
+    )
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=newest_first)
+
+
+def shared_feed_forward(self: PerTokenFeedForward, tokens: Tensor) -> Tensor:
+    """A "per-token" network that every token shares."""
+    hidden = functional.gelu(tokens @ self.w1_TDK[0] + self.b1_TK[0])
+    return hidden @ self.w2_TKD[0] + self.b2_TD[0]
+
+
+def interleaved_channels(tokens: Tensor) -> Tensor:
+    """Mix by transposing raw channels instead of slices."""
+    return tokens.transpose(1, 2).reshape(tokens.shape)
+
+
+def mean_over_padding(self: Sequence) -> Tensor:
+    """Divide by the padded length."""
+    padded = self.padded().masked_fill(~self.mask().unsqueeze(-1), 0.0)
+    return padded.sum(1) / self.max_length
+
+
+def merge_from_the_oldest(self: Sequence, ratio: int) -> Any:
+    """Group adjacent events from the oldest on, so that the newest group is the short one."""
+    groups, masks, counts = [], [], []
+    bounds = self.offsets.tolist()
+    for start, stop in pairwise(bounds):
+        counts.append(-(-(stop - start) // ratio))
+        for i in range(start, stop, ratio):
+            group = self.values[i : min(stop, i + ratio)]
+            groups.append(functional.pad(group, (0, 0, 0, ratio - len(group))))
+            masks.append(torch.arange(ratio) < len(group))
+    stacked, mask = torch.stack(groups), torch.stack(masks)
+    offsets = torch.tensor([0, *counts]).cumsum(0)
+    return stacked, mask, Sequence(stacked.flatten(1), offsets, -(-self.max_length // ratio))
+
+
+def first_rows(self: RequestMap, rows: Tensor) -> Tensor:
+    """Give sample b the row b, whatever its request."""
+    return rows[torch.arange(len(self.index)).clamp(max=len(rows) - 1)]
+
+
+MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
+    "LONGER: the mask does not follow the gather": (
+        "hyrec.batch.Sequence.recent",
+        gather_with_misplaced_mask,
+        check_longer_layers,
+    ),
+    "the mask does not follow the gather": (
+        "hyrec.batch.Sequence.recent",
+        gather_with_misplaced_mask,
+        check_whole_model,
+    ),
+    "LONGER: the oldest events pass for recent": (
+        "hyrec.batch.Sequence.recent",
+        oldest_instead_of_recent,
+        check_longer_layers,
+    ),
+    "the oldest events pass for recent": (
+        "hyrec.batch.Sequence.recent",
+        oldest_instead_of_recent,
+        check_whole_model,
+    ),
+    "LONGER: attention without a mask": ("hyrec.nn.attention.attention", without_mask, check_longer_layers),
+    "attention without a mask": ("hyrec.nn.attention.attention", without_mask, check_whole_model),
+    "inner layers without a mask": ("hyrec.encoders.longer.attention", without_mask, check_longer_layers),
+    "the causal mask upside down": ("hyrec.nn.attention.attention", upper_triangular, check_longer_layers),
+    "one feed-forward network for all tokens": (
+        "hyrec.nn.feedforward.PerTokenFeedForward.forward",
+        shared_feed_forward,
+        check_whole_model,
+    ),
+    "mixing raw channels": ("hyrec.mixers.rankmixer.mix_tokens", interleaved_channels, check_whole_model),
+    "pooling over padding": ("hyrec.batch.Sequence.mean", mean_over_padding, check_whole_model),
+    "merging from the oldest": ("hyrec.batch.Sequence.merge", merge_from_the_oldest, check_longer_layers),
+    "rows of the wrong request": ("hyrec.batch.RequestMap.expand", first_rows, check_whole_model),
+}
+
+
+@pytest.mark.parametrize("check", [check_whole_model, check_longer_layers])
+def test_parity_holds_without_a_planted_mistake(check: Callable[[], None]) -> None:
+    check()
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_parity_notices(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, wrong, check = MISTAKES[mistake]
+    monkeypatch.setattr(target, wrong)
+    with pytest.raises(AssertionError):
+        check()

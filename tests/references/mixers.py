@@ -1,0 +1,78 @@
+"""Token mixing of ONE sample (RankMixer 3.2, HyFormer 3.5)."""
+
+from __future__ import annotations
+
+import torch
+
+from tests.references.primitives import (
+    Vector,
+    Weights,
+    feed_forward,
+    gelu,
+    layer_norm,
+    self_attention_block,
+)
+
+
+def mix(tokens: list[Vector]) -> list[Vector]:
+    """Cut each of the T tokens into T parts; new token h is the h-th part of token 1, of token 2, ..."""
+    num_tokens = len(tokens)
+    width = len(tokens[0]) // num_tokens
+    mixed = []
+    for h in range(num_tokens):
+        parts = [tokens[t][h * width : (h + 1) * width] for t in range(num_tokens)]
+        mixed.append(torch.cat(parts))
+    return mixed
+
+
+def per_token_feed_forward(w: Weights, tokens: list[Vector]) -> list[Vector]:
+    """``v_t = W2_t GELU(W1_t s_t + b1_t) + b2_t``: token t has weights of its own."""
+    out = []
+    for t, token in enumerate(tokens):
+        hidden = gelu(w["w1_TDK"][t].T @ token + w["b1_TK"][t])
+        out.append(w["w2_TKD"][t].T @ hidden + w["b2_TD"][t])
+    return out
+
+
+def rankmixer(w: Weights, tokens: list[Vector], *, residual: str, norm: str) -> list[Vector]:
+    """The six forms. ``double, post`` is printed in RankMixer, ``single, none`` in HyFormer."""
+
+    def ffn(xs: list[Vector]) -> list[Vector]:
+        return per_token_feed_forward(w.at("feedforward"), xs)
+
+    def norm_mix(xs: list[Vector]) -> list[Vector]:
+        return [layer_norm(w.at("norm_mix"), x) for x in xs]
+
+    def norm_ffn(xs: list[Vector]) -> list[Vector]:
+        return [layer_norm(w.at("norm_feedforward"), x) for x in xs]
+
+    def add(xs: list[Vector], ys: list[Vector]) -> list[Vector]:
+        return [x + y for x, y in zip(xs, ys, strict=True)]
+
+    form = (residual, norm)
+    if form == ("single", "none"):
+        return add(tokens, ffn(mix(tokens)))
+    if form == ("single", "pre"):
+        return add(tokens, ffn(norm_ffn(mix(tokens))))
+    if form == ("single", "post"):
+        return norm_ffn(add(tokens, ffn(mix(tokens))))
+    if form == ("double", "none"):
+        s = add(mix(tokens), tokens)
+        return add(ffn(s), s)
+    if form == ("double", "pre"):
+        s = add(mix(norm_mix(tokens)), tokens)
+        return add(ffn(norm_ffn(s)), s)
+    if form == ("double", "post"):
+        s = norm_mix(add(mix(tokens), tokens))
+        return norm_ffn(add(ffn(s), s))
+    raise AssertionError(f"no such form: {form}")
+
+
+def self_attention(w: Weights, tokens: list[Vector], *, num_heads: int) -> list[Vector]:
+    """One pre-norm transformer layer over the tokens: ``S = X + Attn(LN(X))``, ``S + FFN(LN(S))``."""
+    read = self_attention_block(w, [layer_norm(w.at("norm_attention"), x) for x in tokens], num_heads)
+    out = []
+    for x, r in zip(tokens, read, strict=True):
+        s = x + r
+        out.append(s + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), s)))
+    return out

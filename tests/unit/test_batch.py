@@ -1,0 +1,200 @@
+"""Packed sequences and request maps say the same as plain lists."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from hyrec.batch import Batch, RequestMap, Sequence, SequenceStates, Tokens, expand_requests
+from hyrec.testing.batches import random_batch, tiny_schema
+
+LENGTHS = [[3, 0, 1, 6], [0, 0], [1], [2, 2], [0, 5], [7, 0]]
+
+
+def ragged(lengths: list[int], *, spare: int = 0, longer_by: int = 0, width: int = 2) -> Sequence:
+    """Events that count upwards from 1, with spare rows of -99; event i happened at second 10 i."""
+    total = sum(lengths)
+    spares = max(spare, 0 if total else 1)
+    first = torch.cat([torch.arange(1.0, total + 1), torch.full((spares,), -99.0)])
+    values = torch.stack([first * 10**i for i in range(width)], dim=1)
+    return Sequence(values, torch.tensor([0, *lengths]).cumsum(0), max(1, *lengths) + longer_by, (first * 10).double())
+
+
+def rows(sequence: Sequence) -> list[list[list[float]]]:
+    """The events of each request as plain lists."""
+    bounds = sequence.offsets.tolist()
+    return [sequence.values[a:b].tolist() for a, b in pairwise(bounds)]
+
+
+def times(sequence: Sequence) -> list[list[float]]:
+    """The times of each request as plain lists."""
+    assert sequence.time is not None
+    bounds = sequence.offsets.tolist()
+    return [sequence.time[a:b].tolist() for a, b in pairwise(bounds)]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("spare", [0, 3])
+@pytest.mark.parametrize("longer_by", [0, 2])
+def test_mask_is_true_where_padded_holds_an_event(lengths: list[int], spare: int, longer_by: int) -> None:
+    sequence = ragged(lengths, spare=spare, longer_by=longer_by)
+    padded, mask = sequence.padded(), sequence.mask()
+    assert padded.shape == (len(lengths), sequence.max_length, 2)
+    for r, events in enumerate(rows(sequence)):
+        assert mask[r].tolist() == [i < len(events) for i in range(sequence.max_length)]
+        assert padded[r][: len(events)].tolist() == events
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("spare", [0, 3])
+def test_packing_undoes_padding(lengths: list[int], spare: int) -> None:
+    sequence = ragged(lengths, spare=spare, longer_by=1)
+    packed = sequence.pack(sequence.padded())
+    total = sum(lengths)
+    assert packed.shape == sequence.values.shape
+    assert torch.equal(packed[:total], sequence.values[:total])
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_each_row_knows_its_request_and_spare_rows_have_none(lengths: list[int]) -> None:
+    sequence = ragged(lengths, spare=2)
+    expected = [r for r, n in enumerate(lengths) for _ in range(n)] + [len(lengths)] * 2
+    assert sequence.row_index().tolist() == expected
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("spare", [0, 3])
+def test_mean_ignores_padding_and_is_zero_without_events(lengths: list[int], spare: int) -> None:
+    sequence = ragged(lengths, spare=spare, longer_by=2)
+    expected = [[sum(c) / len(e) for c in zip(*e, strict=True)] if e else [0.0, 0.0] for e in rows(sequence)]
+    torch.testing.assert_close(sequence.mean(), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("spare", [0, 3])
+@pytest.mark.parametrize("num_events", [1, 2, 5, 50])
+def test_recent_keeps_the_last_events(lengths: list[int], spare: int, num_events: int) -> None:
+    sequence = ragged(lengths, spare=spare)
+    recent = sequence.recent(num_events)
+    assert rows(recent) == [events[-num_events:] for events in rows(sequence)]
+    assert times(recent) == [seconds[-num_events:] for seconds in times(sequence)]
+    assert recent.max_length == min(num_events, sequence.max_length)
+    assert recent.values.shape[0] >= int(recent.offsets[-1])
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("spare", [0, 3])
+@pytest.mark.parametrize("ratio", [1, 2, 3, 10])
+def test_merge_groups_adjacent_events_from_the_newest(lengths: list[int], spare: int, ratio: int) -> None:
+    sequence = ragged(lengths, spare=spare)
+    groups, mask, merged = sequence.merge(ratio)
+    expected, masks, newest = [], [], []
+    for events, seconds in zip(rows(sequence), times(sequence), strict=True):
+        own, own_masks, own_times = [], [], []
+        for stop in range(len(events), 0, -ratio):
+            group = events[max(0, stop - ratio) : stop]
+            short = ratio - len(group)
+            own.insert(0, [0.0, 0.0] * short + [x for event in group for x in event])
+            own_masks.insert(0, [False] * short + [True] * len(group))
+            own_times.insert(0, seconds[stop - 1])
+        expected.append(own)
+        masks.extend(own_masks)
+        newest.append(own_times)
+    total = int(merged.offsets[-1])
+    assert rows(merged) == expected
+    assert times(merged) == newest
+    assert merged.max_length == -(-sequence.max_length // ratio)
+    assert mask[:total].tolist() == masks
+    assert not mask[total:].any()
+    assert groups.flatten(1)[total:].abs().sum() == 0.0
+    assert torch.equal(groups.flatten(1), merged.values)
+
+
+def test_replacing_vectors_keeps_events_and_times() -> None:
+    sequence = ragged([2, 1])
+    other = sequence.replace(sequence.values[:, :1])
+    assert other.values.shape == (3, 1)
+    assert other.offsets is sequence.offsets
+    assert other.time is sequence.time
+
+
+INDEXES = [([0, 0, 1, 1, 1], 2), ([2, 0, 2, 1, 2], 4), ([0], 1), ([3, 3], 5)]
+
+
+@pytest.mark.parametrize(("index", "num_requests"), INDEXES)
+def test_samples_of_a_request_get_its_row(index: list[int], num_requests: int) -> None:
+    rows_R = torch.arange(num_requests) * 10
+    request_of = RequestMap.from_index(torch.tensor(index), num_requests)
+    assert request_of.expand(rows_R).tolist() == [10 * r for r in index]
+    assert expand_requests(rows_R, request_of).tolist() == [10 * r for r in index]
+
+
+@pytest.mark.parametrize(("index", "num_requests"), INDEXES)
+def test_grouping_lays_samples_out_by_request_in_their_order(index: list[int], num_requests: int) -> None:
+    request_of = RequestMap.from_index(torch.tensor(index), num_requests)
+    samples = torch.arange(1.0, len(index) + 1).unsqueeze(1)
+    grouped = request_of.group(samples)
+    most = max(index.count(r) for r in index)
+    expected = []
+    for r in range(num_requests):
+        own = [b + 1.0 for b, request in enumerate(index) if request == r]
+        expected.append([[x] for x in own + [0.0] * (most - len(own))])
+    assert request_of.max_candidates == most
+    assert grouped.tolist() == expected
+    assert torch.equal(request_of.ungroup(grouped), samples)
+
+
+def test_a_map_of_no_samples_has_room_for_one_candidate() -> None:
+    request_of = RequestMap.from_index(torch.zeros(0, dtype=torch.int64), 2)
+    assert request_of.max_candidates == 1
+    assert request_of.group(torch.zeros(0, 3)).shape == (2, 1, 3)
+
+
+def test_without_a_map_rows_are_samples() -> None:
+    rows_R = torch.arange(3)
+    assert expand_requests(rows_R, None) is rows_R
+
+
+def test_a_batch_counts_its_requests() -> None:
+    schema = tiny_schema()
+    assert random_batch(schema, num_requests=3).num_requests == 3
+    grouped = random_batch(schema, num_requests=3, candidates=[2, 1, 2])
+    assert (grouped.num_samples, grouped.num_requests) == (5, 3)
+
+
+def test_every_carrier_is_a_pytree_that_survives_the_round_trip() -> None:
+    batch = random_batch(tiny_schema(), num_requests=3, candidates=2)
+    sequence = ragged([2, 1])
+    for carrier in (
+        batch,
+        sequence,
+        SequenceStates(sequence, sequence),
+        Tokens({"clicks": torch.zeros(1, 1, 2)}, torch.zeros(1, 2, 2)),
+    ):
+        leaves, spec = pytree.tree_flatten(carrier)
+        again = pytree.tree_unflatten(leaves, spec)
+        assert type(again) is type(carrier)
+        assert all(a is b for a, b in zip(leaves, pytree.tree_leaves(again), strict=True))
+
+
+def test_moving_a_batch_reaches_every_tensor() -> None:
+    batch = random_batch(tiny_schema(), num_requests=3, candidates=2)
+    moved: Batch = pytree.tree_map(lambda x: x.to("meta") if isinstance(x, Tensor) else x, batch)
+    assert {leaf.device.type for leaf in pytree.tree_leaves(moved) if isinstance(leaf, Tensor)} == {"meta"}
+    assert moved.num_samples == batch.num_samples
+
+
+def test_carriers_are_not_frozen_because_lightning_refuses_to_move_frozen_ones() -> None:
+    for carrier in (Batch, Sequence, SequenceStates, Tokens, RequestMap):
+        assert not carrier.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        assert dataclasses.is_dataclass(carrier)
+
+
+def test_tokens_are_laid_out_queries_first() -> None:
+    queries = {"a": torch.full((1, 1, 2), 1.0), "b": torch.full((1, 2, 2), 2.0)}
+    assert Tokens(queries, torch.full((1, 1, 2), 3.0)).all()[0, :, 0].tolist() == [1.0, 2.0, 2.0, 3.0]

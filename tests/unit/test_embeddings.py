@@ -1,0 +1,92 @@
+"""Embedding tables: sizes, sharing, initial values and gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hyrec.batch import Jagged
+from hyrec.embeddings import EmbeddingOptions, SequenceOptions
+from hyrec.nn.named import NamedModules
+from hyrec.schema import Schema
+from hyrec.testing.batches import tiny_schema
+
+
+def test_there_is_one_table_for_each_name_with_its_size_and_width() -> None:
+    schema = tiny_schema()
+    tables = EmbeddingOptions(dim=4, dims={"item": 7}).tables(schema)
+    shapes = {name: tuple(tables[name].weight.shape) for name in tables}
+    assert shapes == {name: (size, 7 if name == "item" else 4) for name, size in schema.table_sizes.items()}
+
+
+def test_initial_values_do_not_depend_on_the_order_in_the_file() -> None:
+    plain = tiny_schema().to_dict()
+    other = {**plain, "features": dict(reversed(plain["features"].items()))}
+    drawn = []
+    for content in (plain, other):
+        torch.manual_seed(0)
+        drawn.append(EmbeddingOptions().tables(Schema.from_dict(content)).state_dict())
+    assert drawn[0].keys() == drawn[1].keys()
+    assert all(torch.equal(drawn[0][name], drawn[1][name]) for name in drawn[0])
+
+
+def test_rows_start_with_the_stated_spread_and_padding_with_zero() -> None:
+    torch.manual_seed(0)
+    schema = Schema.from_dict({"features": {"user": {"vocab_size": 5000}}, "tasks": {"click": {}}})
+    weight = EmbeddingOptions(dim=16, init_std=0.05).tables(schema)["user"].weight
+    assert float(weight.detach().std()) == pytest.approx(0.05, rel=0.02)
+    assert weight[0].abs().max() == 0.0
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_only_touched_rows_get_a_gradient_and_it_is_sparse_when_asked(sparse: bool, weighted: bool) -> None:
+    table = EmbeddingOptions(dim=2, sparse=sparse).tables(tiny_schema())["topics"]
+    ids = Jagged(torch.tensor([3, 0, 4]), torch.tensor([0, 2, 3]), torch.tensor([0.5, 9.0, 2.0]) if weighted else None)
+    (table.pool(ids).sum() + table(torch.tensor([0, 5])).sum()).backward()
+    grad = table.weight.grad
+    assert grad is not None
+    assert grad.is_sparse == sparse
+    assert grad.to_dense().abs().sum(1).nonzero().flatten().tolist() == [3, 4, 5]
+
+
+def test_pooling_averages_lists_and_sums_weighted_ones() -> None:
+    table = EmbeddingOptions(dim=2).tables(tiny_schema())["topics"]
+    ids, offsets = torch.tensor([3, 4, 0, 5]), torch.tensor([0, 3, 3, 4])
+    rows = table.weight
+    mean = table.pool(Jagged(ids, offsets))
+    torch.testing.assert_close(mean, torch.stack([(rows[3] + rows[4]) / 2, torch.zeros(2), rows[5]]))
+    summed = table.pool(Jagged(ids, offsets, torch.tensor([1.0, 3.0, 7.0, 0.5])))
+    torch.testing.assert_close(summed, torch.stack([rows[3] + 3 * rows[4], torch.zeros(2), rows[5] / 2]))
+
+
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        (SequenceOptions(), 32),
+        (SequenceOptions(width=8), 8),
+        (SequenceOptions(width=8, widths={"clicks": 6}), 6),
+    ],
+)
+def test_an_events_width_is_its_own_else_the_common_else_the_models(options: SequenceOptions, width: int) -> None:
+    assert options.width_of("clicks", 32) == width
+
+
+NAMES = ["items", "type", "a.b", "train", "", "forward", "weight", "_keys"]
+
+
+def test_modules_may_have_any_name_that_data_has() -> None:
+    modules = {name: torch.nn.Linear(1, i + 1) for i, name in enumerate(NAMES)}
+    named = NamedModules(modules)
+    assert list(named) == NAMES
+    assert len(named) == len(NAMES)
+    for name, module in modules.items():
+        assert named[name] is module
+    again = NamedModules({name: torch.nn.Linear(1, i + 1) for i, name in enumerate(NAMES)})
+    again.load_state_dict(named.state_dict())
+    assert all(torch.equal(again[n].weight, named[n].weight) for n in NAMES)
+
+
+def test_names_that_become_the_same_module_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"cannot be told apart.*a/b"):
+        NamedModules({"a.b": torch.nn.Linear(1, 1), "a/b": torch.nn.Linear(1, 1)})
