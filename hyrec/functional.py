@@ -35,9 +35,7 @@ def attention(
     if visible.dtype != torch.bool:
         raise ValueError(f"visible must be boolean (True = may attend), got {visible.dtype}.")
     sees_any = visible.any(dim=-1, keepdim=True)
-    out = F.scaled_dot_product_attention(
-        q_RHQd, k_RHKd, v_RHKd, attn_mask=visible | ~sees_any, dropout_p=dropout
-    )
+    out = F.scaled_dot_product_attention(q_RHQd, k_RHKd, v_RHKd, attn_mask=visible | ~sees_any, dropout_p=dropout)
     return out.masked_fill(~sees_any, 0.0)
 
 

@@ -78,9 +78,7 @@ class Network(nn.Module):
         self.features = FeatureEmbeddings(schema, self.tables)
         widths = {name: options.width_of(name, d_model) for name in schema.sequences}
         layers = Layers(parts.encoder, parts.decoder, parts.mixer, parts.encoders, parts.decoders)
-        ctx = BuildContext(
-            schema, d_model, feature_widths=self.features.widths, sequence_widths=widths, layers=layers
-        )
+        ctx = BuildContext(schema, d_model, feature_widths=self.features.widths, sequence_widths=widths, layers=layers)
         for option, named in (
             ("encoders", parts.encoders),
             ("decoders", parts.decoders),
@@ -91,9 +89,7 @@ class Network(nn.Module):
             {name: SequenceEmbedding(schema, name, self.tables, widths[name], options) for name in schema.sequences}
         )
         self.tokenizer = parts.tokenizer(ctx)
-        ctx = ctx.replace(
-            num_ns_tokens=self.tokenizer.num_tokens, token_features=self.tokenizer.token_features
-        )
+        ctx = ctx.replace(num_ns_tokens=self.tokenizer.num_tokens, token_features=self.tokenizer.token_features)
         self.queries = parts.queries(ctx)
         ctx = ctx.replace(num_queries=self.queries.num_queries)
         num_padding = next_divisor(d_model, ctx.num_tokens) - ctx.num_tokens if pad_tokens else 0

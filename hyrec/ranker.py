@@ -103,12 +103,8 @@ class Ranker(L.LightningModule):
             )
         self.schema = schema
         self.primary_task = primary_task or next(iter(schema.tasks))
-        parts = Parts(
-            tokenizer, queries, encoder, decoder, mixer, backbone, head, encoders or {}, decoders or {}
-        )
-        self.network = Network(
-            schema, d_model, parts, embedding=embedding, sequence=sequence, pad_tokens=pad_tokens
-        )
+        parts = Parts(tokenizer, queries, encoder, decoder, mixer, backbone, head, encoders or {}, decoders or {})
+        self.network = Network(schema, d_model, parts, embedding=embedding, sequence=sequence, pad_tokens=pad_tokens)
         self.loss = loss(self.network.ctx)
         self.dense_optimizer, self.sparse_optimizer = dense_optimizer, sparse_optimizer
         self.schedule = schedule
@@ -253,4 +249,3 @@ class Ranker(L.LightningModule):
                 f"sparse_optimizer {name} does not accept sparse gradients. Use one of {', '.join(_SPARSE_READY)}, or "
                 "set embedding.sparse=false."
             )
-

@@ -252,9 +252,7 @@ class Schema:
         Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False))
 
 
-def _table_uses(
-    features: Mapping[str, Feature], sequences: Mapping[str, SequenceSpec]
-) -> list[tuple[str, int, str]]:
+def _table_uses(features: Mapping[str, Feature], sequences: Mapping[str, SequenceSpec]) -> list[tuple[str, int, str]]:
     """Return (table, rows, user) for every embedded feature."""
     uses = [(f.table or name, f.num_ids, f"features.{name}") for name, f in features.items() if f.is_embedded]
     for sequence, spec in sequences.items():
@@ -270,9 +268,7 @@ def _validate(schema: Schema) -> None:
     if not schema.features:
         raise SchemaError("features is empty: a ranking model needs at least one non-sequential feature.")
     if not schema.tasks:
-        raise SchemaError(
-            "tasks is empty: name at least one, for example tasks: {click: {column: is_click}}."
-        )
+        raise SchemaError("tasks is empty: name at least one, for example tasks: {click: {column: is_click}}.")
     for name, feature in schema.features.items():
         _validate_feature(feature, f"features.{name}")
     for name, spec in schema.sequences.items():
@@ -293,9 +289,7 @@ def _validate(schema: Schema) -> None:
     if schema.groups and (unknown := [g for g in schema.groups if g not in used]):
         raise SchemaError(f"groups names {unknown[0]!r}, which no feature has.{suggest(unknown[0], used)}")
     if schema.groups and (lost := sorted(used - set(schema.groups))):
-        raise SchemaError(
-            f"groups lists an order but leaves out {', '.join(lost)}; add them or drop 'groups'."
-        )
+        raise SchemaError(f"groups lists an order but leaves out {', '.join(lost)}; add them or drop 'groups'.")
     if len(set(schema.groups)) != len(schema.groups):
         raise SchemaError(f"groups names a group twice: {schema.groups}.")
     if any(spec.time_column for spec in schema.sequences.values()) and not schema.time_column:
@@ -328,9 +322,7 @@ def _validate_feature(feature: Feature, where: str) -> None:
     if feature.hash_size and feature.offset:
         raise SchemaError(f"{where} has both hash_size and offset; a hashed id needs no offset.")
     if feature.transform != "none" or feature.boundaries:
-        raise SchemaError(
-            f"{where} has a transform, which is for kind 'dense', but its kind is {feature.kind!r}."
-        )
+        raise SchemaError(f"{where} has a transform, which is for kind 'dense', but its kind is {feature.kind!r}.")
     _refuse_options(feature, where, ("width", "mean", "std"), f"its kind is {feature.kind!r}, not 'dense'")
     if feature.kind == "id":
         _refuse_options(feature, where, ("max_length",), "its kind is 'id', which is no list")
@@ -362,9 +354,7 @@ def _validate_dense(feature: Feature, where: str) -> None:
         if feature.boundaries:
             raise SchemaError(f"{where}.boundaries go with transform 'bucketize', got {feature.transform!r}.")
         if feature.table:
-            raise SchemaError(
-                f"{where} is dense and looks up no table; drop table or use transform 'bucketize'."
-            )
+            raise SchemaError(f"{where} is dense and looks up no table; drop table or use transform 'bucketize'.")
         return
     if not feature.boundaries or feature.width != 1:
         raise SchemaError(

@@ -161,9 +161,7 @@ class CountingBaseline:
             CountedFeature(f.name, f.role, f.damping, f.spread, f.explained, weight)
             for f, weight in zip(chosen, weights, strict=True)
         ]
-        self._tables = {
-            f.name: _log_odds(tables[f.name][:, 0], tables[f.name][:, 1], f.damping, rate) for f in chosen
-        }
+        self._tables = {f.name: _log_odds(tables[f.name][:, 0], tables[f.name][:, 1], f.damping, rate) for f in chosen}
 
     def _describe(self, name: str, table: Tensor, rate: float) -> CountedFeature:
         shown, clicks, shown_squared, clicks_squared = table.unbind(1)

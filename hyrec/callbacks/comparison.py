@@ -36,9 +36,7 @@ class Comparison(L.Callback):
 
     @rank_zero_only
     def _report(self, trainer: L.Trainer, data: RankingData, task: str) -> None:
-        measured = {
-            k.split("/", 1)[1]: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("test/")
-        }
+        measured = {k.split("/", 1)[1]: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("test/")}
         names = [name for name in default_metrics() if name in measured]
         rows = {"model": measured}
         if self.counting:
@@ -57,9 +55,7 @@ class Comparison(L.Callback):
             metrics = {n: m for n, m in metrics.items() if n not in ("query_auc", "gauc")}
         for batch in data.scan("test", baseline.columns):
             for metric in metrics.values():
-                metric.update(
-                    baseline.predict(batch), batch.labels[task], group=batch.group, weights=batch.weights
-                )
+                metric.update(baseline.predict(batch), batch.labels[task], group=batch.group, weights=batch.weights)
         return {name: float(metric.compute()) for name, metric in metrics.items()}
 
 
@@ -75,7 +71,5 @@ def comparison_table(title: str, rows: dict[str, dict[str, float]], columns: lis
     lines = [title.ljust(width) + "".join(name.rjust(11) for name in columns)]
     for name, figures in rows.items():
         cells = [figures.get(column, math.nan) for column in columns]
-        lines.append(
-            name.ljust(width) + "".join(("" if math.isnan(c) else f"{c:.4f}").rjust(11) for c in cells)
-        )
+        lines.append(name.ljust(width) + "".join(("" if math.isnan(c) else f"{c:.4f}").rjust(11) for c in cells))
     return "\n".join(lines)

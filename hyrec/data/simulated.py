@@ -117,9 +117,7 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
     made = simulation.schema(simulator)
     remedy = "hyrec data simulate --out DIR writes the schema that fits."
     if schema.layout != made.layout:
-        raise DataError(
-            f"Simulated data have layout {made.layout!r}, the schema says {schema.layout!r}. {remedy}"
-        )
+        raise DataError(f"Simulated data have layout {made.layout!r}, the schema says {schema.layout!r}. {remedy}")
     known = dict(_features(made))
     known = {feature.column or where.rsplit(".", 1)[-1]: feature for where, feature in known.items()}
     for where, feature in _features(schema):
@@ -128,14 +126,11 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
             raise DataError(f"{where} reads {column!r}: that is the answer, and no model may see it.")
         if column not in known:
             raise DataError(
-                f"{where} reads column {column!r}, which simulated data do not have."
-                f"{suggest(column, known)} {remedy}"
+                f"{where} reads column {column!r}, which simulated data do not have.{suggest(column, known)} {remedy}"
             )
         expected = known[column]
         if feature.offset:
-            raise DataError(
-                f"{where}.offset is {feature.offset}, but simulated files hold final ids: remove it."
-            )
+            raise DataError(f"{where}.offset is {feature.offset}, but simulated files hold final ids: remove it.")
         if expected.vocab_size and not feature.hash_size and feature.vocab_size != expected.vocab_size:
             got, wanted = feature.vocab_size, expected.vocab_size
             option = _OPTIONS.get(column) or _TABLE_OPTIONS.get(expected.table, "")

@@ -40,7 +40,8 @@ class LongerEncoder(SequenceEncoder):
         at layer 0 and of the incoming width later.
 
     Raises:
-        ValueError: When an option is below one, or the merged width is not divisible by ``num_heads``.
+        ValueError: When an option is too small, ``inner_layers`` has no groups to run in, or the merged width is not
+            divisible by ``num_heads``.
     """
 
     paper: ClassVar[str] = "arXiv 2505.04421 3.3-3.4"
@@ -63,6 +64,11 @@ class LongerEncoder(SequenceEncoder):
             raise ValueError(
                 f"LongerEncoder needs num_recent >= 1, merge_ratio >= 1 and inner_layers >= 0, got "
                 f"num_recent={num_recent}, merge_ratio={merge_ratio}, inner_layers={inner_layers}."
+            )
+        if inner_layers and merge_ratio == 1:
+            raise ValueError(
+                f"LongerEncoder runs inner_layers={inner_layers} inside merged groups, but merge_ratio=1 merges nothing. "
+                "Use merge_ratio=2 or more, or inner_layers=0."
             )
         first = ctx.layer == 0
         self.num_recent, self.memory = num_recent, memory

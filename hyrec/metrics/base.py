@@ -36,9 +36,7 @@ class RankingMetric(Metric):
         self._has_warned = False
 
     @abstractmethod
-    def update(
-        self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None
-    ) -> None:
+    def update(self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None) -> None:
         """Add one batch.
 
         Args:

@@ -18,9 +18,7 @@ class LabelSumsMetric(RankingMetric):
         super().__init__()
         self.add_rows("label_sums", torch.float64, (len(LabelSums._fields),))
 
-    def update(
-        self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None
-    ) -> None:
+    def update(self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None) -> None:
         """Add one batch; arguments as in ``RankingMetric.update``; ``group`` plays no part.
 
         Raises:

@@ -39,9 +39,7 @@ class StoredScoresMetric(RankingMetric):
         self.add_rows("group", torch.int64)
         self.add_rows("weights", torch.float64)
 
-    def update(
-        self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None
-    ) -> None:
+    def update(self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None) -> None:
         """Store one batch; arguments as in ``RankingMetric.update``.
 
         Raises:

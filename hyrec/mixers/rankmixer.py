@@ -57,9 +57,7 @@ class RankMixer(TokenMixer):
         super().__init__()
         check_divisible_width(type(self).__name__, ctx.d_model, dict(ctx.num_queries), ctx.num_ns_tokens)
         self.residual, self.norm = residual, norm
-        self.feedforward = PerTokenFeedForward(
-            ctx.num_tokens, ctx.d_model, expansion * ctx.d_model, dropout=dropout
-        )
+        self.feedforward = PerTokenFeedForward(ctx.num_tokens, ctx.d_model, expansion * ctx.d_model, dropout=dropout)
         double = residual == "double"
         self.norm_mix = nn.LayerNorm(ctx.d_model) if double and norm != "none" else nn.Identity()
         self.norm_feedforward = nn.LayerNorm(ctx.d_model) if norm != "none" else nn.Identity()

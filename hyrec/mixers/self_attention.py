@@ -33,9 +33,7 @@ class SelfAttentionMixer(TokenMixer):
     paper: ClassVar[str] = "arXiv 2601.12681 table 1 (full transformer)"
     tags: ClassVar[tuple[str, ...]] = ("attention", "ablation")
 
-    def __init__(
-        self, ctx: BuildContext, *, num_heads: int = 4, expansion: int = 4, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, ctx: BuildContext, *, num_heads: int = 4, expansion: int = 4, dropout: float = 0.0) -> None:
         super().__init__()
         check_heads(type(self).__name__, ctx.d_model, num_heads)
         self.num_heads, self.dropout = num_heads, dropout

@@ -49,13 +49,15 @@ class GlobalQueries(QueryGenerator):
         super().__init__()
         self.pooling = pooling
         self.num_queries = _count_queries(ctx, num_queries)
-        self.ns_index = {"all": list(range(ctx.num_ns_tokens)), "none": []}.get(ns) if ns != "target" else None
-        if self.ns_index is None:
-            self.ns_index = _target_tokens(ctx)
+        index = {"all": lambda: list(range(ctx.num_ns_tokens)), "none": list, "target": lambda: _target_tokens(ctx)}[
+            ns
+        ]()
+        self.register_buffer("ns_index", torch.tensor(index, dtype=torch.int64), persistent=False)
+        self.ns_index: Tensor
         networks, norms = {}, {}
         for name, count in self.num_queries.items():
             pooled = {"all": ctx.sequence_names, "own": [name], "none": []}[pooling]
-            width = len(self.ns_index) * ctx.d_model + sum(ctx.sequence_widths[s] for s in pooled)
+            width = len(index) * ctx.d_model + sum(ctx.sequence_widths[s] for s in pooled)
             if width == 0:
                 raise ValueError(
                     f"GlobalQueries has nothing to generate queries from: ns={ns!r} and pooling={pooling!r}. "
@@ -71,7 +73,7 @@ class GlobalQueries(QueryGenerator):
         self, ns: Tensor, sequences: dict[str, Sequence], request_of: RequestMap | None = None
     ) -> dict[str, Tensor]:
         """Generate the queries of every sequence."""
-        tokens = ns[:, self.ns_index].flatten(1)
+        tokens = ns.index_select(1, self.ns_index).flatten(1)
         pooled = {
             name: expand_requests(sequence.mean(), request_of)
             for name, sequence in sequences.items()
@@ -101,11 +103,10 @@ def _count_queries(ctx: BuildContext, num_queries: int | dict[str, int]) -> dict
 
 def _target_tokens(ctx: BuildContext) -> list[int]:
     """Return the NS tokens that are made of candidate features only."""
-    roles = [{ctx.schema.features[name].role for name in names} for names in ctx.token_features]
-    index = [i for i, used in enumerate(roles) if used == {"item"}]
+    index = [i for i, names in enumerate(ctx.token_features) if names and all(map(ctx.schema.is_per_candidate, names))]
     if not index:
         raise ValueError(
-            "ns='target' needs NS tokens made of item features only, and this tokenizer has none. "
-            "Use GroupedTokens with item features in groups of their own."
+            "ns='target' needs NS tokens made of candidate features only (roles item and cross), and this tokenizer "
+            "has none. Use GroupedTokens, with candidate features in groups of their own."
         )
     return index

@@ -59,8 +59,7 @@ class GroupedTokens(Tokenizer):
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """Project each group."""
         tokens = [
-            self.project[group](torch.cat([features[n] for n in names], dim=-1))
-            for group, names in self.groups.items()
+            self.project[group](torch.cat([features[n] for n in names], dim=-1)) for group, names in self.groups.items()
         ]
         out: Tensor = self.norm(torch.cat(tokens, dim=-1).unflatten(-1, (self.num_tokens, self.d_model)))
         return out

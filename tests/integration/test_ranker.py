@@ -176,9 +176,7 @@ def test_two_processes_with_half_batches_train_the_model_of_one_process(tmp_path
     batches = [random_batch(SCHEMA, num_requests=8, seed=seed) for seed in range(3)]
     alone, together = build(**options), build(**options)
     trainer(tmp_path, gradient_clip_val=0.1).fit(alone, loader(batches))
-    run = trainer(
-        tmp_path, gradient_clip_val=0.1, devices=2, strategy="ddp_spawn", use_distributed_sampler=False
-    )
+    run = trainer(tmp_path, gradient_clip_val=0.1, devices=2, strategy="ddp_spawn", use_distributed_sampler=False)
     run.fit(together, datamodule=_PerRank(batches))
     assert largest_difference(alone, build(**options)) > 1e-3
     assert largest_difference(alone, together) < 1e-5

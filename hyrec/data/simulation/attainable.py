@@ -37,9 +37,7 @@ def grouped_auc(score: Floats, positive: Floats, group: Ints | None = None) -> f
     if not len(score):
         return float("nan")
     if group is not None and not np.isin(positive, (0.0, 1.0)).all():
-        raise ValueError(
-            "AUC by group needs labels 0 and 1, got a value between them; drop group or draw labels."
-        )
+        raise ValueError("AUC by group needs labels 0 and 1, got a value between them; drop group or draw labels.")
     groups = np.zeros(len(score), np.int64) if group is None else group
     order = np.argsort(score, kind="stable") if group is None else np.lexsort((score, groups))
     score, positive, groups = score[order], positive[order], groups[order]
@@ -71,9 +69,7 @@ def figures(logit: Floats, label: Floats, group: Ints) -> dict[str, float]:
     }
 
 
-def references(
-    logit: Floats, terms: Mapping[str, Floats], label: Floats, group: Ints
-) -> dict[str, dict[str, float]]:
+def references(logit: Floats, terms: Mapping[str, Floats], label: Floats, group: Ints) -> dict[str, dict[str, float]]:
     """Return the figures of the true logits, and of the true logits without each effect.
 
     ``attainable without X`` scores each sample with its true logit in which the term of effect X is replaced

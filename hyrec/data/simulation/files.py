@@ -168,9 +168,7 @@ def _table(log: Log, rows: slice) -> pa.Table:
         "device": _ids(users.device[user]),
         "topics": _lists(_offsets(users.num_topics[user]), _ids(users.topics[user][listed])),
         "spend_level": _numbers(users.spend[user]),
-        "profile": _lists(
-            np.arange(len(user) + 1) * users.profile.shape[1], _numbers(users.profile[user].ravel())
-        ),
+        "profile": _lists(np.arange(len(user) + 1) * users.profile.shape[1], _numbers(users.profile[user].ravel())),
         "num_views": _numbers(shown.num_views[rows]),
         "surface": _ids(shown.surface[rows]),
         "hour": _ids(shown.hour[rows]),

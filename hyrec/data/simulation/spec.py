@@ -44,9 +44,7 @@ class Strengths:
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
             if not 0 <= value < float("inf"):
-                raise ValueError(
-                    f"strengths.{name} is a standard deviation in log-odds, at least 0: got {value}."
-                )
+                raise ValueError(f"strengths.{name} is a standard deviation in log-odds, at least 0: got {value}.")
 
 
 @dataclass(frozen=True)
@@ -154,9 +152,7 @@ def schema(spec: SimulatorSpec) -> Schema:
             "num_views": Feature(kind="dense", transform="log1p", group="profile"),
             "item_id": place(item, "item", "item"),
             "brand": ids(NUM_BRANDS, role="item", group="item"),
-            "tags": ids(
-                NUM_TAGS, kind="weighted_ids", weight_column="tag_weights", role="item", group="item"
-            ),
+            "tags": ids(NUM_TAGS, kind="weighted_ids", weight_column="tag_weights", role="item", group="item"),
             "category": place(category, "item", "attributes"),
             "theme": place(theme, "item", "attributes"),
             "price": Feature(kind="dense", transform="log1p", role="item", group="attributes"),

@@ -86,9 +86,7 @@ def draw_items(spec: SimulatorSpec) -> Items:
         category=pair // spec.num_themes,
         theme=pair % spec.num_themes,
         brand=hide(rng, rng.integers(NUM_BRANDS, size=num), spec.missing, -1),
-        price=hide(
-            rng, np.round(np.exp(LOG_PRICE + rng.standard_normal(num)), 2) + 0.01, spec.missing, np.nan
-        ),
+        price=hide(rng, np.round(np.exp(LOG_PRICE + rng.standard_normal(num)), 2) + 0.01, spec.missing, np.nan),
         duration=hide(rng, np.round(np.exp(4.0 + 0.8 * rng.standard_normal(num)), 1), spec.missing, np.nan),
         num_tags=num_tags,
         tags=tags,
@@ -108,9 +106,7 @@ def draw_users(spec: SimulatorSpec) -> Users:
     keep = 1.0 - spec.drift
     for today in range(1, days):
         interest[:, today] = keep * interest[:, today - 1] + np.sqrt(1.0 - keep**2) * interest[:, today]
-    topics = np.argsort(rng.standard_normal(interest[:, 0].shape) - 2 * interest[:, 0], axis=1)[
-        :, :MAX_TOPICS
-    ]
+    topics = np.argsort(rng.standard_normal(interest[:, 0].shape) - 2 * interest[:, 0], axis=1)[:, :MAX_TOPICS]
     noise = 0.5 * rng.standard_normal((num, PROFILE_WIDTH))
     return Users(
         age=hide(rng, age, spec.missing, -1),
@@ -126,9 +122,7 @@ def draw_users(spec: SimulatorSpec) -> Users:
     )
 
 
-def items_of(
-    rng: np.random.Generator, spec: SimulatorSpec, items: Items, category: Ints, theme: Ints
-) -> Ints:
+def items_of(rng: np.random.Generator, spec: SimulatorSpec, items: Items, category: Ints, theme: Ints) -> Ints:
     """Draw an item by popularity for each pair of category and theme; -1 as category draws from all items."""
     pair = items.category * spec.num_themes + items.theme
     order = np.argsort(pair, kind="stable")

@@ -37,13 +37,9 @@ def refuse(rows: int, nan_preds: int, outside_preds: int, bad_targets: int, bad_
             "Apply torch.sigmoid to logits first."
         )
     if bad_targets:
-        raise ValueError(
-            f"{bad_targets} of {rows} targets are none of 0, 1 and NaN (unknown), which are allowed."
-        )
+        raise ValueError(f"{bad_targets} of {rows} targets are none of 0, 1 and NaN (unknown), which are allowed.")
     if bad_weights:
-        raise ValueError(
-            f"{bad_weights} of {rows} weights are negative, infinite or NaN; allowed is 0 or more."
-        )
+        raise ValueError(f"{bad_weights} of {rows} weights are negative, infinite or NaN; allowed is 0 or more.")
 
 
 def known_rows(

@@ -54,9 +54,7 @@ def test_no_value_needs_a_policy_but_planned_nulls(data):
     for split in ("train", "validate", "test"):
         for _ in data.loader(split):
             pass
-    assert {line.rsplit("x ", 1)[1] for line in data.report().splitlines()} == {
-        "null, read as missing (id 1, or NaN)"
-    }
+    assert {line.rsplit("x ", 1)[1] for line in data.report().splitlines()} == {"null, read as missing (id 1, or NaN)"}
 
 
 def test_references_are_the_figures_of_the_planted_probabilities(data):
@@ -117,9 +115,7 @@ def test_files_that_were_written_for_the_command_line_describe_themselves(tmp_pa
     simulate(SPEC, tmp_path / "log")
     spec = json.loads((tmp_path / "log" / "attainable.json").read_text())["spec"]
     spec["strengths"] = Strengths(**spec["strengths"])
-    data = SimulatedData(
-        Schema.load(tmp_path / "log" / "schema.yaml"), SimulatorSpec(**spec), cache_dir=str(tmp_path)
-    )
+    data = SimulatedData(Schema.load(tmp_path / "log" / "schema.yaml"), SimulatorSpec(**spec), cache_dir=str(tmp_path))
     assert data.num_samples("test") > 0
 
 

@@ -80,9 +80,7 @@ def test_each_effect_moves_the_click_rate_as_planted(effect):
     log = generate(only(**{effect: 1.5}))
     which = log.terms[effect] > np.median(log.terms[effect])
     high, low = click_rates(log, which)
-    assert high - low == pytest.approx(
-        log.probability[which].mean() - log.probability[~which].mean(), abs=0.02
-    )
+    assert high - low == pytest.approx(log.probability[which].mean() - log.probability[~which].mean(), abs=0.02)
     assert high - low > 0.15
 
 
@@ -269,10 +267,7 @@ def test_auc_equals_the_share_of_ordered_pairs():
 
     def slow(rows):
         pairs = [
-            (score[i] > score[j]) + 0.5 * (score[i] == score[j])
-            for i in rows
-            for j in rows
-            if label[i] > label[j]
+            (score[i] > score[j]) + 0.5 * (score[i] == score[j]) for i in rows for j in rows if label[i] > label[j]
         ]
         return np.mean(pairs) if pairs else np.nan
 
@@ -414,13 +409,9 @@ def test_items_look_the_same_as_candidate_and_as_event(rows):
     for row in rows:
         for item, category, theme in zip(row["item_id"], row["category"], row["theme"], strict=True):
             seen.setdefault(item, set()).add((category, theme))
-        for item, category, theme in zip(
-            row["view_item"], row["view_category"], row["view_theme"], strict=True
-        ):
+        for item, category, theme in zip(row["view_item"], row["view_category"], row["view_theme"], strict=True):
             seen.setdefault(item, set()).add((category, theme))
-        for item, category, theme in zip(
-            row["click_item"], row["click_category"], row["click_theme"], strict=True
-        ):
+        for item, category, theme in zip(row["click_item"], row["click_category"], row["click_theme"], strict=True):
             seen.setdefault(item, set()).add((category, theme))
     assert all(len(attributes) == 1 for attributes in seen.values())
 

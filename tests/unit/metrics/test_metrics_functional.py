@@ -18,9 +18,7 @@ NAN = float("nan")
 # Few distinct predictions, so that ties, constant predictions and groups of one label are frequent.
 # Weights and predictions are multiples of 1/8, so that cumulative weights are exact and bins unambiguous.
 eighths = st.integers(0, 8).map(lambda n: n / 8)
-rows = st.lists(
-    st.tuples(eighths, st.sampled_from([0.0, 1.0]), st.integers(-3, 3), eighths), min_size=0, max_size=24
-)
+rows = st.lists(st.tuples(eighths, st.sampled_from([0.0, 1.0]), st.integers(-3, 3), eighths), min_size=0, max_size=24)
 
 
 def columns(data):
@@ -118,9 +116,7 @@ def test_a_float32_sigmoid_that_saturates_has_a_finite_log_loss():
 
 
 def test_tied_predictions_share_a_bin():
-    bins = F.calibration_bins(
-        torch.tensor([0.5] * 9 + [0.9]), torch.tensor([1.0] * 5 + [0.0] * 5), num_bins=5
-    )
+    bins = F.calibration_bins(torch.tensor([0.5] * 9 + [0.9]), torch.tensor([1.0] * 5 + [0.0] * 5), num_bins=5)
     assert bins.weight.tolist() == [9.0, 1.0]
     assert bins.mean_target.tolist() == [pytest.approx(5 / 9), 0.0]
 
