@@ -48,6 +48,7 @@ class BuildContext:
         num_ns_tokens: M, padding tokens included.
         num_queries: Queries of each sequence.
         layer: Index of the layer that a per-layer component belongs to, from 0.
+        num_layers: Layers of the stack that ``layer`` counts in, or 0 outside a stack.
         sequence: Name of the sequence that an encoder or decoder belongs to.
         d_sequence: Width of the events that an encoder receives.
         d_memory: Width of the memory that a decoder attends to.
@@ -62,6 +63,7 @@ class BuildContext:
     num_ns_tokens: int = 0
     num_queries: Mapping[str, int] = field(default_factory=lambda: _NO_QUERIES)
     layer: int = 0
+    num_layers: int = 0
     sequence: str = ""
     d_sequence: int = 0
     d_memory: int = 0
@@ -73,6 +75,11 @@ class BuildContext:
     def num_tokens(self) -> int:
         """T: the queries of all sequences and the NS tokens."""
         return sum(self.num_queries.values()) + self.num_ns_tokens
+
+    @property
+    def is_last_layer(self) -> bool:
+        """Whether no layer of the stack follows, so that nothing reads the sequence that an encoder hands on."""
+        return self.layer + 1 == self.num_layers
 
     @property
     def sequence_names(self) -> list[str]:

@@ -30,7 +30,8 @@ class LongerEncoder(SequenceEncoder):
         num_recent: Most recent tokens (after merging) that stay; k in the paper.
         merge_ratio: Events per token; K in the paper.
         inner_layers: Transformer layers inside each group before merging (InnerTrans).
-        memory: What decoders attend to: the ``encoded`` recent tokens, or the layer's merged ``input``.
+        memory: What decoders attend to: the ``encoded`` recent tokens, or the layer's merged ``input``. With
+            ``input`` the last layer of a backbone encodes nothing, since nothing would read it.
         num_heads: Attention heads.
         expansion: Hidden width of the feed-forward network, in multiples of the merged width.
         dropout: Dropout of attention weights and hidden units.
@@ -79,14 +80,18 @@ class LongerEncoder(SequenceEncoder):
             InnerTransformer(ctx.d_sequence, num_heads, expansion, dropout)
             for _ in range(inner_layers if first and merge_ratio > 1 else 0)
         )
-        self.norm_attention = nn.LayerNorm(width)
-        self.attention = SequenceAttention(width, num_heads, causal=True, dropout=dropout)
-        self.norm_feedforward = nn.LayerNorm(width)
-        self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
+        self.encodes = memory == "encoded" or not ctx.is_last_layer
+        if self.encodes:
+            self.norm_attention = nn.LayerNorm(width)
+            self.attention = SequenceAttention(width, num_heads, causal=True, dropout=dropout)
+            self.norm_feedforward = nn.LayerNorm(width)
+            self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
 
     def forward(self, sequence: Sequence) -> SequenceStates:
         """Merge, then let the recent tokens attend."""
         merged = self._merge(sequence)
+        if not self.encodes:
+            return SequenceStates(sequence=merged, memory=merged)
         recent = merged.recent(self.num_recent)
         normed = merged.replace(self.norm_attention(merged.values))
         x_ND = recent.values + self.attention(normed.recent(self.num_recent), normed)

@@ -57,7 +57,7 @@ class SequenceStack(nn.Module):
     def __init__(self, ctx: BuildContext, num_layers: int) -> None:
         super().__init__()
         _check_num_layers(num_layers)
-        widths = dict(ctx.sequence_widths)
+        widths, ctx = dict(ctx.sequence_widths), ctx.replace(num_layers=num_layers)
         self.layers = nn.ModuleList()
         for layer in range(num_layers):
             encoders = {name: ctx.encoder(name, layer, widths[name]) for name in ctx.sequence_names}

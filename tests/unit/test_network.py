@@ -17,6 +17,7 @@ from hyrec.mixers import IdentityMixer, RankMixer
 from hyrec.network import Network, Parts
 from hyrec.queries import GlobalQueries
 from hyrec.schema import Schema
+from hyrec.slots import Backbone
 from hyrec.testing.batches import random_batch, tiny_schema
 from hyrec.tokenizers import AutoSplitTokens, GroupedTokens
 from tests.parity.building import factory
@@ -196,3 +197,18 @@ def test_without_mixing_the_two_orders_agree() -> None:
     two_stage.load_state_dict(alternating.state_dict())
     batch = random_batch(tiny_schema())
     assert torch.equal(alternating(batch)["click"], two_stage(batch)["click"])
+
+
+@pytest.mark.parametrize("backbone", [AlternatingBackbone, TwoStageBackbone])
+def test_every_parameter_is_used_when_decoders_read_the_input_of_longer_layers(backbone: type[Backbone]) -> None:
+    schema = tiny_schema()
+    changed = parts(
+        encoder=factory(LongerEncoder, num_recent=3, merge_ratio=2, memory="input"),
+        mixer=factory(IdentityMixer),
+        backbone=factory(backbone, num_layers=2),
+        head=factory(MLPHead, tokens="all"),
+    )
+    model = network(schema, parts=changed)
+    logits = model(random_batch(schema, num_requests=6, seed=3))
+    (logits["click"] + logits["like"]).square().sum().backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
