@@ -99,15 +99,15 @@ def samples_of_row(row: dict[str, Any], schema: Schema, num_candidates: int | No
     return out
 
 
-def read_samples(files: list[str], schema: Schema, candidate_column: str = "") -> list[dict[str, Any]]:
+def read_samples(files: list[str], schema: Schema, candidate_columns: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """Return every sample of the files, in file order. Times are in milliseconds."""
     out = []
     for file in files:
         for row in pq.read_table(file).to_pylist():
-            if not candidate_column:
+            if not candidate_columns:
                 out += samples_of_row(row, schema, None)
-            elif row[candidate_column]:
-                out += samples_of_row(row, schema, len(row[candidate_column]))
+            elif count := max(len(row[column] or []) for column in candidate_columns):
+                out += samples_of_row(row, schema, count)
     return out
 
 
