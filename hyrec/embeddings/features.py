@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,13 +23,14 @@ class EmbeddingOptions:
         dim: Width of every embedding table.
         dims: Other widths by table name.
         sparse: Whether gradients hold only the rows that a batch touched. Off for optimizers that need dense ones.
-        init_std: Standard deviation of the initial rows.
+        init_scale: Initial rows are uniform within ``init_scale / sqrt(rows)`` (DLRM, arXiv 1906.00091): the ids of a
+            small table start well apart, those of a large one close to zero.
     """
 
     dim: int = 16
     dims: dict[str, int] = field(default_factory=dict)
     sparse: bool = True
-    init_std: float = 0.02
+    init_scale: float = 1.0
 
     def tables(self, schema: Schema) -> NamedModules:
         """Build one table per table name of the schema, each with its own initial values.
@@ -45,7 +47,7 @@ class EmbeddingOptions:
                 )
         return NamedModules(
             {
-                table: EmbeddingTable(sizes[table], self.dims.get(table, self.dim), self.sparse, self.init_std)
+                table: EmbeddingTable(sizes[table], self.dims.get(table, self.dim), self.sparse, self.init_scale)
                 for table in sorted(sizes)
             }
         )
@@ -58,16 +60,17 @@ class EmbeddingTable(nn.Embedding):
         num_ids: Rows, reserved ids included.
         dim: Width.
         sparse: Whether the gradient is sparse.
-        init_std: Standard deviation of the initial rows.
+        init_scale: Initial rows are uniform within ``init_scale / sqrt(num_ids)``.
     """
 
-    def __init__(self, num_ids: int, dim: int, sparse: bool, init_std: float) -> None:
-        self.init_std = init_std
+    def __init__(self, num_ids: int, dim: int, sparse: bool, init_scale: float) -> None:
+        self.init_scale = init_scale
         super().__init__(num_ids, dim, padding_idx=PADDING_ID, sparse=sparse)
 
     def reset_parameters(self) -> None:
         """Draw the rows and clear row 0."""
-        nn.init.normal_(self.weight, std=self.init_std)
+        bound = self.init_scale / math.sqrt(self.num_embeddings)
+        nn.init.uniform_(self.weight, -bound, bound)
         self._fill_padding_idx_with_zero()
 
     def pool(self, ids: Jagged) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -76,10 +77,13 @@ class SequenceEmbedding(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start ages and positions small, so that content leads at first."""
-        for table in (self.age, self.position):
-            if table is not None:
-                nn.init.normal_(table.weight, std=0.02)
+        """Start from content: no bias before the norm, positions small, ages as any table of their size."""
+        nn.init.zeros_(self.project.bias)
+        if self.age is not None:
+            bound = 1 / math.sqrt(self.age.num_embeddings)
+            nn.init.uniform_(self.age.weight, -bound, bound)
+        if self.position is not None:
+            nn.init.normal_(self.position.weight, std=0.02)
 
     def forward(self, batch: Batch, tables: NamedModules) -> Sequence:
         """Embed the events."""

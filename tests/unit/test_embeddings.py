@@ -33,8 +33,10 @@ def test_initial_values_do_not_depend_on_the_order_in_the_file() -> None:
 def test_rows_start_with_the_stated_spread_and_padding_with_zero() -> None:
     torch.manual_seed(0)
     schema = Schema.from_dict({"features": {"user": {"vocab_size": 5000}}, "tasks": {"click": {}}})
-    weight = EmbeddingOptions(dim=16, init_std=0.05).tables(schema)["user"].weight
-    assert float(weight.detach().std()) == pytest.approx(0.05, rel=0.02)
+    weight = EmbeddingOptions(dim=16, init_scale=3.0).tables(schema)["user"].weight.detach()
+    bound = 3.0 / weight.shape[0] ** 0.5
+    assert 0.99 * bound < float(weight.abs().max()) <= bound
+    assert float(weight[1:].std()) == pytest.approx(bound / 3**0.5, rel=0.02)
     assert weight[0].abs().max() == 0.0
 
 
