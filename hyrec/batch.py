@@ -88,7 +88,8 @@ class RequestMap:
         """Lay samples ``(B, ...)`` out by request: ``(R, C, ...)``, zeros where a request has fewer than C."""
         out = samples.new_zeros(self.num_requests * self.max_candidates, *samples.shape[1:])
         out = out.index_copy(0, self.index * self.max_candidates + self.slot, samples)
-        return out.unflatten(0, (self.num_requests, self.max_candidates))
+        grouped: Tensor = out.unflatten(0, (self.num_requests, self.max_candidates))
+        return grouped
 
     def ungroup(self, grouped: Tensor) -> Tensor:
         """Undo ``group``: ``(R, C, ...)`` to ``(B, ...)``."""
@@ -163,7 +164,8 @@ class Sequence:
         rows = self.values if values is None else values
         steps = torch.arange(self.max_length, device=self.offsets.device)
         index = (self.offsets[:-1].unsqueeze(1) + steps).clamp(max=rows.shape[0] - 1)
-        return rows.index_select(0, index.flatten()).unflatten(0, (self.num_requests, self.max_length))
+        padded: Tensor = rows.index_select(0, index.flatten()).unflatten(0, (self.num_requests, self.max_length))
+        return padded
 
     def row_index(self) -> Tensor:
         """Return ``(N,)``: the request of each packed row; R for spare rows."""

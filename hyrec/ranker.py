@@ -9,6 +9,7 @@ from typing import Any, Literal
 import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -151,7 +152,7 @@ class Ranker(L.LightningModule):
         """Log the metrics of all test rows."""
         self._log_metrics("test")
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return one optimizer for tables and layers, with the schedule on both."""
         optimizers: dict[str, Optimizer] = {"dense": self.dense_optimizer(self._dense_groups())}
         if tables := self.network.sparse_parameters():

@@ -79,7 +79,8 @@ class Tokenizer(Component):
     """Turns embedded features into NS tokens.
 
     Shape:
-        features: ``{name: (B, width)}``, widths as in ``ctx.feature_widths``. Returns ``(B, M, D)``, M = ``num_tokens``.
+        features: ``{name: (B, width)}``, widths as in ``ctx.feature_widths``.
+        Returns ``(B, M, D)``, M = ``num_tokens``.
     """
 
     slot: ClassVar[str] = "tokenizer"

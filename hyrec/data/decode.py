@@ -203,7 +203,7 @@ class _Decoding:
             column = columns[part]
             if part == EVENT_TIME:
                 unit = self.schema.time_unit
-                packed.arrays[part] = self.rules.seconds(lists.values, index, unit, column, rows_of)
+                packed.arrays[part] = self.rules.event_seconds(lists.values, index, unit, column, rows_of)
             elif spec.features[part].kind == "dense":
                 packed.arrays[part] = self.rules.dense(lists.values, index, column, rows_of)
             else:

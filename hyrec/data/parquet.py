@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 import torch.distributed
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from hyrec.batch import Batch
@@ -233,7 +233,10 @@ class ParquetData(RankingData):
 
     def report(self) -> str:
         """Return what policies handled in the last pass over each split in this process."""
-        return self._report({split: counts.as_dict() for split, counts in self.counts.items()})
+        counted = self._with_skipped({split: counts.as_dict() for split, counts in self.counts.items()})
+        return "\n".join(
+            f"{split}: {line}" for split, counts in counted.items() for line in counts.report().splitlines()
+        )
 
     def teardown(self, stage: str) -> None:
         """Warn once, from rank zero, about all that policies handled in the last pass on all processes."""
@@ -246,21 +249,25 @@ class ParquetData(RankingData):
                 for split, handled in theirs.items():
                     totals[split].add(handled)
             mine = {split: counts.as_dict() for split, counts in totals.items()}
-        if text := self._report(mine):
-            rank_zero_warn(f"Values that a data policy handled, in the last pass over each split:\n{text}")
+        parted = {split: counts.parted() for split, counts in self._with_skipped(mine).items()}
+        for split, (ordinary, _) in parted.items():
+            if ordinary:
+                rank_zero_info(f"{split} data read as missing or unknown: {ordinary.summary()}")
+        lines = [f"{split}: {line}" for split, (_, odd) in parted.items() for line in odd.report().splitlines()]
+        if lines:
+            rank_zero_warn("\n".join(["Values that a data policy handled, in the last pass over each split:", *lines]))
         for counts in self.counts.values():
             counts.reset()
 
-    def _report(self, handled: dict[str, dict[tuple[str, str], int]]) -> str:
-        parts = []
+    def _with_skipped(self, handled: dict[str, dict[tuple[str, str], int]]) -> dict[str, PolicyCounts]:
+        """Add the files that were skipped to what was handled in rows, by split."""
+        total = {}
         for split, counted in handled.items():
-            counts = PolicyCounts()
-            counts.add(counted)
+            total[split] = PolicyCounts()
+            total[split].add(counted)
             if split in self._indices:
-                counts.add(self._indices[split].skipped)
-            if counts:
-                parts.append("\n".join(f"{split}: {line}" for line in counts.report().splitlines()))
-        return "\n".join(parts)
+                total[split].add(self._indices[split].skipped)
+        return total
 
     def _decoder(
         self, split: Split, features: Sequence[str] | None = None, sequences: Sequence[str] | None = None

@@ -23,6 +23,7 @@ REASONS = {
     "negative": "negative id",
     "out_of_range": "id at or above vocab_size",
     "not_finite": "infinite or too large for float32, read as missing (NaN)",
+    "null_time": "null event time, read as unknown (NaN)",
     "null_weight": "null weight of a weighted id, read as 0",
     "truncated": "entries cut because the lists of one sequence differ in length",
     "null_label": "null label, read as unknown (NaN)",
@@ -33,6 +34,9 @@ REASONS = {
     "empty_request": "request without candidates, skipped",
 }
 """Every reason that can be counted, in words."""
+
+ORDINARY = frozenset({"null", "null_list", "null_time", "null_weight", "null_label", "null_id_column"})
+"""Reasons that sound data has too: told in one line, while each of the others is a warning."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,18 @@ class PolicyCounts:
         """Return a line for each column and reason, the most frequent reason of a column first."""
         lines = sorted(self.as_dict().items(), key=lambda item: (item[0][0], -item[1]))
         return "\n".join(f"{column}: {count:,} x {REASONS[reason]}" for (column, reason), count in lines)
+
+    def parted(self) -> tuple[PolicyCounts, PolicyCounts]:
+        """Return the ordinary counts, and those that may be a mistake in the data."""
+        ordinary, suspicious = PolicyCounts(), PolicyCounts()
+        for key, count in self.as_dict().items():
+            (ordinary if key[1] in ORDINARY else suspicious).add({key: count})
+        return ordinary, suspicious
+
+    def summary(self) -> str:
+        """Return one line: how many values in how many columns."""
+        counted = self.as_dict()
+        return f"{sum(counted.values()):,} nulls in columns: {', '.join(sorted({column for column, _ in counted}))}"
 
     def __bool__(self) -> bool:
         return any(self._counts.values())

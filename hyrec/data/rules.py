@@ -178,13 +178,25 @@ class Rules:
 
     def seconds(self, array: pa.Array, at: At, unit: Literal["s", "ms", "us"], column: str, rows_of: RowsOf) -> Array:
         """Return float64 seconds since 1970; null is an error."""
-        stored, null = arrow.seconds(array, unit)
-        values, null, _ = _pick(stored, null, at)
-        unknown = ~np.isfinite(values) if null is None else null | ~np.isfinite(values)
+        values, unknown = self._seconds(array, at, unit)
         if unknown.any():
             row = rows_of(np.flatnonzero(unknown)[:1])[0]
-            raise self.origin.error(row, column, "the time is null or no number; remove the row or the event.")
+            raise self.origin.error(row, column, "the time is null or no number; remove the row.")
         return values
+
+    def event_seconds(
+        self, array: pa.Array, at: At, unit: Literal["s", "ms", "us"], column: str, rows_of: RowsOf
+    ) -> Array:
+        """Return float64 seconds since 1970; NaN for an event whose time is not known."""
+        values, unknown = self._seconds(array, at, unit)
+        self.note_where(column, "null_time", unknown, rows_of)
+        return np.where(unknown, np.nan, values)
+
+    @staticmethod
+    def _seconds(array: pa.Array, at: At, unit: Literal["s", "ms", "us"]) -> tuple[Array, Array]:
+        stored, null = arrow.seconds(array, unit)
+        values, null, _ = _pick(stored, null, at)
+        return values, ~np.isfinite(values) if null is None else null | ~np.isfinite(values)
 
 
 def _pick(values: Array, null: Array | None, at: At) -> tuple[Array, Array | None, Array | None]:

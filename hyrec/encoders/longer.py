@@ -68,7 +68,7 @@ class LongerEncoder(SequenceEncoder):
             )
         if inner_layers and merge_ratio == 1:
             raise ValueError(
-                f"LongerEncoder runs inner_layers={inner_layers} inside merged groups, but merge_ratio=1 merges nothing. "
+                f"LongerEncoder has inner_layers={inner_layers} for merged groups, but merge_ratio=1 merges nothing. "
                 "Use merge_ratio=2 or more, or inner_layers=0."
             )
         first = ctx.layer == 0

@@ -24,7 +24,7 @@ class CombinedOptimizer(Optimizer):
         super().__init__([p for o in optimizers.values() for g in o.param_groups for p in g["params"]], {})
 
     @property
-    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+    def param_groups(self) -> list[dict[str, Any]]:
         """Groups of all parts; read anew each time, since loading a state replaces them."""
         return [group for optimizer in self.optimizers.values() for group in optimizer.param_groups]
 
@@ -36,7 +36,7 @@ class CombinedOptimizer(Optimizer):
         """Do nothing: the parts own the groups."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Evaluate the closure once, then step every part."""
         loss = None
         if closure is not None:

@@ -40,7 +40,7 @@ class RowWiseAdagrad(Optimizer):
         super().__init__(params, {"lr": lr, "eps": eps, "initial_accumulator": initial_accumulator})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient."""
         loss = None
         if closure is not None:

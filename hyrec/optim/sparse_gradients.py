@@ -43,7 +43,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float, algorithm: 
     values = coalesce_gradients(parameters)
     if not values:
         return torch.zeros(())
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(v.float()) for v in values]))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(v.float()) for v in values]))
     if algorithm == "value":
         for value in values:
             value.clamp_(-limit, limit)

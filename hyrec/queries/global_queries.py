@@ -49,9 +49,7 @@ class GlobalQueries(QueryGenerator):
         super().__init__()
         self.pooling = pooling
         self.num_queries = _count_queries(ctx, num_queries)
-        index = {"all": lambda: list(range(ctx.num_ns_tokens)), "none": list, "target": lambda: _target_tokens(ctx)}[
-            ns
-        ]()
+        index = _target_tokens(ctx) if ns == "target" else list(range(ctx.num_ns_tokens if ns == "all" else 0))
         self.register_buffer("ns_index", torch.tensor(index, dtype=torch.int64), persistent=False)
         self.ns_index: Tensor
         networks, norms = {}, {}
@@ -91,7 +89,7 @@ class GlobalQueries(QueryGenerator):
 
 def _count_queries(ctx: BuildContext, num_queries: int | dict[str, int]) -> dict[str, int]:
     if isinstance(num_queries, int):
-        counts = {name: num_queries for name in ctx.sequence_names}
+        counts = dict.fromkeys(ctx.sequence_names, num_queries)
     else:
         ctx.check_sequence_names(num_queries, "num_queries")
         counts = {name: num_queries.get(name, 1) for name in ctx.sequence_names}

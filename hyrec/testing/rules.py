@@ -214,7 +214,7 @@ def gradients(component: Component, case: Case) -> tuple[dict[str, Tensor | None
             weights = torch.randn(tensor.shape, generator=rng, dtype=torch.float64).to(tensor.device)
             total = total + (tensor.to(torch.float64) * weights).sum()
     if total.requires_grad:
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
     return {name: p.grad for name, p in component.named_parameters()}, [leaf.grad for leaf in inputs]
 
 

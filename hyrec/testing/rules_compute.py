@@ -121,7 +121,7 @@ def exports(subject: Subject) -> None:
         demand_equal(defined(got), defined(run(component, given)), f"the exported program {what}")
 
 
-class _OneDevice(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _OneDevice(TorchDispatchMode):
     """Notes the first operation whose tensors are partly on the CPU; a single number may be anywhere."""
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ def _tensors(value: Any, path: str) -> list[tuple[str, Tensor]]:
 
 def _open_shapes(case: Case) -> ShapesCollection:
     """Leave B = R and the events of every sequence open."""
-    shapes = ShapesCollection()  # type: ignore[no-untyped-call]
+    shapes = ShapesCollection()
     requests = Dim("requests", min=2, max=4096)
 
     def note(t: Tensor) -> Tensor:

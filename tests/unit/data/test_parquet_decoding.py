@@ -230,9 +230,13 @@ def test_events_out_of_order_and_events_that_are_too_late_are_counted(tmp_path: 
     assert counts == {("t", "out_of_order"): 1, ("t", "not_before_impression"): 1}
 
 
-def test_null_times_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"row 0, column 't': the time is null"):
-        read(tmp_path, clicks(), events([[3]], [[1.0]], [[None]]))
+def test_a_null_event_time_is_unknown_and_counted(tmp_path: Path) -> None:
+    batch, counts = read(tmp_path, clicks(), events([[3, 4, 5]], [[1.0] * 3], [[None, 2, None]]))
+    time = batch.sequences["clicks"].time
+    assert time is not None
+    assert time.isnan().tolist() == [True, False, True]
+    assert time[1] == 0.002
+    assert counts == {("t", "null_time"): 2}
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,7 +44,9 @@ def data(tmp_path: Path) -> Callable[..., ParquetData]:
     def make(**options: Any) -> ParquetData:
         path = str(tmp_path / "rows.parquet")
         settings = {"batch_size": 4, "shuffle_rows": 12, "seed": 3, **options}
-        return ParquetData(Schema.from_dict(SCHEMA), train=path, validate=path, test=path, **settings)
+        return ParquetData(
+            settings.pop("schema", Schema.from_dict(SCHEMA)), train=path, validate=path, test=path, **settings
+        )
 
     return make
 
@@ -255,14 +258,25 @@ def test_prediction_covers_every_row_in_file_order(
     assert torch.cat(found).tolist() == list(range(NUM_ROWS))
 
 
-def test_the_report_is_given_once_a_stage_and_counts_one_pass(tmp_path: Path, data: Callable[..., ParquetData]) -> None:
-    with pytest.warns(UserWarning, match="data policy handled") as caught:
+def test_nulls_are_told_once_a_stage_and_count_one_pass(
+    tmp_path: Path, data: Callable[..., ParquetData], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
         fit(tmp_path, data(), Recorder(), max_epochs=2)
+    assert [record.message for record in caplog.records if "read as missing" in record.message] == [
+        "train data read as missing or unknown: 1 nulls in columns: item",
+        "validate data read as missing or unknown: 1 nulls in columns: item",
+    ]
+
+
+def test_what_may_be_a_mistake_in_the_data_is_warned_of_once(tmp_path: Path, data: Callable[..., ParquetData]) -> None:
+    narrow = {**SCHEMA, "sequences": {"s": {"features": {"e": {"vocab_size": 47}}}}}
+    with pytest.warns(UserWarning, match="data policy handled") as caught:
+        fit(tmp_path, data(schema=Schema.from_dict(narrow)), Recorder())
     reports = [str(w.message) for w in caught if "data policy handled" in str(w.message)]
     assert len(reports) == 1
     assert reports[0].splitlines()[1:] == [
-        "train: item: 1 x null, read as missing (id 1, or NaN)",
-        "validate: item: 1 x null, read as missing (id 1, or NaN)",
+        f"{split}: e: 3 x id at or above vocab_size" for split in ("train", "validate")
     ]
 
 

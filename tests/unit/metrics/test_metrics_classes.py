@@ -11,7 +11,7 @@ import torch
 from torchmetrics import MetricCollection
 
 from hyrec.metrics import AUC, GAUC, PCOC, CalibrationError, LogLoss, QueryAUC, RankingMetric, default_metrics
-from hyrec.metrics import functional as F  # noqa: N812
+from hyrec.metrics import functional as F
 
 NAN = float("nan")
 NAMES = list(default_metrics())

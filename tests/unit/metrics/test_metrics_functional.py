@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyrec.metrics import functional as F  # noqa: N812
+from hyrec.metrics import functional as F
 from tests.references import metrics as slow
 
 CLOSE = {"rel": 1e-9, "abs": 1e-9, "nan_ok": True}
