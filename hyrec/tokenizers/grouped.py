@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hyrec.context import BuildContext
 from hyrec.nn.named import NamedModules
+from hyrec.schema import suggest
 from hyrec.slots import Tokenizer
 
 
@@ -36,7 +37,7 @@ class GroupedTokens(Tokenizer):
         for group, count in counts.items():
             if group not in schema.group_names or count < 1:
                 raise ValueError(
-                    f"tokens_per_group has {group!r}: {count}. Groups of this schema: {', '.join(schema.group_names)}; "
+                    f"tokens_per_group has {group!r}: {count}.{suggest(group, schema.group_names)} Groups of this schema: {', '.join(schema.group_names)}; "
                     "a group has at least one token."
                 )
         self.d_model = ctx.d_model

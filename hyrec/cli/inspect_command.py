@@ -1,0 +1,156 @@
+"""``hyrec inspect``: token layout, parameters, FLOPs and memory of a config."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+from jsonargparse import Namespace
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from hyrec.cli.arguments import StrictParser
+from hyrec.cli.errors import CommandError
+from hyrec.cli.inspection import Inspection, inspect_ranker
+from hyrec.cli.lightning import HyrecCLI
+from hyrec.cli.table import count, table
+from hyrec.schema import Schema, suggest
+
+_OWN = ("--lengths", "--candidates", "--json")
+_DEFAULT_BATCH = 256
+
+
+def run(arguments: list[str]) -> int:
+    """Run ``hyrec inspect``.
+
+    Args:
+        arguments: ``inspect``, its own options, and those of ``fit``.
+    """
+    own, rest = _part(arguments[1:])
+    parser = StrictParser(
+        prog="hyrec inspect", description="Show what a config is made of. Takes every option of fit besides."
+    )
+    parser.add_argument(
+        "--lengths",
+        default="",
+        help="events of every sequence, as 100 or views=200,clicks=50. Default: max_length",
+    )
+    parser.add_argument("--candidates", type=int, default=1, help="samples of each request")
+    parser.add_argument("--json", action="store_true", help="write JSON")
+    options = parser.read(own)
+    if options.candidates < 1:
+        raise CommandError(f"--candidates must be at least 1, got {options.candidates}.")
+    cli = ModelCLI(rest)
+    data = cli.config.get("data")
+    batch_size = (data.get("init_args") or {}).get("batch_size", _DEFAULT_BATCH) if data else _DEFAULT_BATCH
+    lengths = read_lengths(options.lengths, cli.model.schema)
+    report = inspect_ranker(cli.model, cli.mode, lengths=lengths, candidates=options.candidates, batch_size=batch_size)
+    print(json.dumps(report.to_dict(), indent=1) if options.json else as_text(report))
+    return 0
+
+
+class ModelCLI(HyrecCLI):
+    """Build only the model, in a mode in which tensors have shapes and no memory.
+
+    Args:
+        args: Options as for ``fit``.
+    """
+
+    mode: FakeTensorMode
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(args, run=False)
+
+    def before_instantiate_classes(self) -> None:
+        """Leave trainer and loggers alone."""
+
+    def instantiate_classes(self) -> None:
+        """Build the model; neither data nor trainer."""
+        self.mode = FakeTensorMode()
+        with self.mode, warnings.catch_warnings():
+            # torchmetrics copies tensors, which asks for an address that tensors without memory lack.
+            warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")
+            built: Any = self.parser.instantiate_classes(
+                Namespace(schema=self.config.schema, model=self.config.model)  # type: ignore[no-untyped-call]
+            )
+        self.model = built.model
+
+
+def read_lengths(text: str, schema: Schema) -> dict[str, int]:
+    """Read ``--lengths``: one number, or numbers by sequence; sequences not named have their ``max_length``.
+
+    Raises:
+        CommandError: For an unknown sequence, or a length that is no number or is negative.
+    """
+    lengths = {name: spec.max_length for name, spec in schema.sequences.items()}
+    for part in filter(None, text.split(",")):
+        name, equals, number = part.rpartition("=")
+        if not number.strip().isdigit():
+            raise CommandError(f"--lengths needs numbers, as in 100 or views=200,clicks=50. Got {part!r}.")
+        if equals and name.strip() not in lengths:
+            raise CommandError(
+                f"--lengths names the sequence {name!r}.{suggest(name, lengths)} Sequences: {', '.join(lengths)}."
+            )
+        for sequence in [name.strip()] if equals else lengths:
+            lengths[sequence] = min(int(number), schema.sequences[sequence].max_length)
+    return lengths
+
+
+def as_text(report: Inspection) -> str:
+    """Lay out an inspection for the terminal."""
+    tokens = [
+        [
+            f"query {i + 1} of {name}" if n > 1 else f"query of {name}",
+            f"sequence {name} ({report.lengths[name]} events)",
+        ]
+        for name, n in report.queries.items()
+        for i in range(n)
+    ]
+    tokens += [["NS token", ", ".join(names) or "padding (learned)"] for names in report.ns_tokens]
+    numbered = [[str(i), *row] for i, row in enumerate(tokens)]
+    total = report.flops_per_sample or 1.0
+    costs = [
+        [
+            c.component,
+            ", ".join(c.classes),
+            str(c.layers),
+            count(c.parameters),
+            count(c.flops),
+            f"{c.flops / total:.1%}",
+        ]
+        for c in report.costs
+    ]
+    costs.append(["all", "", "", count(report.dense_parameters), count(report.flops_per_sample), "100.0%"])
+    tables = [[name, f"{rows:,}", str(dim), count(rows * dim)] for name, (rows, dim) in report.tables.items()]
+    tables.append(["all", "", "", count(report.sparse_parameters)])
+    memory = [[kind, f"{size / 2**20:,.1f} MiB"] for kind, size in report.memory_bytes.items()]
+    memory.append(["all", f"{sum(report.memory_bytes.values()) / 2**20:,.1f} MiB"])
+    shared = f", {report.candidates} candidates a request" if report.candidates > 1 else ""
+    return "\n\n".join(
+        [
+            f"Tokens (T = {len(tokens)}, D = {report.d_model})\n" + table(["token", "kind", "made of"], numbered),
+            f"Layers (FLOPs a sample, forward{shared})\n"
+            + table(["component", "class", "layers", "parameters", "FLOPs", "share"], costs, right=(2, 3, 4, 5)),
+            "Embedding tables\n" + table(["table", "rows", "width", "parameters"], tables, right=(1, 2, 3)),
+            f"Memory of a training step, float32, {report.batch_samples:,} samples (estimate)\n"
+            + table(["what", "size"], memory, right=(1,)),
+        ]
+    )
+
+
+def _part(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Part inspect's own options from those of fit."""
+    own: list[str] = []
+    rest = list(arguments)
+    kept: list[str] = []
+    if rest in (["--help"], ["-h"]):
+        return ["--help"], []
+    while rest:
+        token = rest.pop(0)
+        if token.partition("=")[0] not in _OWN:
+            kept.append(token)
+            continue
+        own.append(token)
+        if token in ("--lengths", "--candidates") and rest:
+            own.append(rest.pop(0))
+    return own, kept

@@ -1,0 +1,225 @@
+"""Counts what a model is made of and what it costs, without allocating it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_map
+from torch.utils.flop_counter import FlopCounterMode
+
+from hyrec.batch import Batch
+from hyrec.ranker import Ranker
+from hyrec.slots import Backbone, Component
+from hyrec.testing.batches import random_batch
+
+_STATES = {"AdamW": 2, "Adam": 2, "NAdam": 2, "RAdam": 2, "Adagrad": 1, "RMSprop": 1, "SGD": 0}
+"""Numbers of optimizer state a parameter, by optimizer; others are taken for two."""
+_FLOAT = 4
+_REQUESTS = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One component, over all its layers.
+
+    Args:
+        component: Slot, and the sequence where it has one.
+        classes: Class names.
+        layers: Number of modules.
+        parameters: Dense parameters.
+        flops: Floating-point operations a sample, forward; a multiply-add counts two.
+    """
+
+    component: str
+    classes: list[str]
+    layers: int
+    parameters: int
+    flops: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a model is made of.
+
+    Args:
+        d_model: D.
+        ns_tokens: Names of the features of each NS token; empty for a padding token.
+        queries: Number of queries by sequence.
+        sequence_widths: Width of the embedded events by sequence.
+        tables: Rows and width by embedding table.
+        costs: Cost by component.
+        dense_parameters: Their number.
+        sparse_parameters: Numbers in the embedding tables.
+        flops_per_sample: Forward FLOPs a sample at ``lengths`` and ``candidates``.
+        lengths: Events of each sequence in the counted batch.
+        candidates: Samples of each request in the counted batch.
+        batch_samples: Samples of a training batch.
+        memory_bytes: Estimate for a training step by kind, in bytes: tables, layers (each with optimizer
+            state), gradients, and activations kept for the backward pass.
+    """
+
+    d_model: int
+    ns_tokens: list[list[str]]
+    queries: dict[str, int]
+    sequence_widths: dict[str, int]
+    tables: dict[str, tuple[int, int]]
+    costs: list[Cost]
+    dense_parameters: int
+    sparse_parameters: int
+    flops_per_sample: float
+    lengths: dict[str, int]
+    candidates: int
+    batch_samples: int
+    memory_bytes: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain mappings."""
+        return asdict(self)
+
+
+def inspect_ranker(
+    ranker: Ranker, mode: FakeTensorMode, *, lengths: Mapping[str, int], candidates: int, batch_size: int
+) -> Inspection:
+    """Count a model that was built in a fake tensor mode, where tensors have shapes and no memory.
+
+    Args:
+        ranker: The model.
+        mode: The mode that it was built in.
+        lengths: Events of each sequence.
+        candidates: Samples of each request.
+        batch_size: Stored rows of a training batch: requests, or samples when each is a request of its own.
+    """
+    network, schema = ranker.network, ranker.schema
+    owners = _owners(network)
+    counter = FlopCounterMode(display=False)
+    few = _fake_batch(ranker, mode, lengths, candidates, _REQUESTS)
+    # The counter does not know the fused attention kernel of CPUs; the plain one is made of products.
+    with mode, torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        network(few)
+    flops = {
+        module: sum(by_operator.values()) / few.num_samples for module, by_operator in counter.get_flop_counts().items()
+    }
+    many = _fake_batch(ranker, mode, lengths, candidates, batch_size)
+    tables = {name: _shape(network.tables[name].weight) for name in network.tables}
+    dense = sum(p.numel() for p in [*network.dense_parameters(), *ranker.loss.parameters()])
+    sparse = sum(p.numel() for p in network.sparse_parameters())
+    padding = network.ctx.num_ns_tokens - network.tokenizer.num_tokens
+    return Inspection(
+        d_model=network.ctx.d_model,
+        ns_tokens=[list(names) for names in network.tokenizer.token_features] + [[] for _ in range(padding)],
+        queries=dict(network.queries.num_queries),
+        sequence_widths=dict(network.ctx.sequence_widths),
+        tables=tables,
+        costs=_costs(network, owners, flops),
+        dense_parameters=dense,
+        sparse_parameters=sparse,
+        flops_per_sample=flops.get("Global", 0.0),
+        lengths={name: lengths[name] for name in schema.sequences},
+        candidates=candidates,
+        batch_samples=many.num_samples,
+        memory_bytes=_memory(ranker, mode, many, dense, sparse),
+    )
+
+
+def _fake_batch(
+    ranker: Ranker, mode: FakeTensorMode, lengths: Mapping[str, int], candidates: int, requests: int
+) -> Batch:
+    schema = ranker.schema
+    batch = random_batch(
+        schema,
+        num_requests=requests,
+        candidates=candidates,
+        lengths={name: [lengths[name]] * requests for name in schema.sequences},
+    )
+    fake: Batch = tree_map(lambda x: mode.from_tensor(x) if isinstance(x, Tensor) else x, batch)
+    return fake
+
+
+def _shape(weight: Any) -> tuple[int, int]:
+    return int(weight.shape[0]), int(weight.shape[1])
+
+
+def _owners(network: nn.Module) -> dict[str, tuple[str, str]]:
+    """Return label and class name of every outermost component, by module path."""
+    owners: dict[str, tuple[str, str]] = {}
+    for path, module in network.named_modules():
+        if any(path.startswith(f"{owner}.") for owner in owners):
+            continue
+        parent, _, name = path.rpartition(".")
+        shown = name.replace("/", ".").rstrip("=")
+        if isinstance(module, Component) and not isinstance(module, Backbone):
+            sequence = f" {shown}" if module.slot in ("encoder", "decoder") else ""
+            owners[path] = (f"{module.slot}{sequence}", type(module).__name__)
+        elif parent == "sequences":
+            owners[path] = (f"events {shown}", type(module).__name__)
+    return owners
+
+
+def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, float]) -> list[Cost]:
+    root = type(network).__name__
+    tables = {id(p) for p in network.sparse_parameters()}
+    groups: dict[str, list[str]] = {}
+    for path, (label, _) in owners.items():
+        groups.setdefault(label, []).append(path)
+    seen: set[int] = set()
+    costs = []
+    for label, paths in groups.items():
+        own = {id(p): p for path in paths for p in network.get_submodule(path).parameters() if id(p) not in tables}
+        new = {key: p for key, p in own.items() if key not in seen}
+        seen |= set(new)
+        costs.append(
+            Cost(
+                label,
+                sorted({owners[path][1] for path in paths}),
+                len(paths),
+                sum(p.numel() for p in new.values()),
+                sum(flops.get(f"{root}.{path}", 0.0) for path in paths),
+            )
+        )
+    rest = sum(p.numel() for p in network.parameters() if id(p) not in tables and id(p) not in seen)
+    left = flops.get("Global", 0.0) - sum(cost.flops for cost in costs)
+    return [*costs, Cost("other", [], 1, rest, max(0.0, left))] if rest or left > 0.5 else costs
+
+
+def _memory(ranker: Ranker, mode: FakeTensorMode, batch: Batch, dense: int, sparse: int) -> dict[str, int]:
+    network = ranker.network
+    with mode:
+        optimizers = {"dense": ranker.dense_optimizer(network.dense_parameters())}
+        if sparse:
+            optimizers["sparse"] = ranker.sparse_optimizer(network.sparse_parameters())
+    names = {kind: type(optimizer).__name__ for kind, optimizer in optimizers.items()}
+    rows = sum(p.shape[0] for p in network.sparse_parameters())
+    by_row = names.get("sparse") == "RowWiseAdagrad"
+    table_state = rows if by_row else _STATES.get(names.get("sparse", ""), 2) * sparse
+    return {
+        "tables": _FLOAT * (sparse + table_state),
+        "layers": _FLOAT * dense * (1 + _STATES.get(names["dense"], 2)),
+        "gradients": _FLOAT * (dense + (0 if ranker.tables_are_sparse else sparse)),
+        "activations": _saved_bytes(ranker, mode, batch),
+    }
+
+
+def _saved_bytes(ranker: Ranker, mode: FakeTensorMode, batch: Batch) -> int:
+    """Return the bytes that a forward pass keeps for the backward pass, parameters left out."""
+    kept: dict[int, int] = {}
+    alive: list[Any] = []
+    own = {p.untyped_storage()._cdata for p in ranker.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own and storage._cdata not in kept:
+            kept[storage._cdata] = storage.nbytes()
+            alive.append(storage)
+        return tensor
+
+    with mode, saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = ranker.network(batch)
+        ranker.loss(logits, batch.labels, batch.weights)
+    return sum(kept.values())

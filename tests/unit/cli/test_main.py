@@ -1,0 +1,57 @@
+import subprocess
+import sys
+
+import pytest
+
+from hyrec import __version__
+from hyrec.cli.main import main
+
+_PROBE = """
+import sys
+from hyrec.cli.main import main
+code = main(sys.argv[1:])
+heavy = sorted({"torch", "lightning", "pyarrow", "polars", "jsonargparse"} & set(sys.modules))
+print("HEAVY", heavy)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["plugins", "list"], ["fitt"]])
+def test_quick_commands_import_nothing_heavy(arguments):
+    done = subprocess.run([sys.executable, "-c", _PROBE, *arguments], capture_output=True, text=True, timeout=60)
+    assert "HEAVY []" in done.stdout, done.stdout + done.stderr
+
+
+def test_help_names_every_command(capsys):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in ("fit", "validate", "test", "predict", "inspect", "data", "plugins"))
+
+
+def test_version_is_the_packages(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == f"hyrec {__version__}"
+
+
+def test_an_unknown_command_gets_the_nearest(mistake):
+    assert "There is no command 'fitt'. Did you mean 'fit'?" in mistake("fitt")
+
+
+def test_an_unknown_data_action_gets_the_nearest(mistake):
+    assert "Did you mean 'build'?" in mistake("data", "biuld")
+
+
+def test_an_unknown_option_of_a_data_action_gets_the_nearest(mistake):
+    assert "Did you mean '--recipe'?" in mistake("data", "build", "--recpie", "x", "--input", "y", "--out", "z")
+
+
+def test_a_missing_recipe_is_named(mistake):
+    told = mistake("data", "build", "--recipe", "pkg:hyrec/recipes/kuairand_pur.yaml", "--input", ".", "--out", "z")
+    assert "Did you mean 'pkg:hyrec/recipes/kuairand_pure.yaml'?" in told
+
+
+def test_a_missing_input_folder_is_named(mistake, tmp_path):
+    (tmp_path / "logs").mkdir()
+    recipe = "pkg:hyrec/recipes/kuairand_pure.yaml"
+    told = mistake("data", "build", "--recipe", recipe, "--input", str(tmp_path / "log"), "--out", "z")
+    assert str(tmp_path / "logs") in told
