@@ -40,6 +40,11 @@ class RankingData(lightning.LightningDataModule, ABC):
         """Number of processes; 1 without a trainer."""
         return self.trainer.world_size if self.trainer is not None else 1
 
+    def has(self, split: Split) -> bool:
+        """Whether the data has rows of a split. Default: whether the class loads that split at all."""
+        loader = "val_dataloader" if split == "validate" else f"{split}_dataloader"
+        return getattr(type(self), loader) is not getattr(lightning.LightningDataModule, loader)
+
     @abstractmethod
     def scan(
         self, split: Split, columns: Sequence[str] | None = None, *, sequences: Sequence[str] = ()

@@ -25,7 +25,7 @@ class GroupedTokens(Tokenizer):
         features: ``{name: (B, width)}``; returns ``(B, M, D)``, tokens in group order.
 
     Raises:
-        ValueError: When ``tokens_per_group`` names a group that the schema does not have.
+        ValueError: When ``tokens_per_group`` names a group that the schema does not have, or asks for no token.
     """
 
     paper: ClassVar[str] = "arXiv 2601.12681 3.1; arXiv 2507.15551 3.1"
@@ -35,11 +35,13 @@ class GroupedTokens(Tokenizer):
         super().__init__()
         schema, counts = ctx.schema, tokens_per_group or {}
         for group, count in counts.items():
-            if group not in schema.group_names or count < 1:
+            if group not in schema.group_names:
                 raise ValueError(
-                    f"tokens_per_group has {group!r}: {count}.{suggest(group, schema.group_names)} Groups of this schema: {', '.join(schema.group_names)}; "
-                    "a group has at least one token."
+                    f"tokens_per_group names the group {group!r}.{suggest(group, schema.group_names)} "
+                    f"Groups: {', '.join(schema.group_names)}."
                 )
+            if count < 1:
+                raise ValueError(f"tokens_per_group gives {group!r} {count} tokens; a group has at least one.")
         self.d_model = ctx.d_model
         self.groups = {group: schema.features_of_group(group) for group in schema.group_names}
         self.counts = {group: counts.get(group, 1) for group in self.groups}
