@@ -41,4 +41,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.installed
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps recbole==1.2.1  # for its copy of MovieLens-100K, which the tests of a plugin read; never imported
 	@touch $@

@@ -21,6 +21,9 @@ SLOT_BASES = {
     "RankingData": "data",
     "ParquetData": "data",
     "RankingMetric": "metric",
+    "StoredScoresMetric": "metric",
+    "LabelSumsMetric": "metric",
+    "GroupAUC": "metric",
     "Callback": "callback",
 }
 """Slot of a class by the name of its base class."""
