@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -102,6 +103,7 @@ class Ranker(L.LightningModule):
                 f"primary_task is {primary_task!r}.{suggest(primary_task, schema.tasks)} "
                 f"Tasks: {', '.join(schema.tasks)}."
             )
+        self.random_seed = torch.initial_seed()
         self.schema = schema
         self.primary_task = primary_task or next(iter(schema.tasks))
         parts = Parts(tokenizer, queries, encoder, decoder, mixer, backbone, head, encoders or {}, decoders or {})
@@ -180,12 +182,12 @@ class Ranker(L.LightningModule):
             clip_gradients(parameters, float(gradient_clip_val), gradient_clip_algorithm or "norm")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the schema and the state of the random numbers, so that a resumed run continues exactly."""
+        """Add the schema and the seed, so that a resumed run continues exactly."""
         checkpoint["hyrec_schema"] = self.schema.to_dict()
-        checkpoint["hyrec_rng_state"] = torch.get_rng_state()
+        checkpoint["hyrec_seed"] = self.random_seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another schema; keep the random state until training starts."""
+        """Refuse a checkpoint of another schema; continue with its seed."""
         saved = checkpoint.get("hyrec_schema")
         if saved is not None and saved != self.schema.to_dict():
             changed = [k for k in asdict(self.schema) if saved.get(k) != self.schema.to_dict().get(k)]
@@ -193,14 +195,15 @@ class Ranker(L.LightningModule):
                 f"This checkpoint was trained with another schema: {', '.join(changed)} differ. Use the schema that "
                 "was saved in the run's config.yaml."
             )
-        self._rng_state = checkpoint.get("hyrec_rng_state")
+        self.random_seed = checkpoint.get("hyrec_seed", self.random_seed)
 
-    def on_train_start(self) -> None:
-        """Restore the random state of a resumed run."""
-        state = getattr(self, "_rng_state", None)
-        if state is not None and self.trainer.world_size == 1:
-            torch.set_rng_state(state)
-            self._rng_state = None
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Draw the random numbers of a step from the seed, the process, the epoch and the batch alone.
+
+        A run that continues from a checkpoint then draws what the undisturbed run drew, whatever was drawn between.
+        """
+        place = [self.random_seed, self.global_rank, self.current_epoch, batch_idx]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
     def _build_metrics(self) -> nn.ModuleDict:
         chosen: dict[str, RankingMetric] = {

@@ -115,6 +115,19 @@ class ParquetData(RankingData):
         self.counts: dict[str, PolicyCounts] = {name: PolicyCounts() for name in get_args(Split)}
         self._indices: dict[str, SplitIndex] = {}
         self._id_readers: dict[str, IdReader] = {}
+        self._train_loader: BatchLoader | None = None
+        self._train_state: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the training rows are in their epoch, for a checkpoint."""
+        return {} if self._train_loader is None else {"train": self._train_loader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next training loader continue where a checkpoint stopped.
+
+        Lightning restores a loader too, but not one that a learning-rate schedule has asked for its length before.
+        """
+        self._train_state = state_dict.get("train")
 
     def setup(self, stage: str) -> None:
         """Look at the files of a stage (fit, validate, test, predict), so that errors come early."""
@@ -192,7 +205,11 @@ class ParquetData(RankingData):
 
     def train_dataloader(self) -> BatchLoader:
         """Return the loader of the training rows."""
-        return self.loader("train")
+        self._train_loader = loader = self.loader("train")
+        if self._train_state is not None:
+            loader.load_state_dict(self._train_state)
+            self._train_state = None
+        return loader
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """Return the loader of the validation rows; none if there are no such files."""
