@@ -72,7 +72,11 @@ def main() -> None:
             runs.append(run(path, given.overlay, seed, folder, given.extra))
         figures = [cell([r[m] for r in runs]) if all(m in r for r in runs) else "" for m in METRICS]
         minutes = cell([r["seconds"] / 60 for r in runs], 1)
-        lines.append(f"| {config} | {size['dense_parameters']:,} | {size['flops_per_sample'] / 1e6:.1f} M | " + " | ".join(figures) + f" | {minutes} |")
+        lines.append(
+            f"| {config} | {size['dense_parameters']:,} | {size['flops_per_sample'] / 1e6:.1f} M | "
+            + " | ".join(figures)
+            + f" | {minutes} |"
+        )
     print(f"Test metrics, mean ± sd over seeds {given.seeds}:\n")
     print("\n".join(lines))
 

@@ -8,21 +8,13 @@ finite outputs and gradients, samples are independent of each other, and nothing
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from hyrec.batch import RequestMap, Sequence, SequenceStates, Tokens
-
-
-def _rule_broken(cls: type, rule: str) -> TypeError:
-    try:
-        file = inspect.getsourcefile(cls) or "an unknown file"
-    except TypeError:
-        file = "an unknown file"
-    return TypeError(f"{cls.__qualname__} ({file}) is no valid {getattr(cls, 'slot', 'component')}: {rule}")
+from hyrec.definition import broken_definition, check_constructor, check_docstring
 
 
 class Component(nn.Module, ABC):
@@ -41,38 +33,17 @@ class Component(nn.Module, ABC):
     paper: ClassVar[str] = ""
     tags: ClassVar[tuple[str, ...]] = ()
     status: ClassVar[str] = "stable"
-    takes_context: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check the contract of a component when its class is defined."""
         super().__init_subclass__(**kwargs)
-        if Component in cls.__bases__:
-            return
         if not cls.slot:
-            raise _rule_broken(cls, "it must derive from a slot's base class in hyrec.slots, not from Component.")
-        if not (cls.__doc__ or "").strip():
-            raise _rule_broken(cls, "a public component needs a docstring; --help and 'plugins show' print it.")
-        if "__init__" in cls.__dict__:
-            _check_constructor(cls)
+            raise broken_definition(cls, "it must derive from a slot's base class in hyrec.slots, not from Component.")
+        check_docstring(cls)
+        check_constructor(cls, "ctx: BuildContext", keyword_only=True)
 
     def reset_parameters(self) -> None:
         """Initialise the parameters that this module holds itself (not those of its sub-modules)."""
-
-
-def _check_constructor(cls: type[Component]) -> None:
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    if cls.takes_context:
-        if not parameters or parameters[0].name != "ctx":
-            got = parameters[0].name if parameters else "nothing"
-            raise _rule_broken(cls, f"the first argument of __init__ must be 'ctx' (a BuildContext), got {got}.")
-        parameters = parameters[1:]
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            raise _rule_broken(cls, f"__init__ must not take *{parameter.name}: a typo would pass unseen.")
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            raise _rule_broken(cls, f"option {parameter.name!r} of __init__ must be keyword-only: put it after '*'.")
-        if parameter.annotation is parameter.empty:
-            raise _rule_broken(cls, f"option {parameter.name!r} of __init__ needs a type hint; YAML is checked by it.")
 
 
 class Tokenizer(Component):

@@ -44,7 +44,7 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
     """
     merged: dict[str, Any] = {}
     for source in sources:
-        _merge(merged, source.tree)
+        merge_options(merged, source.tree)
         for key, value in merged.items():
             if key in ("schema", "plugins", "name", "help", "print_config"):
                 continue
@@ -58,6 +58,17 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
                 where = "" if source.name.startswith("--") else f"\n(in {source.name})"
                 return wrong.text + where
     return ""
+
+
+def wrong_option(cls: type, options: Mapping[str, Any]) -> str:
+    """Return the message for the first option that a class does not take or whose value does not fit; else empty.
+
+    Args:
+        cls: The class.
+        options: Its options, as in YAML.
+    """
+    wrong = _check_options(cls, options, cls.__name__, what=cls.__name__)
+    return wrong.text if wrong else ""
 
 
 def refused_option(message: str) -> str:
@@ -74,8 +85,8 @@ def refused_option(message: str) -> str:
     return f"{name} has no option {key!r}.{suggest(key, options)}\n{listed(options, 'Options')}"
 
 
-def _merge(base: dict[str, Any], tree: Mapping[str, Any]) -> None:
-    """Merge options as the parser does: another class drops the options of the class before it."""
+def merge_options(base: dict[str, Any], tree: Mapping[str, Any]) -> None:
+    """Merge options into ``base`` as the parser does: another class drops the options of the class before it."""
     if "class_path" in base and any(key not in CLASS_KEYS for key in tree):
         # On the command line, init_args may be left out of a key.
         options = {key: value for key, value in tree.items() if key not in CLASS_KEYS}
@@ -84,12 +95,12 @@ def _merge(base: dict[str, Any], tree: Mapping[str, Any]) -> None:
     for key, value in tree.items():
         old = base.get(key)
         if isinstance(old, dict) and isinstance(value, Mapping) and not _is_other_class(old, value):
-            _merge(old, value)
+            merge_options(old, value)
         elif isinstance(old, dict) and "class_path" in old and isinstance(value, str):
             base[key] = {"class_path": value}
         elif isinstance(value, Mapping):
             copied: dict[str, Any] = {"class_path": old} if isinstance(old, str) and "class_path" not in value else {}
-            _merge(copied, value)
+            merge_options(copied, value)
             base[key] = copied
         else:
             base[key] = value

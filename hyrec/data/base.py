@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import lightning
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from hyrec.batch import Batch
+from hyrec.definition import check_constructor, check_docstring
 from hyrec.schema import Schema
 
 Split = Literal["train", "validate", "test", "predict"]
@@ -20,11 +21,20 @@ Split = Literal["train", "validate", "test", "predict"]
 class RankingData(lightning.LightningDataModule, ABC):
     """A data set: loaders of :class:`~hyrec.batch.Batch` for Lightning, and what is known about the data.
 
+    The constructor of a subclass takes the schema first and then its own options with type hints; the class is checked
+    when it is defined.
+
     Args:
         schema: What the data is.
     """
 
     slot: ClassVar[str] = "data"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Check docstring and constructor when a class is defined."""
+        super().__init_subclass__(**kwargs)
+        check_docstring(cls)
+        check_constructor(cls, "schema: Schema", keyword_only=False)
 
     def __init__(self, schema: Schema) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Tools for testing components: tiny schemas, random batches, and the contract that every component obeys."""
+"""Tools for plugin authors: tiny schemas, random batches, and the contracts of components, data sets and metrics."""
 
 from hyrec.testing.batches import (
     change_candidates,
@@ -8,7 +8,10 @@ from hyrec.testing.batches import (
     select_samples,
     tiny_schema,
 )
+from hyrec.testing.class_contract import check_class
 from hyrec.testing.contract import ContractError, check_component, rules_of
+from hyrec.testing.data_contract import check_data
+from hyrec.testing.metric_contract import check_metric
 from hyrec.testing.numeric import assert_close_at, relative_error, tolerance_of
 from hyrec.testing.rules import RuleResult
 from hyrec.testing.setting import Setting
@@ -19,7 +22,10 @@ __all__ = [
     "Setting",
     "assert_close_at",
     "change_candidates",
+    "check_class",
     "check_component",
+    "check_data",
+    "check_metric",
     "pad_batch",
     "permute_samples",
     "random_batch",

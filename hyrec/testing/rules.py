@@ -6,7 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, Protocol
 
 import torch
 from torch import Tensor
@@ -61,6 +61,12 @@ def broken(observed: str) -> NoReturn:
 def skip(reason: str) -> NoReturn:
     """Report that the rule that is being checked cannot be applied."""
     raise _SkippedError(reason)
+
+
+class Examined(Protocol):
+    """What rules examine: a class and, in ``failed``, the names of the rules that it has broken so far."""
+
+    failed: set[str]
 
 
 @dataclass
@@ -144,12 +150,12 @@ class Rule:
 
     name: str
     expected: str
-    check: Callable[[Subject], None]
+    check: Callable[[Any], None]
     slots: tuple[str, ...]
     needs: tuple[str, ...]
 
-    def apply(self, subject: Subject) -> RuleResult:
-        """Check one component."""
+    def apply(self, subject: Examined) -> RuleResult:
+        """Check one class."""
         lost = [name for name in self.needs if name in subject.failed]
         if lost:
             return RuleResult(self.name, "skipped", self.expected, f"not checked, because {lost[0]!r} failed")

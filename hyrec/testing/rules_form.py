@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Sequence, SequenceStates, Tokens
+from hyrec.docstring import Docstring
 from hyrec.slots import SLOTS
 from hyrec.testing.cases import defined
+from hyrec.testing.class_contract import check_documented
 from hyrec.testing.rules import REQUEST_SLOTS, Subject, broken, demand_equal, rule, run
 
 
@@ -23,17 +24,8 @@ from hyrec.testing.rules import REQUEST_SLOTS, Subject, broken, demand_equal, ru
 )
 def docstring(subject: Subject) -> None:
     """Check what ``--help`` and ``plugins show`` print."""
-    doc = inspect.cleandoc(subject.cls.__doc__ or "")
-    summary = doc.split("\n\n")[0].replace("\n", " ").strip()
-    if not summary.endswith(".") or re.search(r"[a-z)`]\. +[A-Z]", summary):
-        broken(f"the first paragraph is not one sentence: {summary[:80]!r}")
-    options = [name for name in inspect.signature(subject.cls).parameters if name != "ctx"]
-    documented = _documented_options(doc)
-    if missing := [name for name in options if not documented.get(name)]:
-        broken(f"'Args:' does not explain {', '.join(missing)}")
-    if unknown := [name for name in documented if name not in options]:
-        broken(f"'Args:' explains {', '.join(unknown)}, which the constructor does not take")
-    if not re.search(r"^Shape:\n +\S", doc, re.MULTILINE):
+    check_documented(subject.cls, given="ctx")
+    if not Docstring.of(subject.cls).sections.get("Shape"):
         broken("there is no 'Shape:' section")
 
 
@@ -136,25 +128,6 @@ def reset_parameters(subject: Subject) -> None:
             reset()
         if left := [n for n, p in direct.items() if not bool(p.isfinite().all())]:
             broken(f"reset_parameters of {name} does not set {', '.join(left)}")
-
-
-def _documented_options(doc: str) -> dict[str, str]:
-    """Return the text of every entry under ``Args:``."""
-    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)*)", doc, re.MULTILINE)
-    entries: dict[str, str] = {}
-    if section is None:
-        return entries
-    lines = section.group(1).splitlines()
-    indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    name = ""
-    for line in lines:
-        entry = re.match(rf" {{{indent}}}(\w+):(.*)", line)
-        if entry:
-            name = entry.group(1)
-            entries[name] = entry.group(2).strip()
-        elif name:
-            entries[name] += line.strip()
-    return entries
 
 
 def _demand_shapes(out: Any, want: Mapping[str, tuple[int, ...]], published: str = "") -> None:

@@ -48,7 +48,6 @@ def test_grouped_tokens_refuse_a_group_that_does_not_exist() -> None:
     widths, _ = embedded(schema)
     with pytest.raises(ValueError, match=r"names the group 'itme'. Did you mean 'item'"):
         GroupedTokens(context(schema, feature_widths=widths), tokens_per_group={"itme": 2})
-    assert "item" in str(error.value).replace("'itme'", "")
 
 
 @pytest.mark.parametrize("num_tokens", [1, 2, 5, 7, 22])

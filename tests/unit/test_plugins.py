@@ -131,7 +131,7 @@ def test_components_of_plugins_are_listed_beside_hyrecs(site, capsys):
     assert main(["plugins", "list", "--components", "--slot", "mixer"]) == 0
     out = capsys.readouterr().out
     assert "Swap" in out
-    assert "swap_plugin" in out
+    assert "hyrec-swap" in out
     assert "RankMixer" in out
 
 

@@ -12,7 +12,10 @@ from torch import Tensor
 import hyrec.components  # noqa: F401
 from hyrec import registry
 from hyrec.context import BuildContext, Layers
+from hyrec.data.base import RankingData
+from hyrec.data.parquet import ParquetData
 from hyrec.mixers import SelfAttentionMixer
+from hyrec.schema import Schema
 from hyrec.slots import SLOTS, Component, TokenMixer
 from hyrec.testing.batches import tiny_schema
 from tests.parity.building import context
@@ -26,12 +29,9 @@ def _forget_refused_classes() -> Iterator[None]:
 
 
 def test_a_component_must_derive_from_a_slot() -> None:
-    class Middle(Component):
-        """A base without a slot."""
-
     with pytest.raises(TypeError, match=r"Stray \(.*test_slots\.py\).*slot's base class"):
 
-        class Stray(Middle):
+        class Stray(Component):
             """Derives from no slot."""
 
 
@@ -91,6 +91,43 @@ def test_options_are_not_swallowed() -> None:
 
             def __init__(self, ctx: BuildContext, **options: int) -> None:
                 super().__init__()
+
+
+def test_a_data_set_needs_a_docstring() -> None:
+    with pytest.raises(TypeError, match=r"Silent \(.*test_slots\.py\) is no valid data.*docstring"):
+
+        class Silent(RankingData):
+            pass
+
+
+def test_a_data_set_takes_the_schema_first() -> None:
+    with pytest.raises(TypeError, match=r"Backwards.*first argument.*'schema' \(a Schema\), got path"):
+
+        class Backwards(ParquetData):
+            """Takes its options first."""
+
+            def __init__(self, path: str, schema: Schema) -> None:
+                super().__init__(schema, path=path)
+
+
+def test_the_options_of_a_data_set_are_not_swallowed() -> None:
+    with pytest.raises(TypeError, match=r"Greedy.*must not take \*options"):
+
+        class Greedy(ParquetData):
+            """Takes everything."""
+
+            def __init__(self, schema: Schema, **options: str) -> None:
+                super().__init__(schema, **options)
+
+
+def test_the_options_of_a_data_set_have_types() -> None:
+    with pytest.raises(TypeError, match=r"Untyped.*'path'.*type hint"):
+
+        class Untyped(ParquetData):
+            """Takes an option without a type."""
+
+            def __init__(self, schema: Schema, path="rows.parquet") -> None:  # type: ignore[no-untyped-def]
+                super().__init__(schema, path=path)
 
 
 def test_every_slot_has_a_component_and_each_is_described() -> None:
