@@ -109,6 +109,8 @@ class HyrecCLI(LightningCLI):
             default=None,
             help="Folder that predict writes to. Default: in the run's.",
         )
+        # hyrec inspect shows parameters and FLOPs by component; Lightning's summary knows three modules and no FLOPs.
+        parser.set_defaults({"trainer.enable_model_summary": False})
         parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
         parser.callback_keys.remove("checkpoint")
 
