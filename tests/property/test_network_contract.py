@@ -64,7 +64,7 @@ def build(backbone: str, encoder: str, schema: Schema = SCHEMA, *, seed: int = 0
         backbone=BACKBONES[backbone],
         head=partial(MLPHead, tokens="all", hidden=[8]),
     )
-    embedding = EmbeddingOptions(dim=6, sparse=False, init_std=0.5)
+    embedding = EmbeddingOptions(dim=6, sparse=False, init_scale=4.0)
     network = Network(schema, 32, parts, embedding=embedding, sequence=SequenceOptions(width=16), pad_tokens=True)
     return network.double().eval()
 
