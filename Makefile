@@ -19,7 +19,9 @@ test: $(VENV)/.dev ## Format check, lint, types, import rules, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/architecture tests/parity tests/property tests/unit
+	$(BIN)/python -m pytest --doctest-modules hyrec plugins
+	$(BIN)/python -m pytest tests/integration
 
 install: $(VENV)/.installed ## Create the environment and install hyrec into it
 dev: $(VENV)/.dev ## The same with the development tools
