@@ -62,16 +62,14 @@ def backbone_context(mixer: Any, memory: str) -> BuildContext:
 
 def steps_of(backbone: nn.Module, memory: str) -> dict[str, Any]:
     """The steps of a backbone's layers, computed by the references from its weights."""
+    last = len(list(backbone.sequence_layers)) - 1
 
     def encode(layer: int, name: str, events: list[Vector]) -> tuple[list[Vector], list[Vector]]:
-        encoded, merged = encoders.longer(
-            Weights(backbone).at("sequence_layers", "layers", layer, "encoders", name),
-            events,
-            num_recent=3,
-            merge_ratio=2 if layer == 0 else 1,
-            inner_layers=0,
-            num_heads=2,
-        )
+        at, ratio = Weights(backbone).at("sequence_layers", "layers", layer, "encoders", name), 2 if layer == 0 else 1
+        if memory == "input" and layer == last:  # nothing would read what the last layer encodes
+            merged = encoders.merge(at, events, ratio, 0, 2)
+            return merged, merged
+        encoded, merged = encoders.longer(at, events, num_recent=3, merge_ratio=ratio, inner_layers=0, num_heads=2)
         return encoded, encoded if memory == "encoded" else merged
 
     def decode(layer: int, name: str, queries: list[Vector], events: list[Vector]) -> list[Vector]:
