@@ -111,13 +111,18 @@ class Ranker(L.LightningModule):
         self.loss = loss(self.network.ctx)
         self.dense_optimizer, self.sparse_optimizer = dense_optimizer, sparse_optimizer
         self.schedule = schedule
-        self.metrics = nn.ModuleDict({split: self._build_metrics() for split in ("val", "test")})
+        self.metrics = nn.ModuleDict()
         self.tables_are_sparse = embedding.sparse
         if embedding.sparse:
             # DDP's reducer handles sparse gradients only with gloo; average_sparse_gradients does it with any backend.
             self._ddp_params_and_buffers_to_ignore = [
                 f"network.tables.{name}" for name, _ in self.network.tables.named_parameters()
             ]
+
+    def setup(self, stage: str) -> None:
+        """Make the metrics, which only a trainer needs: they hold real numbers even in a model built without memory."""
+        if not len(self.metrics):
+            self.metrics.update({split: self._build_metrics() for split in ("val", "test")})
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the logits by task, ``{task: (B,)}``."""

@@ -68,8 +68,8 @@ class ModelCLI(HyrecCLI):
         """Build the model; neither data nor trainer."""
         self.mode = FakeTensorMode()
         with self.mode, warnings.catch_warnings():
-            # torchmetrics copies tensors, which asks for an address that tensors without memory lack.
-            warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")
+            # Whatever reads or writes the memory that these tensors lack would corrupt the process.
+            warnings.filterwarnings("error", message="Accessing the data pointer of FakeTensor")
             built: Any = self.parser.instantiate_classes(
                 Namespace(schema=self.config.schema, model=self.config.model)  # type: ignore[no-untyped-call]
             )
