@@ -13,6 +13,9 @@ from hyrec.schema import Schema, suggest
 if TYPE_CHECKING:
     from hyrec.slots import QueryDecoder, SequenceEncoder, TokenMixer
 
+MERGED = "merged"
+"""Name of the one sequence that ``merge_sequences`` leaves."""
+
 _NO_QUERIES: Mapping[str, int] = MappingProxyType({})
 
 
@@ -55,6 +58,7 @@ class BuildContext:
         sequence_widths: Width of the embedded events of each sequence.
         token_features: Names of the features that make each NS token.
         layers: Factories for the per-layer components; only a backbone needs them.
+        merge_sequences: Whether the sequences of the schema are merged into one, named ``merged``.
     """
 
     schema: Schema
@@ -70,6 +74,7 @@ class BuildContext:
     sequence_widths: Mapping[str, int] = field(default_factory=dict)
     token_features: Sequence[Sequence[str]] = ()
     layers: Layers | None = None
+    merge_sequences: bool = False
 
     @property
     def num_tokens(self) -> int:
@@ -83,8 +88,8 @@ class BuildContext:
 
     @property
     def sequence_names(self) -> list[str]:
-        """Sequences in the order of the schema."""
-        return list(self.schema.sequences)
+        """Sequences that components see: those of the schema, in its order, or the merged one."""
+        return [MERGED] if self.merge_sequences else list(self.schema.sequences)
 
     def replace(self, **changes: object) -> BuildContext:
         """Return a context with some fields changed."""
@@ -106,19 +111,31 @@ class BuildContext:
         """Build the token mixer of one layer."""
         return self._layers().mixer(self.replace(layer=layer))
 
-    def check_sequence_names(self, names: Mapping[str, object], option: str) -> None:
-        """Refuse an option that names a sequence which the schema does not have.
+    def check_sequence_names(self, names: Mapping[str, object], option: str, *, sources: bool = False) -> None:
+        """Refuse an option that names a sequence which does not exist.
+
+        Args:
+            names: Values by sequence name.
+            option: What the option is called.
+            sources: Whether it may also name the sequences of the schema that are merged.
 
         Raises:
             ValueError: With the nearest right name.
         """
+        allowed = (
+            list(dict.fromkeys([*self.schema.sequences, *self.sequence_names])) if sources else self.sequence_names
+        )
         for name in names:
-            if name not in self.schema.sequences:
-                known = ", ".join(self.schema.sequences) or "none"
+            if name in allowed:
+                continue
+            if name in self.schema.sequences:
                 raise ValueError(
-                    f"{option} names the sequence {name!r}, which the schema does not have."
-                    f"{suggest(name, self.schema.sequences)} Sequences: {known}."
+                    f"{option} names the sequence {name!r}, but merge_sequences=true leaves one sequence, {MERGED!r}."
                 )
+            raise ValueError(
+                f"{option} names the sequence {name!r}, which the schema does not have."
+                f"{suggest(name, allowed)} Sequences: {', '.join(allowed) or 'none'}."
+            )
 
     def _layers(self) -> Layers:
         if self.layers is None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Batch, Sequence
-from hyrec.context import BuildContext, Layers
-from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings, SequenceEmbedding, SequenceOptions
+from hyrec.context import MERGED, BuildContext, Layers
+from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings, SequenceEmbedding, SequenceMerging, SequenceOptions
 from hyrec.functional import next_divisor
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
@@ -54,6 +54,8 @@ class Network(nn.Module):
         embedding: How ids become vectors.
         sequence: How events become vectors.
         pad_tokens: Add learned tokens until D is divisible by the number of mixed tokens.
+        merge_sequences: Merge all sequences into one in order of time, named ``merged``: one encoder and one decoder
+            a layer.
 
     Shape:
         Returns ``{task: (B,)}`` logits.
@@ -71,6 +73,7 @@ class Network(nn.Module):
         embedding: EmbeddingOptions | None = None,
         sequence: SequenceOptions | None = None,
         pad_tokens: bool = False,
+        merge_sequences: bool = False,
     ) -> None:
         super().__init__()
         options = sequence or SequenceOptions()
@@ -78,16 +81,21 @@ class Network(nn.Module):
         self.features = FeatureEmbeddings(schema, self.tables)
         widths = {name: options.width_of(name, d_model) for name in schema.sequences}
         layers = Layers(parts.encoder, parts.decoder, parts.mixer, parts.encoders, parts.decoders)
-        ctx = BuildContext(schema, d_model, feature_widths=self.features.widths, sequence_widths=widths, layers=layers)
-        for option, named in (
-            ("encoders", parts.encoders),
-            ("decoders", parts.decoders),
-            ("sequence.widths", options.widths),
-        ):
-            ctx.check_sequence_names(named, option)
+        ctx = BuildContext(
+            schema,
+            d_model,
+            feature_widths=self.features.widths,
+            sequence_widths={MERGED: options.width_of(MERGED, d_model)} if merge_sequences else widths,
+            layers=layers,
+            merge_sequences=merge_sequences,
+        )
+        ctx.check_sequence_names(parts.encoders, "encoders")
+        ctx.check_sequence_names(parts.decoders, "decoders")
+        ctx.check_sequence_names(options.widths, "sequence.widths", sources=True)
         self.sequences = NamedModules(
             {name: SequenceEmbedding(schema, name, self.tables, widths[name], options) for name in schema.sequences}
         )
+        self.merging = SequenceMerging(schema, widths, ctx.sequence_widths[MERGED]) if merge_sequences else None
         self.tokenizer = parts.tokenizer(ctx)
         ctx = ctx.replace(num_ns_tokens=self.tokenizer.num_tokens, token_features=self.tokenizer.token_features)
         self.queries = parts.queries(ctx)
@@ -117,7 +125,8 @@ class Network(nn.Module):
 
     def embed_sequences(self, batch: Batch) -> dict[str, Sequence]:
         """Embed the events of every sequence; depends on nothing of the candidate."""
-        return {name: self.sequences[name](batch, self.tables) for name in self.sequences}
+        embedded = {name: self.sequences[name](batch, self.tables) for name in self.sequences}
+        return embedded if self.merging is None else {MERGED: self.merging(embedded)}
 
     def sparse_parameters(self) -> list[nn.Parameter]:
         """Return the embedding tables: the parameters with sparse gradients."""

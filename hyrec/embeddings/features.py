@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -109,6 +109,7 @@ class FeatureEmbeddings(nn.Module):
             name: table_of(tables, self.table_names[name]).embedding_dim if feature.is_embedded else 2 * feature.width
             for name, feature in schema.features.items()
         }
+        self.buckets = buckets_of(schema.features)
 
     def forward(self, batch: Batch, tables: NamedModules) -> dict[str, Tensor]:
         """Look up every feature."""
@@ -120,7 +121,7 @@ class FeatureEmbeddings(nn.Module):
         if feature.kind == "dense" and isinstance(value, Tensor):
             if feature.transform != "bucketize":
                 return transform_dense(feature, value.to(table_dtype(tables, value.dtype)))
-            value = bucket_ids(feature, value.squeeze(-1))
+            value = self.buckets[name](value.squeeze(-1))
         table = table_of(tables, self.table_names[name])
         if isinstance(value, Jagged):
             return table.pool(value)
@@ -151,8 +152,32 @@ def transform_dense(feature: Feature, values: Tensor) -> Tensor:
     return torch.cat([known.masked_fill(missing, 0.0), missing.to(values.dtype)], dim=-1)
 
 
-def bucket_ids(feature: Feature, values: Tensor) -> Tensor:
-    """Turn numbers into ids: 1 where missing, else 3 plus the bucket."""
-    limits = torch.tensor(feature.boundaries, dtype=values.dtype, device=values.device)
-    ids = torch.bucketize(values.nan_to_num(0.0), limits, right=True) + 3
-    return torch.where(values.isnan(), 1, ids)
+class Buckets(nn.Module):
+    """Turns numbers into ids: 1 where missing, else 3 plus the number of boundaries that the value has reached.
+
+    Args:
+        boundaries: Limits of the buckets, ascending.
+
+    Shape:
+        values: any shape, float. Returns int64 of the same shape.
+    """
+
+    def __init__(self, boundaries: Sequence[float]) -> None:
+        super().__init__()
+        # Held as the bits of float64: a module that is cast to another precision rounds its float buffers.
+        bits = torch.tensor(boundaries, dtype=torch.float64).view(torch.int64)
+        self.register_buffer("bits", bits, persistent=False)
+        self.bits: Tensor
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the ids."""
+        limits = self.bits.view(torch.float64).to(values.dtype)
+        ids = torch.bucketize(values.nan_to_num(0.0), limits, right=True) + 3
+        return torch.where(values.isnan(), 1, ids)
+
+
+def buckets_of(features: Mapping[str, Feature]) -> NamedModules:
+    """Build the buckets of the features whose numbers become ids."""
+    return NamedModules(
+        {name: Buckets(f.boundaries) for name, f in features.items() if f.kind == "dense" and f.is_embedded}
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Batch, Sequence, SequenceInput
-from hyrec.embeddings.features import bucket_ids, table_of, transform_dense
+from hyrec.embeddings.features import buckets_of, table_of, transform_dense
 from hyrec.functional import time_buckets
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
@@ -65,6 +65,7 @@ class SequenceEmbedding(nn.Module):
         self.sequence, self.features = sequence, spec.features
         self.table_names = {name: schema.table_of(name, sequence) for name in spec.features}
         self.num_buckets = options.time_buckets
+        self.buckets = buckets_of(spec.features)
         timed = options.time == "buckets" and bool(spec.time_column)
         self.age = nn.Embedding(options.time_buckets, options.time_dim) if timed else None
         self.position = nn.Embedding(spec.max_length, width) if options.position == "learned" else None
@@ -104,7 +105,7 @@ class SequenceEmbedding(nn.Module):
         feature = self.features[name]
         if feature.kind == "dense" and not feature.is_embedded:
             return transform_dense(feature, values.to(self.project.weight.dtype).unsqueeze(-1))
-        ids = bucket_ids(feature, values) if feature.kind == "dense" else values
+        ids = self.buckets[name](values) if feature.kind == "dense" else values
         out: Tensor = table_of(tables, self.table_names[name])(ids)
         return out
 

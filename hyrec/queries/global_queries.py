@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import RequestMap, Sequence, expand_requests
-from hyrec.context import BuildContext
+from hyrec.context import MERGED, BuildContext
 from hyrec.nn.feedforward import FeedForward
 from hyrec.nn.named import NamedModules
 from hyrec.slots import QueryGenerator
@@ -21,7 +21,9 @@ class GlobalQueries(QueryGenerator):
     a query. The switches are the paper's ablations (its table 2).
 
     Args:
-        num_queries: Queries of every sequence, or a number for each sequence name (others get one).
+        num_queries: Queries of every sequence, or a number for each sequence name (others get one). Merged sequences
+            have together the queries that they would have apart, so that the number of tokens is the same;
+            ``{merged: n}`` is another number.
         pooling: Pooled sequences in GlobalInfo: of ``all`` sequences, the query's ``own``, or ``none``.
         ns: NS tokens in GlobalInfo: ``all``, only those made of candidate features (``target``), or ``none``.
         expansion: Hidden width of each network, in multiples of D.
@@ -88,15 +90,20 @@ class GlobalQueries(QueryGenerator):
 
 
 def _count_queries(ctx: BuildContext, num_queries: int | dict[str, int]) -> dict[str, int]:
-    if isinstance(num_queries, int):
-        counts = dict.fromkeys(ctx.sequence_names, num_queries)
-    else:
-        ctx.check_sequence_names(num_queries, "num_queries")
-        counts = {name: num_queries.get(name, 1) for name in ctx.sequence_names}
-    for name, count in counts.items():
+    default, named = (num_queries, {}) if isinstance(num_queries, int) else (1, num_queries)
+    ctx.check_sequence_names(named, "num_queries", sources=True)
+    counts = {name: named.get(name, default) for name in ctx.schema.sequences}
+    for name, count in {**counts, **named}.items():
         if count < 1:
             raise ValueError(f"The sequence {name!r} needs at least one query, got num_queries={count}.")
-    return counts
+    if not ctx.merge_sequences:
+        return counts
+    if MERGED in named and len(named) > 1:
+        raise ValueError(
+            f"num_queries names {MERGED!r} and sequences that it is made of, got {named}. Give the number of the "
+            "merged sequence, or those of its parts."
+        )
+    return {MERGED: named.get(MERGED, sum(counts.values()))}
 
 
 def _target_tokens(ctx: BuildContext) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -150,7 +151,7 @@ def test_one_layer_without_boosting_is_plain_multi_query_cross_attention() -> No
 HYFORMER = {"d_model": 16, "num_layers": 2, "num_queries": 1}
 
 
-def hyformer_network(schema: Schema) -> Network:
+def hyformer_network(schema: Schema, *, merged: bool = False, widths: dict[str, int] | None = None) -> Network:
     """HyFormer as printed: semantic groups, global queries, LONGER encoding, boosting with one residual."""
     parts = Parts(
         tokenizer=factory(GroupedTokens),
@@ -161,7 +162,7 @@ def hyformer_network(schema: Schema) -> Network:
         backbone=factory(AlternatingBackbone, num_layers=HYFORMER["num_layers"]),
         head=factory(MLPHead, hidden=[7]),
     )
-    options = SequenceOptions(time_buckets=9, time_dim=2)
+    options = SequenceOptions(time_buckets=9, time_dim=2, widths=widths or {})
     torch.manual_seed(0)
     return generic(
         Network(
@@ -170,6 +171,7 @@ def hyformer_network(schema: Schema) -> Network:
             parts,
             embedding=EmbeddingOptions(dim=3, dims={"item": 4}),
             sequence=options,
+            merge_sequences=merged,
         )
     )
 
@@ -187,6 +189,7 @@ def check_hyformer(network: Network, batch: Batch) -> None:
             num_heads=2,
             num_recent=3,
             num_buckets=9,
+            merged=network.ctx.merge_sequences,
             **HYFORMER,
         )
         for task, want in expected.items():
@@ -208,3 +211,35 @@ def test_a_whole_hyformer_equals_one_straight_line(candidates: Any) -> None:
     lengths = {"clicks": [6, 0, 1, 2], "searches": [0, 0, 5, 3], "likes": [4, 0, 2, 1]}
     batch = random_batch(schema, num_requests=4, candidates=candidates, lengths=lengths, spare=3, missing=0.2, seed=11)
     check_hyformer(hyformer_network(schema), batch)
+
+
+def timed_schema() -> Schema:
+    """The same schema with a time for every event."""
+    plain = sixteen_wide_schema().to_dict()
+    plain["sequences"]["likes"]["time_column"] = "likes_time"
+    return Schema.from_dict(plain)
+
+
+def overlapping_batch(schema: Schema, candidates: Any = 1) -> Batch:
+    """Events of different sequences happen in turn and, some, at one moment; of some the time is unknown."""
+    lengths = {"clicks": [6, 0, 1, 2], "searches": [0, 0, 5, 3], "likes": [4, 0, 2, 1]}
+    batch = random_batch(schema, num_requests=4, candidates=candidates, lengths=lengths, spare=3, missing=0.2, seed=11)
+    assert batch.time is not None
+    sequences = {}
+    for name, events in batch.sequences.items():
+        assert events.time is not None
+        request = torch.repeat_interleave(torch.arange(4), events.offsets.diff())
+        time = events.time.clone()
+        total = len(request)
+        time[:total] = batch.time[request] - 1e5 * torch.ceil((batch.time[request] - time[:total]) / 1e5)
+        if name != "searches":
+            time[events.offsets[:-1][events.offsets.diff() > 1]] = float("nan")
+        sequences[name] = dataclasses.replace(events, time=time)
+    return dataclasses.replace(batch, sequences=sequences)
+
+
+@pytest.mark.parametrize("candidates", [1, [2, 1, 3, 1]])
+@pytest.mark.parametrize("widths", [{}, {"clicks": 6, "searches": 4}], ids=str)
+def test_a_hyformer_of_merged_sequences_equals_one_straight_line(widths: dict[str, int], candidates: Any) -> None:
+    network = hyformer_network(timed_schema(), merged=True, widths=widths)
+    check_hyformer(network, overlapping_batch(timed_schema(), candidates))

@@ -17,6 +17,7 @@ from hyrec.heads import MLPHead
 from hyrec.mixers import RankMixer, SelfAttentionMixer
 from hyrec.network import Network, Parts
 from hyrec.queries import GlobalQueries
+from hyrec.schema import Schema
 from hyrec.slots import SequenceEncoder
 from hyrec.testing.batches import random_batch, select_samples, tiny_schema
 from hyrec.tokenizers import AutoSplitTokens, GroupedTokens
@@ -36,10 +37,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "attention mixer": {"mixer": factory(SelfAttentionMixer, num_heads=2)},
     "auto-split": {"tokenizer": factory(AutoSplitTokens, num_tokens=3)},
     "reinjected": {"backbone": factory(AlternatingBackbone, reinject_ns=True)},
+    "merged": {},
 }
 
 
-def network_of(**parts: Any) -> Network:
+def timed_schema() -> Schema:
+    """The tiny schema with a time for every event."""
+    plain = tiny_schema().to_dict()
+    plain["sequences"]["likes"]["time_column"] = "likes_time"
+    return Schema.from_dict(plain)
+
+
+def network_of(variant: str) -> Network:
     """A tiny network; T is padded to divide a width of 16."""
     default: dict[str, Any] = {
         "tokenizer": factory(GroupedTokens),
@@ -51,12 +60,13 @@ def network_of(**parts: Any) -> Network:
         "head": factory(MLPHead, hidden=[8]),
     }
     torch.manual_seed(0)
-    return generic(Network(tiny_schema(), 16, Parts(**{**default, **parts}), pad_tokens=True))
+    parts = Parts(**{**default, **VARIANTS[variant]})
+    return generic(Network(timed_schema(), 16, parts, pad_tokens=True, merge_sequences=variant == "merged"))
 
 
 def tiny_batch(seed: int = 3) -> Batch:
     return random_batch(
-        tiny_schema(),
+        timed_schema(),
         num_requests=4,
         candidates=[3, 1, 4, 2],
         lengths={"clicks": [7, 0, 1, 4], "searches": [0, 0, 3, 7], "likes": [5, 0, 0, 1]},
@@ -67,7 +77,7 @@ def tiny_batch(seed: int = 3) -> Batch:
 
 def other_candidates(batch: Batch) -> Batch:
     """The same events with other candidates, in another number a request."""
-    other = random_batch(tiny_schema(), num_requests=4, candidates=[1, 2, 1, 5], seed=77)
+    other = random_batch(timed_schema(), num_requests=4, candidates=[1, 2, 1, 5], seed=77)
     return dataclasses.replace(other, sequences=batch.sequences, time=batch.time)
 
 
@@ -99,20 +109,21 @@ def user_side(network: Network, batch: Batch) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_user_side_is_bit_identical_when_the_candidates_change(variant: str) -> None:
-    network = network_of(**VARIANTS[variant])
+    network = network_of(variant)
     batch = tiny_batch()
     changed = other_candidates(batch)
     before, after = user_side(network, batch), user_side(network, changed)
     assert before.keys() == after.keys()
-    assert sum(name.endswith("attention.key_value") for name in before) >= 6
-    assert sum(name.endswith("memory") for name in before) == 6
+    layers = 2 * len(network.ctx.sequence_names)
+    assert sum(name.endswith("attention.key_value") for name in before) >= layers
+    assert sum(name.endswith("memory") for name in before) == layers
     for name, value in before.items():
         assert torch.equal(value, after[name]), name
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_candidates_of_a_request_score_together_as_they_score_one_by_one(variant: str) -> None:
-    network = network_of(**VARIANTS[variant])
+    network = network_of(variant)
     batch = tiny_batch()
     with torch.no_grad():
         together = network(batch)
@@ -124,7 +135,7 @@ def test_candidates_of_a_request_score_together_as_they_score_one_by_one(variant
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_memories_have_no_gradient_to_a_candidate_but_logits_do(variant: str) -> None:
-    network = network_of(**VARIANTS[variant])
+    network = network_of(variant)
     batch = tiny_batch()
     price = batch.features["price"].nan_to_num(0.0).double().requires_grad_()
     batch = dataclasses.replace(batch, features={**batch.features, "price": price})
@@ -133,7 +144,7 @@ def test_memories_have_no_gradient_to_a_candidate_but_logits_do(variant: str) ->
         if isinstance(module, SequenceEncoder):
             module.register_forward_hook(lambda _, __, out: memories.append(out.memory.values))
     logits = network(batch)
-    assert len(memories) == 6
+    assert len(memories) == 2 * len(network.ctx.sequence_names)
     for memory in memories:
         (grad,) = torch.autograd.grad(memory.square().sum(), price, retain_graph=True, allow_unused=True)
         assert grad is None
@@ -143,7 +154,7 @@ def test_memories_have_no_gradient_to_a_candidate_but_logits_do(variant: str) ->
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_padding_never_changes_a_logit(variant: str) -> None:
-    network = network_of(**VARIANTS[variant])
+    network = network_of(variant)
     batch = tiny_batch()
     padded = {}
     for name, events in batch.sequences.items():
@@ -162,9 +173,9 @@ def test_padding_never_changes_a_logit(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("lengths", [[0, 0, 0], [0, 2, 0]])
 def test_users_without_events_give_finite_logits_and_gradients(variant: str, lengths: list[int]) -> None:
-    network = network_of(**VARIANTS[variant])
+    network = network_of(variant)
     batch = random_batch(
-        tiny_schema(), num_requests=3, lengths=dict.fromkeys(tiny_schema().sequences, lengths), spare=1
+        timed_schema(), num_requests=3, lengths=dict.fromkeys(timed_schema().sequences, lengths), spare=1
     )
     sum(logit.sum() for logit in network(batch).values()).backward()
     for name, parameter in network.named_parameters():

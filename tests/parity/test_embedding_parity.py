@@ -8,14 +8,21 @@ from typing import Any
 import pytest
 import torch
 
-from hyrec.batch import Batch, Jagged
-from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings, SequenceEmbedding, SequenceOptions
+from hyrec.batch import Batch, Jagged, Sequence
+from hyrec.embeddings import (
+    EmbeddingOptions,
+    FeatureEmbeddings,
+    SequenceEmbedding,
+    SequenceMerging,
+    SequenceOptions,
+)
 from hyrec.functional import time_buckets
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
 from hyrec.testing.batches import random_batch, tiny_schema
-from tests.parity.building import ATOL, assert_rows, generic
+from tests.parity.building import ATOL, assert_rows, generic, ragged, rows
 from tests.references import embeddings as reference
+from tests.references import merging
 from tests.references.primitives import Weights
 
 
@@ -133,6 +140,46 @@ def test_events_equal_their_reference(sequence: str, position: Any, time: Any) -
         for r in range(5)
     ]
     assert_rows(embedding(batch, tables), expected)
+
+
+def timed_kinds() -> Schema:
+    """Every sequence has a time column."""
+    plain = all_kinds().to_dict()
+    plain["sequences"]["likes"]["time_column"] = "likes_time"
+    return Schema.from_dict(plain)
+
+
+NAN = float("nan")
+TIMED: dict[str, list[list[float]]] = {
+    "clicks": [[NAN, 3.0, 3.0, 8.0], [], [5.0], [1.0, 2.0], []],
+    "likes": [[3.0, 9.0], [], [], [NAN, NAN, 2.0], [7.0]],
+    "searches": [[NAN, 1.0, 3.0, 8.0, 8.0], [], [5.0], [1.0], []],
+}
+
+
+def timed_events(widths: dict[str, int]) -> dict[str, Sequence]:
+    """Random events at the times above, with spare rows of garbage at a time far in the past."""
+    sequences = {}
+    for i, (name, times) in enumerate(TIMED.items()):
+        events = ragged([len(own) for own in times], widths[name], spare=2, longer_by=i, seed=i)
+        flat = [time for own in times for time in own]
+        time = torch.tensor([*flat, *[-9e9] * (events.values.shape[0] - len(flat))], dtype=torch.float64)
+        sequences[name] = dataclasses.replace(events, time=time)
+    return sequences
+
+
+@pytest.mark.parametrize("widths", [(4, 4, 4), (4, 6, 4), (2, 6, 3)], ids=str)
+def test_merged_sequences_equal_their_reference(widths: tuple[int, ...]) -> None:
+    by_name = dict(zip(TIMED, widths, strict=True))
+    module = generic(SequenceMerging(timed_kinds(), by_name, 4))
+    sequences = timed_events(by_name)
+    merged = module(dict(reversed(sequences.items())))
+    events = {name: rows(sequence) for name, sequence in sequences.items()}
+    expected = [
+        merging.merge_sequences(Weights(module), {n: events[n][r] for n in events}, {n: TIMED[n][r] for n in TIMED})
+        for r in range(5)
+    ]
+    assert_rows(merged, expected)
 
 
 def test_positions_count_from_the_newest_event() -> None:

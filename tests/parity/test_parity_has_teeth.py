@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,11 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hyrec.batch import Batch, RequestMap, Sequence
+from hyrec.batch import Batch, RequestMap, Sequence, merge_by_time
 from hyrec.nn.feedforward import PerTokenFeedForward
 from hyrec.testing.batches import random_batch
 from tests.parity.building import ragged
-from tests.parity.test_backbone_parity import check_hyformer, hyformer_network, sixteen_wide_schema
+from tests.parity.test_backbone_parity import (
+    check_hyformer,
+    hyformer_network,
+    overlapping_batch,
+    sixteen_wide_schema,
+    timed_schema,
+)
 from tests.parity.test_encoder_parity import WIDTH, check_longer, longer_stack
 
 LENGTHS = {"clicks": [6, 0, 1, 2], "searches": [0, 0, 5, 3], "likes": [4, 0, 2, 1]}
@@ -35,6 +42,10 @@ def generic_batch() -> Batch:
 
 def check_whole_model() -> None:
     check_hyformer(hyformer_network(sixteen_wide_schema()), generic_batch())
+
+
+def check_merged_model() -> None:
+    check_hyformer(hyformer_network(timed_schema(), merged=True), overlapping_batch(timed_schema(), [1, 2, 1, 1]))
 
 
 def check_longer_layers() -> None:
@@ -122,6 +133,21 @@ def first_rows(self: RequestMap, rows: Tensor) -> Tensor:
     return rows[torch.arange(len(self.index)).clamp(max=len(rows) - 1)]
 
 
+def merge_at(moments: Callable[[Tensor], Tensor], sequences: Mapping[str, Sequence]) -> Sequence:
+    """Merge at other moments than those of the events."""
+    moved = {}
+    for name, events in sequences.items():
+        assert events.time is not None
+        moved[name] = Sequence(events.values, events.offsets, events.max_length, moments(events.time))
+    return merge_by_time(moved)
+
+
+one_after_the_other = partial(merge_at, torch.zeros_like)
+newest_first = partial(merge_at, torch.neg)
+unknown_times_last = partial(merge_at, lambda time: time.nan_to_num(1e12))
+
+
+MERGE = "hyrec.embeddings.merging.merge_by_time"
 MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
     "LONGER: the mask does not follow the gather": (
         "hyrec.batch.Sequence.recent",
@@ -156,10 +182,13 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
     "pooling over padding": ("hyrec.batch.Sequence.mean", mean_over_padding, check_whole_model),
     "merging from the oldest": ("hyrec.batch.Sequence.merge", merge_from_the_oldest, check_longer_layers),
     "rows of the wrong request": ("hyrec.batch.RequestMap.expand", first_rows, check_whole_model),
+    "merged: one sequence after the other": (MERGE, one_after_the_other, check_merged_model),
+    "merged: newest first": (MERGE, newest_first, check_merged_model),
+    "merged: events of unknown time last": (MERGE, unknown_times_last, check_merged_model),
 }
 
 
-@pytest.mark.parametrize("check", [check_whole_model, check_longer_layers])
+@pytest.mark.parametrize("check", [check_whole_model, check_merged_model, check_longer_layers])
 def test_parity_holds_without_a_planted_mistake(check: Callable[[], None]) -> None:
     check()
 

@@ -7,6 +7,7 @@ import torch
 from hyrec.batch import Batch
 from hyrec.schema import Schema
 from tests.references.embeddings import embed_events, embed_features
+from tests.references.merging import merge_sequences
 from tests.references.primitives import (
     Weights,
     attention_block,
@@ -29,12 +30,14 @@ def hyformer(
     num_heads: int,
     num_recent: int,
     num_buckets: int,
+    merged: bool = False,
 ) -> dict[str, float]:
     """Score one sample.
 
     Semantic groups make NS tokens; queries come from all NS tokens and all pooled sequences. At each layer
     the recent events read the sequence causally (LONGER), the queries read the encoded events, and queries
-    and NS tokens are mixed with one residual as printed. An MLP reads the concatenated queries.
+    and NS tokens are mixed with one residual as printed. An MLP reads the concatenated queries. ``merged``: the
+    sequences are one stream in order of time, which has the queries of all of them.
     """
     request = sample if batch.request_of is None else int(batch.request_of.index[sample])
 
@@ -50,6 +53,16 @@ def hyformer(
         name: embed_events(w.at("sequences", name), w.at("tables"), schema, name, batch, request, num_buckets)
         for name in schema.sequences
     }
+
+    # table 2, "merge sequences into one"
+    if merged:
+        num_queries *= len(sequences)
+        times = {}
+        for name in sequences:
+            event_time, offsets = batch.sequences[name].time, batch.sequences[name].offsets.tolist()
+            assert event_time is not None
+            times[name] = event_time[offsets[request] : offsets[request + 1]].tolist()
+        sequences = {"merged": merge_sequences(w.at("merging"), sequences, times)}
 
     # 3.2 queries
     pools = []

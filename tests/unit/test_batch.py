@@ -8,9 +8,10 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 
-from hyrec.batch import Batch, RequestMap, Sequence, SequenceStates, Tokens, expand_requests
+from hyrec.batch import Batch, RequestMap, Sequence, SequenceStates, Tokens, expand_requests, merge_by_time
 from hyrec.testing.batches import random_batch, tiny_schema
 
 LENGTHS = [[3, 0, 1, 6], [0, 0], [1], [2, 2], [0, 5], [7, 0]]
@@ -113,6 +114,57 @@ def test_merge_groups_adjacent_events_from_the_newest(lengths: list[int], spare:
     assert not mask[total:].any()
     assert groups.flatten(1)[total:].abs().sum() == 0.0
     assert torch.equal(groups.flatten(1), merged.values)
+
+
+NAN = float("nan")
+
+
+def timed(events: list[list[tuple[float, float]]], *, spare: int = 0, longer_by: int = 0) -> Sequence:
+    """Events as pairs of value and second; spare rows hold -99 and lie far in the past."""
+    flat = [event for own in events for event in own] + [(-99.0, -1e9)] * max(spare, 0 if any(events) else 1)
+    offsets = torch.tensor([0, *map(len, events)]).cumsum(0)
+    values, time = torch.tensor(flat, dtype=torch.float64).unbind(1)
+    return Sequence(values.unsqueeze(1), offsets, max(1, *map(len, events)) + longer_by, time)
+
+
+@pytest.mark.parametrize("spare", [0, 2])
+def test_merging_puts_the_events_of_a_request_in_order_of_time(spare: int) -> None:
+    a = timed([[(1, 10), (2, 30)], [], [(3, 5)], []], spare=spare)
+    b = timed([[(4, 20), (5, 40), (6, 50)], [], [], [(7, 1)]], longer_by=1)
+    merged = merge_by_time({"a": a, "b": b})
+    assert rows(merged) == [[[1], [4], [2], [5], [6]], [], [[3]], [[7]]]
+    assert times(merged) == [[10, 20, 30, 40, 50], [], [5], [1]]
+    assert (merged.max_length, merged.values.shape[0]) == (2 + 4, 7 + spare)
+    assert merged.mask().sum(1).tolist() == [5, 0, 1, 1]
+
+
+def test_events_of_one_moment_keep_the_order_of_their_sequences() -> None:
+    a, b = timed([[(1, 7), (2, 7)]]), timed([[(3, 7), (4, 8)]])
+    assert rows(merge_by_time({"a": a, "b": b})) == [[[1], [2], [3], [4]]]
+    assert rows(merge_by_time({"b": b, "a": a})) == [[[3], [1], [2], [4]]]
+
+
+def test_events_of_unknown_time_come_first_in_their_request() -> None:
+    a, b = timed([[(1, NAN), (2, -5)], [(3, 0)]]), timed([[(4, NAN), (5, NAN), (6, -6)], [(7, NAN)]])
+    merged = merge_by_time({"a": a, "b": b})
+    assert rows(merged) == [[[1], [4], [5], [6], [2]], [[7], [3]]]
+    assert [[str(second) for second in own] for own in times(merged)] == [
+        ["nan", "nan", "nan", "-6.0", "-5.0"],
+        ["nan", "0.0"],
+    ]
+
+
+def test_sequences_without_times_are_not_merged() -> None:
+    untimed = dataclasses.replace(ragged([1]), time=None)
+    with pytest.raises(ValueError, match="these carry no times: b, d"):
+        merge_by_time({"a": ragged([1]), "b": untimed, "c": ragged([1]), "d": untimed})
+
+
+def test_no_tensor_is_asked_for_its_values_while_merging() -> None:
+    with FakeTensorMode() as mode:
+        a, b = (pytree.tree_map_only(Tensor, mode.from_tensor, ragged(own, spare=1)) for own in ([3, 0], [2, 2]))
+        merged = merge_by_time({"a": a, "b": b})
+    assert merged.values.shape == (4 + 5, 2)
 
 
 def test_replacing_vectors_keeps_events_and_times() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch.export import Dim, ShapesCollection, export
 
-from hyrec.batch import Jagged
-from hyrec.embeddings import EmbeddingOptions, SequenceOptions
+from hyrec.batch import Jagged, Sequence
+from hyrec.embeddings import EmbeddingOptions, SequenceMerging, SequenceOptions
+from hyrec.embeddings.features import Buckets
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
 from hyrec.testing.batches import tiny_schema
@@ -72,6 +76,75 @@ def test_pooling_averages_lists_and_sums_weighted_ones() -> None:
 )
 def test_an_events_width_is_its_own_else_the_common_else_the_models(options: SequenceOptions, width: int) -> None:
     assert options.width_of("clicks", 32) == width
+
+
+TIMED = {"a": {"features": {"x": {"vocab_size": 4}}, "time_column": "a_time"}}
+TIMED["b"] = {**TIMED["a"], "time_column": "b_time"}
+TWO = Schema.from_dict(
+    {"features": {"u": {"vocab_size": 4}}, "sequences": TIMED, "tasks": {"click": {}}, "time_column": "time"}
+)
+
+
+def two_sequences(lengths: dict[str, list[int]], seed: int = 0) -> dict[str, Sequence]:
+    """Random events of width 3 in ``a`` and 4 in ``b``, with a spare row each."""
+    rng = torch.Generator().manual_seed(seed)
+    sequences = {}
+    for name, own in lengths.items():
+        rows, width = sum(own) + 1, 3 if name == "a" else 4
+        time = torch.rand(rows, generator=rng, dtype=torch.float64)
+        values = torch.randn(rows, width, generator=rng)
+        sequences[name] = Sequence(values, torch.tensor([0, *own]).cumsum(0), 6, time)
+    return sequences
+
+
+def test_merging_is_exported_with_the_numbers_of_requests_and_events_left_open() -> None:
+    module = SequenceMerging(TWO, {"a": 3, "b": 4}, 4).eval()
+    example = two_sequences({"a": [2, 0, 3], "b": [1, 4, 0]})
+    shapes: Any = ShapesCollection()
+    requests = Dim("offsets", min=3)
+    for name, sequence in example.items():
+        shapes[sequence.values] = {0: Dim(f"N_{name}")}
+        shapes[sequence.time] = {0: Dim(f"N_{name}")}
+        shapes[sequence.offsets] = {0: requests}
+    program = export(module, (example,), dynamic_shapes=shapes, strict=False).module()
+    other = two_sequences({"a": [0, 6, 1, 1, 0], "b": [2, 2, 0, 5, 0]}, seed=1)
+    got, want = program(other), module(other)
+    assert torch.equal(got.values, want.values)
+    assert torch.equal(got.offsets, want.offsets)
+    assert torch.equal(got.time, want.time)
+
+
+def test_merging_trains_projections_and_vectors_of_sources_and_no_spare_row() -> None:
+    module = SequenceMerging(TWO, {"a": 3, "b": 4}, 4)
+    sequences = two_sequences({"a": [2, 0], "b": [1, 4]})
+    for sequence in sequences.values():
+        sequence.values.requires_grad_()
+    merged = module(sequences)
+    merged.values[: int(merged.offsets[-1])].square().sum().backward()
+    assert all(p.grad is not None and (p.grad != 0).any(-1).all() for p in module.parameters())
+    for sequence in sequences.values():
+        assert sequence.values.grad is not None
+        assert (sequence.values.grad != 0).any(1).tolist() == [True] * (len(sequence.values) - 1) + [False]
+
+
+def test_merging_under_bfloat16_autocast_stays_close() -> None:
+    module = SequenceMerging(TWO, {"a": 3, "b": 4}, 4)
+    sequences = two_sequences({"a": [2, 0], "b": [1, 4]})
+    with torch.autocast("cpu", torch.bfloat16):
+        merged = module(sequences)
+    torch.testing.assert_close(merged.values.float(), module(sequences).values, atol=0.03, rtol=0.03)
+
+
+BOUNDARIES = [-1.5, 0.1, 257.0, 259.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_buckets_keep_their_limits_in_a_module_of_any_precision(dtype: torch.dtype) -> None:
+    buckets = Buckets(BOUNDARIES).to(dtype)
+    values = torch.tensor([float("nan"), -2.0, -1.5, 0.0, 0.1, 256.0, 257.0, 258.0, 259.0, 1e9])
+    assert buckets(values).tolist() == [1, 3, 4, 4, 5, 5, 6, 6, 7, 7]
+    assert buckets(values.double())[4] == 4 + (float(values[4]) >= 0.1)
+    assert not buckets.state_dict()
 
 
 NAMES = ["items", "type", "a.b", "train", "", "forward", "weight", "_keys"]

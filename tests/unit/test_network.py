@@ -131,6 +131,102 @@ def test_each_sequence_may_have_parts_and_a_width_of_its_own() -> None:
     assert model(random_batch(tiny_schema()))["click"].isfinite().all()
 
 
+def timed_schema() -> Schema:
+    """The tiny schema with a time for every event."""
+    plain = tiny_schema().to_dict()
+    plain["sequences"]["likes"]["time_column"] = "likes_time"
+    return Schema.from_dict(plain)
+
+
+def merged_network(schema: Schema | None = None, **options: Any) -> Network:
+    return network(schema or timed_schema(), **{"merge_sequences": True, **options})
+
+
+def test_merged_sequences_share_one_encoder_and_one_decoder_a_layer() -> None:
+    model = merged_network(timed_schema())
+    layers = model.backbone.sequence_layers.layers
+    assert [(list(layer.encoders), list(layer.decoders)) for layer in layers] == [(["merged"], ["merged"])] * 2
+    assert list(model.embed_sequences(random_batch(timed_schema()))) == ["merged"]
+    assert model(random_batch(timed_schema()))["click"].isfinite().all()
+
+
+@pytest.mark.parametrize("num_queries", [1, 2, {"clicks": 2}])
+def test_merged_sequences_have_as_many_queries_and_tokens_as_apart(num_queries: Any) -> None:
+    changed = parts(queries=factory(GlobalQueries, num_queries=num_queries), mixer=factory(IdentityMixer))
+    apart, merged = (network(timed_schema(), parts=changed, pad_tokens=False, merge_sequences=m) for m in (False, True))
+    assert merged.ctx.num_queries == {"merged": sum(apart.ctx.num_queries.values())}
+    assert merged.ctx.num_tokens == apart.ctx.num_tokens
+
+
+def test_the_queries_of_the_merged_sequence_may_be_another_number() -> None:
+    model = merged_network(parts=parts(queries=factory(GlobalQueries, num_queries={"merged": 4})))
+    assert model.ctx.num_queries == {"merged": 4}
+    with pytest.raises(ValueError, match=r"num_queries names 'merged' and sequences that it is made of.*'clicks': 2"):
+        merged_network(parts=parts(queries=factory(GlobalQueries, num_queries={"merged": 4, "clicks": 2})))
+
+
+def test_the_merged_sequence_may_have_parts_and_a_width_of_its_own() -> None:
+    model = merged_network(
+        parts=parts(
+            encoders={"merged": factory(SwiGLUEncoder)},
+            decoders={"merged": factory(NoDecode)},
+        ),
+        sequence=SequenceOptions(widths={"clicks": 6, "merged": 10}),
+    )
+    layer = model.backbone.sequence_layers.layers[0]
+    assert isinstance(layer.encoders["merged"], SwiGLUEncoder)
+    assert isinstance(layer.decoders["merged"], NoDecode)
+    assert layer.encoders["merged"].d_memory == 10
+    assert model(random_batch(timed_schema()))["click"].isfinite().all()
+
+
+def test_only_sequences_of_another_width_are_projected() -> None:
+    model = merged_network(sequence=SequenceOptions(widths={"clicks": 6}))
+    assert model.merging is not None
+    assert {n: tuple(p.shape) for n, p in model.merging.named_parameters()} == {
+        "source_SE": (3, 16),
+        "project.clicks.weight": (16, 6),
+    }
+
+
+@pytest.mark.parametrize("option", ["encoders", "decoders"])
+def test_layers_of_a_sequence_that_is_merged_are_refused(option: str) -> None:
+    with pytest.raises(ValueError, match=rf"{option} names the sequence 'clicks', but merge_sequences=true .*'merged'"):
+        merged_network(parts=parts(**{option: {"clicks": factory(IdentityEncoder)}}))
+    with pytest.raises(ValueError, match=rf"{option} names the sequence 'mergd'.*Did you mean 'merged'"):
+        merged_network(parts=parts(**{option: {"mergd": factory(IdentityEncoder)}}))
+    with pytest.raises(ValueError, match=rf"{option} names the sequence 'merged', which the schema does not have"):
+        network(timed_schema(), parts=parts(**{option: {"merged": factory(IdentityEncoder)}}))
+
+
+def test_sequences_without_a_time_column_are_named_when_they_should_be_merged() -> None:
+    with pytest.raises(ValueError, match="have no time_column in the schema: likes"):
+        merged_network(tiny_schema())
+
+
+def test_there_must_be_two_sequences_to_merge() -> None:
+    plain = timed_schema().to_dict()
+    del plain["sequences"]["likes"], plain["sequences"]["searches"]
+    with pytest.raises(ValueError, match="needs two sequences or more, and the schema has clicks"):
+        merged_network(Schema.from_dict(plain))
+    del plain["sequences"]
+    with pytest.raises(ValueError, match="needs two sequences or more, and the schema has none"):
+        merged_network(Schema.from_dict(plain), parts=parts(head=factory(MLPHead, tokens="all")))
+
+
+def test_a_sequence_that_has_the_name_of_the_merged_one_is_refused() -> None:
+    plain = timed_schema().to_dict()
+    plain["sequences"]["merged"] = plain["sequences"].pop("searches")
+    with pytest.raises(ValueError, match="has a sequence named 'merged'"):
+        merged_network(Schema.from_dict(plain))
+
+
+def test_a_network_that_merges_nothing_has_no_parameters_for_it() -> None:
+    plain = network(timed_schema())
+    assert plain.merging is None
+    assert not [name for name in plain.state_dict() if "merg" in name]
+
+
 def test_encoders_of_different_sequences_share_nothing() -> None:
     layer = network(tiny_schema()).backbone.sequence_layers.layers[0]
     own = [{p.data_ptr() for p in layer.encoders[name].parameters()} for name in layer.encoders]

@@ -14,6 +14,7 @@ from hyrec import registry
 from hyrec.context import BuildContext, Layers
 from hyrec.data.base import RankingData
 from hyrec.data.parquet import ParquetData
+from hyrec.docstring import Docstring
 from hyrec.mixers import SelfAttentionMixer
 from hyrec.schema import Schema
 from hyrec.slots import SLOTS, Component, TokenMixer
@@ -133,11 +134,11 @@ def test_the_options_of_a_data_set_have_types() -> None:
 def test_every_slot_has_a_component_and_each_is_described() -> None:
     assert set(SLOTS) == {"tokenizer", "encoder", "queries", "decoder", "mixer", "backbone", "head", "loss"}
     for slot in SLOTS:
-        own = [info for info in registry.components(slot) if info.distribution == "hyrec"]
+        own = [cls for cls in registry.classes(slot) if cls.__module__.startswith("hyrec.")]
         assert own, slot
-        for info in own:
-            assert info.slot == slot
-            assert info.summary.endswith(".") or "``" in info.summary, info.name
+        for cls in own:
+            assert cls.slot == slot
+            assert Docstring.of(cls).summary.endswith("."), cls.__name__
 
 
 def test_a_context_knows_its_tokens() -> None:
@@ -175,6 +176,16 @@ def test_a_context_without_layers_builds_none() -> None:
 def test_unknown_sequence_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"encoders names the sequence 'like'.*Did you mean 'likes'.*searches"):
         BuildContext(tiny_schema(), 8).check_sequence_names({"like": 1}, "encoders")
+
+
+def test_a_context_of_merged_sequences_shows_components_one() -> None:
+    ctx = BuildContext(tiny_schema(), 8, merge_sequences=True)
+    assert ctx.sequence_names == ["merged"]
+    assert list(ctx.schema.sequences) == ["clicks", "likes", "searches"]
+    ctx.check_sequence_names({"merged": 1}, "encoders")
+    ctx.check_sequence_names({"merged": 1, "likes": 1}, "num_queries", sources=True)
+    with pytest.raises(ValueError, match="'likes', but merge_sequences=true leaves one sequence, 'merged'"):
+        ctx.check_sequence_names({"likes": 1}, "encoders")
 
 
 def test_components_keep_the_dtype_they_are_given() -> None:
