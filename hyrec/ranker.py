@@ -57,6 +57,8 @@ class Ranker(L.LightningModule):
         decoders: Other decoders by sequence name.
         d_model: D, the width of tokens and queries.
         pad_tokens: Add learned tokens until D is divisible by the number of mixed tokens.
+        merge_sequences: Merge all sequences into one in order of time, named ``merged``: one encoder and one decoder
+            a layer (HyFormer table 2). Every sequence needs a time column.
         embedding: How ids become vectors.
         sequence: How events become vectors.
         dense_optimizer: Optimizer of the layers. Norms and biases get no weight decay.
@@ -86,6 +88,7 @@ class Ranker(L.LightningModule):
         decoders: dict[str, Callable[[BuildContext], QueryDecoder]] | None = None,
         d_model: int = 64,
         pad_tokens: bool = False,
+        merge_sequences: bool = False,
         embedding: EmbeddingOptions = EmbeddingOptions(),  # noqa: B008  (frozen)
         sequence: SequenceOptions = SequenceOptions(),  # noqa: B008
         dense_optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-3, weight_decay=0.01),
@@ -107,7 +110,15 @@ class Ranker(L.LightningModule):
         self.schema = schema
         self.primary_task = primary_task or next(iter(schema.tasks))
         parts = Parts(tokenizer, queries, encoder, decoder, mixer, backbone, head, encoders or {}, decoders or {})
-        self.network = Network(schema, d_model, parts, embedding=embedding, sequence=sequence, pad_tokens=pad_tokens)
+        self.network = Network(
+            schema,
+            d_model,
+            parts,
+            embedding=embedding,
+            sequence=sequence,
+            pad_tokens=pad_tokens,
+            merge_sequences=merge_sequences,
+        )
         self.loss = loss(self.network.ctx)
         self.dense_optimizer, self.sparse_optimizer = dense_optimizer, sparse_optimizer
         self.schedule = schedule
@@ -143,9 +154,9 @@ class Ranker(L.LightningModule):
         """Collect validation scores."""
         self._update_metrics("val", batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collect test scores."""
-        self._update_metrics("test", batch)
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Collect test scores; return the predicted probability of every task, ``{task: (B,)}``."""
+        return self._update_metrics("test", batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return the predicted probability of every task, ``{task: (B,)}``."""
@@ -218,13 +229,15 @@ class Ranker(L.LightningModule):
         }
         return nn.ModuleDict({f"task_{task}": MetricCollection(dict(chosen)).clone() for task in self.schema.tasks})
 
-    def _update_metrics(self, split: Split, batch: Batch) -> None:
+    def _update_metrics(self, split: Split, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch)
         loss, _ = self.loss(logits, batch.labels, batch.weights)
         self.log(f"{split}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
-        for task, logit in logits.items():
+        scores = {task: logit.detach().sigmoid() for task, logit in logits.items()}
+        for task, score in scores.items():
             metrics = self._metrics_of(split, task)
-            metrics.update(logit.detach().sigmoid(), batch.labels[task], group=batch.group, weights=batch.weights)
+            metrics.update(score, batch.labels[task], group=batch.group, weights=batch.weights)
+        return scores
 
     def _log_metrics(self, split: Split) -> None:
         for task in self.schema.tasks:

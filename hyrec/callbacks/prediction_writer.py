@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,19 +13,22 @@ from torch import Tensor
 
 from hyrec.batch import Batch
 
+_PARTIAL = ".partial"
+
 
 class PredictionWriter(Callback):
-    """Write ids, labels and scores to ``part-<process>.parquet``, one row a sample, batch by batch.
+    """Write ids, labels and scores of a prediction or test pass to ``part-<process>.parquet``, batch by batch.
 
     Columns: the schema's id columns, ``row`` (place in the split, by which the parts of several processes
-    sort), ``group``, ``label_<task>`` (null where unknown) and ``score_<task>`` (a probability). Each process
-    writes the rows that it scored; together the parts hold every row once.
+    sort), ``group``, ``weight`` where samples have one, and for each task, the primary one first, ``label_<task>``
+    (null where unknown) and ``score_<task>`` (a probability). Each process writes the rows that it scored; together
+    the parts hold every row once. A part has a name that ends in ``.partial`` until all its rows are written.
 
     Args:
         folder: Where the parts go; made when missing.
 
     Raises:
-        FileExistsError: When the folder holds predictions already.
+        FileExistsError: When the folder holds predictions already, before anything is computed.
     """
 
     def __init__(self, folder: str) -> None:
@@ -33,14 +36,25 @@ class PredictionWriter(Callback):
         self._writer: pq.ParquetWriter | None = None
         self._path: Path | None = None
 
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Agree on the folder and refuse to mix two sets of predictions."""
-        folder = Path(trainer.strategy.broadcast(str(self.folder)))
-        taken = trainer.strategy.broadcast(any(folder.glob("part-*.parquet")))
-        if taken:
-            raise FileExistsError(f"{folder} holds predictions already. Remove them or give another --output.")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / f"part-{trainer.global_rank:05d}.parquet"
+        if stage == "validate":
+            return
+        self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
+        self.refuse_older(trainer.strategy.broadcast(self._is_taken()))
+        self._path = self.folder / f"part-{trainer.global_rank:05d}.parquet"
+
+    def refuse_older(self, is_taken: bool | None = None) -> None:
+        """Raise ``FileExistsError`` when the folder holds predictions.
+
+        Args:
+            is_taken: Whether it does. None: look.
+        """
+        if self._is_taken() if is_taken is None else is_taken:
+            raise FileExistsError(f"{self.folder} holds predictions already. Remove them or give another --output.")
+
+    def _is_taken(self) -> bool:
+        return any(self.folder.glob("part-*.parquet"))
 
     def on_predict_batch_end(
         self,
@@ -52,19 +66,58 @@ class PredictionWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Append one batch."""
-        assert self._path is not None
-        table = prediction_table(batch, outputs, trainer.datamodule)  # type: ignore[attr-defined]
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
-        self._writer.write_table(table)
+        self._append(trainer, pl_module, outputs, batch, "predict")
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Append one batch."""
+        self._append(trainer, pl_module, outputs, batch, "test")
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close the file."""
-        self._close()
+        """Complete the file."""
+        self._complete()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Complete the file."""
+        self._complete()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Close the file, so that nothing holds it open; what it has is complete batches."""
+        """Close the file, so that nothing holds it open; it keeps the name of an unfinished one."""
         self._close()
+
+    def _append(
+        self, trainer: Trainer, module: LightningModule, scores: Any, batch: Batch, split: Literal["test", "predict"]
+    ) -> None:
+        if not isinstance(scores, dict):
+            raise TypeError(
+                f"{type(module).__name__}.{split}_step must return the probabilities by task, as Ranker's does, so "
+                f"that they can be written; it returned {type(scores).__name__}."
+            )
+        assert self._path is not None
+        first = getattr(module, "primary_task", None)
+        ordered = {task: scores[task] for task in sorted(scores, key=lambda task: task != first)}
+        table = prediction_table(batch, ordered, trainer.datamodule, split=split)  # type: ignore[attr-defined]
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(self._partial_path(), table.schema, compression="zstd")
+        self._writer.write_table(table)
+
+    def _partial_path(self) -> Path:
+        assert self._path is not None
+        return self._path.with_name(self._path.name + _PARTIAL)
+
+    def _complete(self) -> None:
+        if self._writer is not None:
+            self._close()
+            assert self._path is not None
+            self._partial_path().replace(self._path)
 
     def _close(self) -> None:
         if self._writer is not None:
@@ -72,22 +125,28 @@ class PredictionWriter(Callback):
             self._writer = None
 
 
-def prediction_table(batch: Batch, scores: dict[str, Tensor], data: Any = None) -> pa.Table:
+def prediction_table(
+    batch: Batch, scores: dict[str, Tensor], data: Any = None, split: Literal["test", "predict"] = "predict"
+) -> pa.Table:
     """Return one batch of predictions as a table.
 
     Args:
         batch: What was scored.
         scores: Probabilities by task, ``(B,)``.
         data: The data module; its ``id_columns`` adds ids that batches do not carry, such as strings.
+        split: Split of the data that the batch is of.
     """
     columns: dict[str, Any] = {}
     if batch.row is not None and hasattr(data, "id_columns"):
-        ids = data.id_columns("predict", batch.row.cpu())
+        ids = data.id_columns(split, batch.row.cpu())
         columns |= {name: ids.column(name) for name in ids.column_names}
-    for name, values in {**batch.ids, "row": batch.row, "group": batch.group}.items():
+    own = {**batch.ids, "row": batch.row, "group": batch.group, "weight": batch.weights}
+    for name, values in own.items():
         if values is not None and name not in columns:
             columns[name] = _array(values)
-    columns |= {f"label_{task}": _array(label) for task, label in batch.labels.items()}
+    first = [task for task in scores if task in batch.labels]
+    labels = [*first, *(task for task in batch.labels if task not in scores)]
+    columns |= {f"label_{task}": _array(batch.labels[task]) for task in labels}
     columns |= {f"score_{task}": _array(score) for task, score in scores.items()}
     return pa.table(columns)
 

@@ -30,10 +30,12 @@ from hyrec.cli.sources import read_sources
 from hyrec.data.base import RankingData
 from hyrec.data.parquet import ParquetData
 from hyrec.data.simulated import SimulatedData
+from hyrec.loggers.wandb import RankingWandbLogger
 from hyrec.ranker import Ranker
 from hyrec.schema import Schema, suggest
 
 BUILTIN_DATA = (ParquetData, SimulatedData)
+BUILTIN_LOGGERS = (RankingWandbLogger,)
 """Imported so that YAML finds them by their bare names."""
 
 _MAX_DIFFERENCES = 4
@@ -107,7 +109,13 @@ class HyrecCLI(LightningCLI):
             "--output",
             type=str | None,
             default=None,
-            help="Folder that predict writes to. Default: in the run's.",
+            help="Folder of the predictions. Default: predictions in the run's.",
+        )
+        parser.add_argument(
+            "--save_predictions",
+            type=bool,
+            default=False,
+            help="Whether fit and test write the scores of the test rows, as predict does.",
         )
         # hyrec inspect shows parameters and FLOPs by component; Lightning's summary knows three modules and no FLOPs.
         parser.set_defaults({"trainer.enable_model_summary": False})
@@ -137,12 +145,23 @@ class HyrecCLI(LightningCLI):
         given = options.trainer.callbacks or []
         callbacks = [*(given if isinstance(given, list) else [given]), *self._callbacks(options)]
         settings: dict[str, Any] = {"default_root_dir": str(self.run_folder), "callbacks": callbacks}
-        if options.trainer.logger in (None, True):
-            settings["logger"] = CSVLogger(str(self.run_folder), name="", version="") if self._keeps_files else False
+        settings["logger"] = self._loggers(options.trainer.logger)
         try:
             return super().instantiate_trainer(**{**settings, **kwargs})
         except (ValueError, MisconfigurationException) as error:
             raise CommandError(_trainer_mistake(error, options.trainer)) from error
+
+    def _loggers(self, given: Any) -> Any:
+        """Return the loggers that were given, and one for ``metrics.csv``, which reports read, unless logging is off.
+
+        Loggers that were given come first: the first one is what components meet as ``self.logger``.
+        """
+        if given is False or not self._keeps_files or self.command == "predict":  # predict measures nothing
+            return False if given in (None, True) else given
+        loggers = [] if given in (None, True) else given if isinstance(given, list) else [given]
+        if any(isinstance(logger, CSVLogger) for logger in loggers):
+            return loggers
+        return [*loggers, CSVLogger(str(self.run_folder), name="", version="")]
 
     @property
     def run_folder(self) -> Path:
@@ -187,8 +206,11 @@ class HyrecCLI(LightningCLI):
             callbacks.append(RankingProgress())
             if options.trainer.enable_checkpointing is not False and self._keeps_files:
                 callbacks.append(options.checkpoint)
-        if self.command == "predict":
-            callbacks.append(PredictionWriter(options.output or str(self.run_folder / "predictions")))
+        saves = options.save_predictions and self._keeps_files
+        if self.command == "predict" or (saves and self.command in ("fit", "test")):
+            writer = PredictionWriter(options.output or str(self.run_folder / "predictions"))
+            writer.refuse_older()  # here, before the loggers of a new run remove what an older one has logged
+            callbacks.append(writer)
         if self._keeps_files:
             callbacks.append(SaveRunConfig(self._parser(self.command), self._given_config))
         return callbacks

@@ -65,7 +65,7 @@ class SaveRunConfig(SaveConfigCallback):
         """Write the file; only the first process calls this."""
         content = yaml.safe_load(self.parser.dump(self.config, skip_none=False, format="yaml"))
         content["schema"] = Schema.from_dict(content["schema"]).to_dict()
-        content["ckpt_path"] = content["output"] = None
+        content["ckpt_path"] = content["output"] = content["trainer"]["default_root_dir"] = None
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / "config.yaml.partial"

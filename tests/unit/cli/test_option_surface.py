@@ -23,7 +23,8 @@ from hyrec.testing.batches import tiny_schema
 
 FROZEN = Path(__file__).parent / "options.txt"
 MODELS = [n for n in shipped_configs() if n.count("/") == 1]
-OVERLAYS = [n for n in shipped_configs() if n.count("/") == 2 and "/recipes/" not in n and "/ablations/" not in n]
+NO_OVERLAYS = ("/recipes/", "/ablations/", "/sweeps/")
+OVERLAYS = [n for n in shipped_configs() if n.count("/") == 2 and not any(part in n for part in NO_OVERLAYS)]
 
 
 class ParseOnly(HyrecCLI):
