@@ -7,14 +7,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # install torch into $(VENV) before, or set PIP_INDEX_URL or PIP_FIND_LINKS.
 TORCH ?= torch==2.13.0
 
-.PHONY: help fit test install dev format check docs-check clean
+.PHONY: help fit test install dev format check docs-check clean browser
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 fit: $(VENV)/.installed ## Train HyFormer on the embedded default data and print test metrics
 	$(BIN)/hyrec fit --config configs/hyformer.yaml
 
-test: $(VENV)/.dev ## Format check, lint, types, import rules, tests
+test: $(VENV)/.dev browser ## Format check, lint, types, import rules, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -25,6 +25,19 @@ test: $(VENV)/.dev ## Format check, lint, types, import rules, tests
 
 install: $(VENV)/.installed ## Create the environment and install hyrec into it
 dev: $(VENV)/.dev ## The same with the development tools
+
+browser: ## Install a browser for the tests of the report, where there is none and apt-get may be used
+	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+	  command -v $$name >/dev/null 2>&1 && exit 0; \
+	done; \
+	[ -n "$$HYREC_BROWSER" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "Installing chromium for tests/integration/test_report_browser.py"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  timeout 120 apt-get update -qq </dev/null >/dev/null 2>&1; \
+	  timeout 300 apt-get install -y -qq --no-install-recommends chromium </dev/null >/dev/null 2>&1; \
+	fi; \
+	command -v chromium >/dev/null 2>&1 || echo "No browser: tests/integration/test_report_browser.py will be skipped"
 
 format: $(VENV)/.dev ## Format and fix what can be fixed
 	$(BIN)/ruff format .

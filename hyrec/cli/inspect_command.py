@@ -14,6 +14,7 @@ from hyrec.cli.errors import CommandError
 from hyrec.cli.inspection import Inspection, inspect_ranker
 from hyrec.cli.lightning import HyrecCLI
 from hyrec.cli.table import count, table
+from hyrec.ranker import Ranker
 from hyrec.schema import Schema, suggest
 
 _OWN = ("--lengths", "--candidates", "--json")
@@ -56,6 +57,7 @@ class ModelCLI(HyrecCLI):
         args: Options as for ``fit``.
     """
 
+    model: Ranker
     mode: FakeTensorMode
 
     def __init__(self, args: list[str]) -> None:
@@ -66,14 +68,25 @@ class ModelCLI(HyrecCLI):
 
     def instantiate_classes(self) -> None:
         """Build the model; neither data nor trainer."""
-        self.mode = FakeTensorMode()
-        with self.mode, warnings.catch_warnings():
+        self.model, self.mode = self.build(self.config.model)
+
+    def build(self, options: Namespace) -> tuple[Ranker, FakeTensorMode]:
+        """Build a model, and return it with the mode that its tensors live in.
+
+        Args:
+            options: Parsed options of the model: class and arguments.
+
+        Raises:
+            ValueError: From a component that cannot be built with these options.
+        """
+        mode = FakeTensorMode()
+        with mode, warnings.catch_warnings():
             # Whatever reads or writes the memory that these tensors lack would corrupt the process.
             warnings.filterwarnings("error", message="Accessing the data pointer of FakeTensor")
             built: Any = self.parser.instantiate_classes(
-                Namespace(schema=self.config.schema, model=self.config.model)  # type: ignore[no-untyped-call]
+                Namespace(schema=self.config.schema, model=options)  # type: ignore[no-untyped-call]
             )
-        self.model = built.model
+        return built.model, mode
 
 
 def read_lengths(text: str, schema: Schema) -> dict[str, int]:
@@ -98,10 +111,11 @@ def read_lengths(text: str, schema: Schema) -> dict[str, int]:
 
 def as_text(report: Inspection) -> str:
     """Lay out an inspection for the terminal."""
+    sources = f" of {', '.join(report.merged)}" if report.merged else ""
     tokens = [
         [
             f"query {i + 1} of {name}" if n > 1 else f"query of {name}",
-            f"sequence {name} ({report.lengths[name]} events)",
+            f"sequence {name} ({report.lengths[name]} events{sources})",
         ]
         for name, n in report.queries.items()
         for i in range(n)

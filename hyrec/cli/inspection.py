@@ -15,12 +15,16 @@ from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 from hyrec.batch import Batch
+from hyrec.context import MERGED
+from hyrec.embeddings import SequenceMerging
 from hyrec.ranker import Ranker
 from hyrec.slots import Backbone, Component
 from hyrec.testing.batches import random_batch
 
 _STATES = {"AdamW": 2, "Adam": 2, "NAdam": 2, "RAdam": 2, "Adagrad": 1, "RMSprop": 1, "SGD": 0}
 """Numbers of optimizer state a parameter, by optimizer; others are taken for two."""
+ALL_MODULES = "Global"
+"""Key of the whole model in the counts of :func:`count_flops`."""
 _FLOAT = 4
 _REQUESTS = 4
 
@@ -58,11 +62,12 @@ class Inspection:
         dense_parameters: Their number.
         sparse_parameters: Numbers in the embedding tables.
         flops_per_sample: Forward FLOPs a sample at ``lengths`` and ``candidates``.
-        lengths: Events of each sequence in the counted batch.
+        lengths: Events of each sequence in the counted batch; that of merged sequences holds the events of all.
         candidates: Samples of each request in the counted batch.
         batch_samples: Samples of a training batch.
         memory_bytes: Estimate for a training step by kind, in bytes: tables, layers (each with optimizer
             state), gradients, and activations kept for the backward pass.
+        merged: Sequences that are merged into one; empty where each is encoded by itself.
     """
 
     d_model: int
@@ -78,6 +83,7 @@ class Inspection:
     candidates: int
     batch_samples: int
     memory_bytes: dict[str, int] = field(default_factory=dict)
+    merged: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain mappings."""
@@ -98,19 +104,13 @@ def inspect_ranker(
     """
     network, schema = ranker.network, ranker.schema
     owners = _owners(network)
-    counter = FlopCounterMode(display=False)
-    few = _fake_batch(ranker, mode, lengths, candidates, _REQUESTS)
-    # The counter does not know the fused attention kernel of CPUs; the plain one is made of products.
-    with mode, torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
-        network(few)
-    flops = {
-        module: sum(by_operator.values()) / few.num_samples for module, by_operator in counter.get_flop_counts().items()
-    }
+    flops = count_flops(ranker, mode, lengths=lengths, candidates=candidates)
     many = _fake_batch(ranker, mode, lengths, candidates, batch_size)
     tables = {name: _shape(network.tables[name].weight) for name in network.tables}
-    dense = sum(p.numel() for p in [*network.dense_parameters(), *ranker.loss.parameters()])
-    sparse = sum(p.numel() for p in network.sparse_parameters())
+    dense, sparse = count_parameters(ranker)
     padding = network.ctx.num_ns_tokens - network.tokenizer.num_tokens
+    merged = list(schema.sequences) if network.ctx.merge_sequences else []
+    events = {name: lengths[name] for name in schema.sequences}
     return Inspection(
         d_model=network.ctx.d_model,
         ns_tokens=[list(names) for names in network.tokenizer.token_features] + [[] for _ in range(padding)],
@@ -120,12 +120,41 @@ def inspect_ranker(
         costs=_costs(network, owners, flops),
         dense_parameters=dense,
         sparse_parameters=sparse,
-        flops_per_sample=flops.get("Global", 0.0),
-        lengths={name: lengths[name] for name in schema.sequences},
+        flops_per_sample=flops.get(ALL_MODULES, 0.0),
+        lengths={**events, MERGED: sum(events.values())} if merged else events,
         candidates=candidates,
         batch_samples=many.num_samples,
         memory_bytes=_memory(ranker, mode, many, dense, sparse),
+        merged=merged,
     )
+
+
+def count_flops(
+    ranker: Ranker, mode: FakeTensorMode, *, lengths: Mapping[str, int], candidates: int
+) -> dict[str, float]:
+    """Return the forward FLOPs a sample by module path, and of the whole model under :data:`ALL_MODULES`.
+
+    Args:
+        ranker: The model.
+        mode: The mode that it was built in.
+        lengths: Events of each sequence.
+        candidates: Samples of each request.
+    """
+    counter = FlopCounterMode(display=False)
+    few = _fake_batch(ranker, mode, lengths, candidates, _REQUESTS)
+    # The counter does not know the fused attention kernel of CPUs; the plain one is made of products.
+    with mode, torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        ranker.network(few)
+    return {
+        module: sum(by_operator.values()) / few.num_samples for module, by_operator in counter.get_flop_counts().items()
+    }
+
+
+def count_parameters(ranker: Ranker) -> tuple[int, int]:
+    """Return the number of dense parameters, those of the loss included, and of those in embedding tables."""
+    network = ranker.network
+    dense = sum(p.numel() for p in [*network.dense_parameters(), *ranker.loss.parameters()])
+    return dense, sum(p.numel() for p in network.sparse_parameters())
 
 
 def _fake_batch(
@@ -159,6 +188,8 @@ def _owners(network: nn.Module) -> dict[str, tuple[str, str]]:
             owners[path] = (f"{module.slot}{sequence}", type(module).__name__)
         elif parent == "sequences":
             owners[path] = (f"events {shown}", type(module).__name__)
+        elif isinstance(module, SequenceMerging):
+            owners[path] = ("merging", type(module).__name__)
     return owners
 
 
@@ -184,7 +215,7 @@ def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, fl
             )
         )
     rest = sum(p.numel() for p in network.parameters() if id(p) not in tables and id(p) not in seen)
-    left = flops.get("Global", 0.0) - sum(cost.flops for cost in costs)
+    left = flops.get(ALL_MODULES, 0.0) - sum(cost.flops for cost in costs)
     return [*costs, Cost("other", [], 1, rest, max(0.0, left))] if rest or left > 0.5 else costs
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
         "tokens, parameters, FLOPs and memory of a config; touches no data",
     ),
     "data": ("hyrec.cli.data_command", "build data from logs, simulate it, or profile a file"),
+    "ablate": ("hyrec.cli.ablate_command", "run a study: variants over seeds, with intervals, costs and a report"),
     "plugins": ("hyrec.cli.plugins_command", "list installed plugins and components"),
 }
 """Module and one-line description of every command. Each module has ``run(arguments) -> exit code``."""

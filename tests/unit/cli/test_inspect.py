@@ -12,6 +12,7 @@ from hyrec.cli.errors import CommandError
 from hyrec.cli.inspect_command import ModelCLI, _part, as_text, read_lengths
 from hyrec.cli.inspection import inspect_ranker
 from hyrec.cli.main import main
+from hyrec.schema import Schema
 from hyrec.testing.batches import random_batch, tiny_schema
 
 OPTIONS = ["--config", "pkg:hyrec/debug.yaml", "--schema", "tiny.yaml", "--data", "ParquetData"]
@@ -107,6 +108,24 @@ def test_the_layout_names_features_and_sequences(fake):
     assert "query of clicks" in text
     assert "delay, hour" in text
     assert "encoder clicks" in text
+
+
+def test_merged_sequences_are_shown_as_one_that_names_its_parts(folder):
+    plain = tiny_schema().to_dict()
+    plain["sequences"]["likes"]["time_column"] = "likes_time"
+    Schema.from_dict(plain).save("timed.yaml")
+    cli = ModelCLI([*OPTIONS, "--schema", "timed.yaml", "--model.merge_sequences", "true"])
+    report = inspect_ranker(cli.model, cli.mode, lengths=LENGTHS, candidates=1, batch_size=2)
+    assert report.queries == {"merged": 3}
+    assert report.lengths == {**LENGTHS, "merged": 21}
+    assert report.merged == ["clicks", "likes", "searches"]
+    costs = {cost.component: cost for cost in report.costs}
+    assert costs["merging"].parameters == 3 * 16
+    assert {"events clicks", "encoder merged", "decoder merged"} < set(costs)
+    assert sum(cost.parameters for cost in report.costs) == report.dense_parameters
+    text = as_text(report)
+    assert "query 3 of merged" in text
+    assert "sequence merged (21 events of clicks, likes, searches)" in text
 
 
 def test_big_tables_are_not_allocated(folder):

@@ -1,0 +1,177 @@
+"""Makes the plan of a study: every variant parsed, compared with the base, matched and counted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hyrec
+from hyrec.cli.ablate_changes import changes_between, flatten
+from hyrec.cli.ablate_costs import costs_of
+from hyrec.cli.ablate_matching import OPTION, match_variant
+from hyrec.cli.ablate_resolve import arguments_of, base_arguments, option, resolve_all
+from hyrec.cli.configs import load_mapping
+from hyrec.cli.errors import CommandError, listed
+from hyrec.cli.parser import shortened
+from hyrec.metrics import default_metrics
+from hyrec.schema import suggest
+from hyrec.studies.matching import Costs
+from hyrec.studies.plan import Change, Plan, PlannedVariant
+from hyrec.studies.study import Study, StudyError, Variant
+
+_ORDER = "data.seed"
+
+
+def make_plan(study: Study, *, selection: Mapping[str, Any] | None = None) -> Plan:
+    """Resolve every variant of a study and count what it costs; touches no data.
+
+    Args:
+        study: The study.
+        selection: What the command line changed in the study file.
+
+    Raises:
+        StudyError: For the first variant that cannot be trained, with its name in front.
+        CommandError: When a width cannot be matched.
+    """
+    arguments = {v.name: arguments_of(study, v) for v in study.variants}
+    bases = {v.name: base_arguments(study, v) for v in study.variants}
+    resolved = _resolve(arguments, bases)
+    matched = {v.name: _matched(study, v, arguments) for v in study.variants if v.match}
+    for name, options in matched.items():
+        arguments[name] = (*arguments[name], *(option(key, value) for key, value in options.items()))
+    # Widths were chosen for command lines that had been parsed; parse them again as they will be run.
+    resolved |= _resolve({name: arguments[name] for name in matched}, {})
+    _check_metrics(study, resolved)
+    counted: dict[tuple[str, ...], Costs] = {}
+    planned = []
+    for variant in study.variants:
+        name = variant.name
+        options, own = resolved[f"variant {name}"], matched.get(name, {})
+        if arguments[name] not in counted:
+            counted[arguments[name]] = _counted(arguments[name], name)
+        costs = counted[arguments[name]]
+        planned.append(
+            PlannedVariant(
+                variant=variant,
+                arguments=arguments[name],
+                changes=_changes(study, variant, own, resolved),
+                dense_parameters=costs.dense_parameters,
+                sparse_parameters=costs.sparse_parameters,
+                flops_per_sample=costs.flops_per_sample,
+                matched=own,
+                digest=_digest(options),
+                order_option=f"--{_ORDER}" if _ORDER in flatten(options) else "",
+            )
+        )
+    return Plan(study, tuple(planned), hyrec.__version__, source_commit(), selection or {})
+
+
+def check_unchanged(plan: Plan) -> list[str]:
+    """Parse the command lines of a stored plan again; return one line for each that now means something else.
+
+    Args:
+        plan: The stored plan.
+    """
+    commands = {f"variant {planned.variant.name}": planned.arguments for planned in plan.variants}
+    resolved = resolve_all(commands)
+    return [
+        f"variant {planned.variant.name}: what its configs say"
+        for planned in plan.variants
+        if _digest(resolved[f"variant {planned.variant.name}"]) != planned.digest
+    ]
+
+
+def source_commit() -> str | None:
+    """Return the commit of the checkout that hyrec runs from, with ``-dirty`` after edits; None outside of one."""
+    package = Path(hyrec.__file__).parent
+    try:
+        _git(package, "ls-files", "--error-unmatch", "__init__.py")
+        commit = _git(package, "rev-parse", "HEAD").strip()
+        return f"{commit}-dirty" if _git(package, "status", "--porcelain", "--", ".", "../configs").strip() else commit
+    except (OSError, subprocess.SubprocessError):  # no git, or not a checkout of hyrec
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=30
+    )
+    return done.stdout
+
+
+def _resolve(arguments: Mapping[str, Sequence[str]], bases: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    commands: dict[str, Sequence[str]] = {_base_name(name): base for name, base in bases.items()}
+    return resolve_all(commands | {f"variant {name}": line for name, line in arguments.items()})
+
+
+def _base_name(variant: str) -> str:
+    """Return what the base is called at the point of the grid that a variant stands on."""
+    _, at, point = variant.partition("@")
+    return f"the base at {point}" if at else "the base"
+
+
+def _matched(study: Study, variant: Variant, arguments: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    baseline = study.baseline_of(variant)
+    found = match_variant(
+        arguments[baseline.name],
+        arguments[variant.name],
+        variant.match,
+        fixed=[*variant.point, *variant.options],
+        name=f"variant {variant.name}",
+    )
+    return {OPTION: found.width}
+
+
+def _counted(arguments: Sequence[str], name: str) -> Costs:
+    try:
+        return costs_of(arguments)
+    except (CommandError, ValueError) as error:
+        raise StudyError(f"variant {name}: {shortened(str(error))}") from error
+
+
+def _changes(
+    study: Study,
+    variant: Variant,
+    matched: Mapping[str, Any],
+    resolved: Mapping[str, Mapping[str, Any]],
+) -> tuple[Change, ...]:
+    given = [*_trees(study.configs, study.options), *_trees((), variant.point)]
+    named = [*_trees(variant.configs, variant.point), *_trees((), variant.options), *_trees((), matched)]
+    name = variant.name
+    return changes_between(resolved[_base_name(name)], resolved[f"variant {name}"], given=given, named=named)
+
+
+def _trees(configs: Sequence[str], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what configs and options say, as nested mappings."""
+    trees = [load_mapping(name) for name in configs]
+    for key, value in options.items():
+        tree = value
+        for part in reversed(key.split(".")):
+            tree = {part: tree}
+        trees.append(tree)
+    return trees
+
+
+def _digest(options: Mapping[str, Any]) -> str:
+    content = json.dumps(flatten(options), sort_keys=True, default=str)
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+def _check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a metric that no test pass logs. A callback may log more, so with one of its own all names are allowed."""
+    options = resolved[f"variant {study.variants[0].name}"]
+    if (options.get("trainer") or {}).get("callbacks"):
+        return
+    schema = options["schema"]
+    names = [*default_metrics(), "loss"]
+    if not schema.get("group_column"):
+        names = [name for name in names if name not in ("query_auc", "gauc")]
+    primary = (options["model"].get("init_args") or {}).get("primary_task") or next(iter(schema["tasks"]))
+    known = names + [f"{task}/{name}" for task in schema["tasks"] if task != primary for name in names]
+    for name in study.metrics:
+        if name not in known:
+            raise StudyError(f"metrics: no test logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")

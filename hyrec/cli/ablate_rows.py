@@ -1,0 +1,132 @@
+"""Prepares the data of a study before its cells start, and writes ``rows.parquet``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jsonargparse import Namespace
+
+from hyrec.cli.lightning import HyrecCLI
+from hyrec.data.base import RankingData
+from hyrec.studies.plan import Plan
+from hyrec.studies.rows import describe_rows
+from hyrec.studies.slices import ROWS_FILE
+
+_DATA_OPTIONS = ("--config", "-c", "--plugin", "--data", "--schema")
+_SOURCE = b"hyrec.source"
+"""Key in the file's metadata: a hash of what the rows were described from."""
+
+
+class DataCLI(HyrecCLI):
+    """Build only the data module of a command line.
+
+    Args:
+        args: Options as for ``fit``.
+    """
+
+    datamodule: RankingData
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(args, run=False)
+
+    def before_instantiate_classes(self) -> None:
+        """Leave trainer and loggers alone."""
+
+    def instantiate_classes(self) -> None:
+        """Build the data module; neither model nor trainer."""
+        config = Namespace(schema=self.config.schema, data=self.config.data)  # type: ignore[no-untyped-call]
+        self.datamodule = self.parser.instantiate_classes(config).data
+
+
+def write_rows(plan: Plan, folder: str | Path) -> Path:
+    """Prepare the data of every variant, once each, and describe the test rows of the baseline.
+
+    Cells that start together then find their data and do not make it twice. Of the baseline's points of the grid, the
+    one that reads the longest histories describes the rows. A file that describes the same data is kept.
+
+    Args:
+        plan: The study.
+        folder: Folder of the study; made when missing.
+
+    Returns:
+        The path of ``rows.parquet``.
+
+    Raises:
+        CommandError: For arguments of a variant that cannot be used.
+        StudyError: When ``slices`` names a feature that cannot be counted.
+    """
+    modules: dict[str, RankingData] = {}
+    baselines: dict[str, RankingData] = {}
+    for planned in plan.variants:
+        arguments = data_arguments(planned.arguments)
+        key = json.dumps(arguments)
+        if key not in modules:
+            modules[key] = DataCLI(arguments).datamodule
+            modules[key].prepare_data()
+        if planned.variant.family == plan.study.baseline:
+            baselines[key] = modules[key]
+    key, data = max(baselines.items(), key=lambda entry: _longest(entry[1]))
+    slices = dict(plan.study.slices)
+    source = hashlib.blake2b(json.dumps([key, slices]).encode(), digest_size=16).hexdigest().encode()
+    path = Path(folder) / ROWS_FILE
+    if not (path.is_file() and (pq.read_schema(path).metadata or {}).get(_SOURCE) == source):
+        data.setup("test")
+        table = describe_rows(data, slices.get("user"), slices.get("item"))
+        _write(table.replace_schema_metadata({_SOURCE: source}), path)
+    return path
+
+
+def data_arguments(arguments: tuple[str, ...]) -> list[str]:
+    """Return those arguments of ``hyrec fit`` that say something about the data, in order.
+
+    Args:
+        arguments: Options as for ``fit``.
+
+    Example:
+        >>> data_arguments(("--config", "a.yaml", "--model.d_model", "32", "--data.batch_size=8"))
+        ['--config', 'a.yaml', '--data.batch_size=8']
+    """
+    return [token for option in _options(arguments) for token in option if _is_of_data(option[0])]
+
+
+def _options(arguments: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield each option with its value."""
+    option: list[str] = []
+    for token in arguments:
+        if token.startswith("--") or token == "-c":
+            if option:
+                yield option
+            option = [token]
+        else:
+            option.append(token)
+    if option:
+        yield option
+
+
+def _is_of_data(token: str) -> bool:
+    name = token.partition("=")[0]
+    return name in _DATA_OPTIONS or name.startswith(("--data.", "--schema."))
+
+
+def _longest(data: RankingData) -> int:
+    return sum(sequence.max_length for sequence in data.schema.sequences.values())
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    """Write a file that is either complete or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        os.chmod(partial, 0o644)
+        Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)

@@ -1,0 +1,248 @@
+"""Runs a study: plan, data, cells, comparison, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import hyrec
+from hyrec.cli.ablate_outcome import comparison_as_text
+from hyrec.cli.ablate_show import plan_as_dict, plan_as_text
+from hyrec.cli.configs import find_file
+from hyrec.cli.errors import CommandError
+from hyrec.studies.cell import Cell
+from hyrec.studies.interrupt import StudyInterrupted
+from hyrec.studies.plan import PLAN_FILE, Plan
+from hyrec.studies.results import read_results
+from hyrec.studies.runner import CellOutcome, run_cells
+from hyrec.studies.study import Study, StudyError
+from hyrec.studies.study_file import load_study, read_options
+
+_MAX_SHOWN = 3
+
+
+def selected_study(study: str, selection: Mapping[str, Any]) -> Study:
+    """Read a study and apply what the command line changes in it.
+
+    Args:
+        study: Path of the file, or ``pkg:hyrec/ablations/NAME.yaml``.
+        selection: ``set``, ``seeds`` and ``variants``.
+
+    Raises:
+        StudyError: When the file or the selection cannot be used.
+    """
+    found = load_study(find_file(study, "study"))
+    if changes := read_options(selection.get("set", {}), "--set"):
+        both = sorted({key for variant in found.variants for key in variant.point} & set(changes))
+        if both:
+            raise StudyError(f"--set {both[0]}: the grid of the study sets it, at every point to another value.")
+        found = replace(found, options={**found.options, **changes})
+    return found.select(variants=selection.get("variants", ()), seeds=selection.get("seeds", ()))
+
+
+def dry_run(study: str, selection: Mapping[str, Any], *, jobs: int, probe: bool, as_json: bool) -> int:
+    """Print what a study would run.
+
+    Args:
+        study: The study's file.
+        selection: What the command line changes in it.
+        jobs: Cells at once, for the estimated time.
+        probe: Whether to train each variant for some seconds to estimate its time.
+        as_json: Whether to write JSON.
+    """
+    plan = _planned(study, selection)
+    if probe:
+        plan = _timed(plan, jobs)
+    print(json.dumps(plan_as_dict(plan, jobs=jobs), indent=1) if as_json else plan_as_text(plan, jobs=jobs))
+    return 0
+
+
+def run_study(
+    study: str,
+    selection: Mapping[str, Any],
+    *,
+    folder: Path | None,
+    jobs: int = 1,
+    resume: bool = False,
+    index: int | None = None,
+    wandb: str | None = None,
+) -> int:
+    """Run the cells of a study, print the comparison and write the report.
+
+    Args:
+        study: The study's file.
+        selection: What the command line changes in it.
+        folder: Folder of the study. Default: ``runs/studies/<name>``.
+        jobs: Cells at once.
+        resume: Whether to go on with the study that the folder holds.
+        index: The one cell to run; no report is written then.
+        wandb: W&B project to log to.
+
+    Returns:
+        Exit code: 0, 1 when a cell failed, 130 after Ctrl-C.
+
+    Raises:
+        StudyError: When a variant cannot be trained, or the folder holds another study.
+    """
+    if wandb:
+        from hyrec.loggers.wandb_run import require_wandb
+
+        require_wandb()
+    chosen = selected_study(study, selection)
+    folder = folder or Path("runs") / "studies" / chosen.name
+    again = f"hyrec ablate run {study} --out {folder} --resume" + (f" --jobs {jobs}" if jobs > 1 else "")
+    try:
+        plan = _settled(study, selection, folder, resume=resume, index=index, again=again)
+        outcomes = _run_cells(plan, folder, jobs=jobs, index=index, wandb=wandb)
+        if index is None:
+            report_study(folder, wandb=wandb)
+    except KeyboardInterrupt as interrupt:
+        print(f"\nStopped. Go on with\n  {again}", file=sys.stderr)
+        return interrupt.exit_code if isinstance(interrupt, StudyInterrupted) else 130
+    broken = [outcome for outcome in outcomes if outcome.status in ("failed", "interrupted")]
+    if broken:
+        print(f"{len(broken)} of {len(outcomes)} cells have no result. Try them again with\n  {again}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def report_study(folder: Path, *, wandb: str | None = None) -> int:
+    """Print the comparison of a study and write its report.
+
+    Args:
+        folder: Folder of the study.
+        wandb: W&B project to log the table to.
+
+    Raises:
+        StudyError: When the folder is not that of a study.
+    """
+    from hyrec.studies.report import write_report
+
+    results = read_results(folder)
+    if results.cells:
+        print(comparison_as_text(results))
+        print(f"Report: {write_report(folder)}")
+    else:
+        print(f"No cell of {folder} has finished yet: there is nothing to report.")
+    if wandb and results.cells:
+        from hyrec.loggers.wandb_run import require_wandb
+        from hyrec.studies.tracking import log_study
+
+        require_wandb()
+        log_study(results, wandb)
+    return 0
+
+
+def print_sweep(study: str, selection: Mapping[str, Any], *, folder: Path | None, wandb: str) -> int:
+    """Print a W&B sweep of which every trial is a cell of the study.
+
+    Args:
+        study: The study's file.
+        selection: What the command line changes in it.
+        folder: Folder of the study. Default: ``runs/studies/<name>``.
+        wandb: W&B project.
+    """
+    from hyrec.studies.sweep import sweep_of
+
+    plan = _planned(study, selection)
+    target = folder or Path("runs") / "studies" / plan.study.name
+    print(yaml.safe_dump(sweep_of(plan, study=study, folder=target, project=wandb), sort_keys=False), end="")
+    return 0
+
+
+def _timed(plan: Plan, jobs: int) -> Plan:
+    """Estimate the time of a cell of every variant, with the threads that a cell has."""
+    from hyrec.cli.ablate_probe import probe_seconds
+
+    variables = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ}
+    timed = []
+    for planned in plan.variants:
+        print(f"Timing {planned.variant.name}", file=sys.stderr, flush=True)
+        seconds = probe_seconds(planned.arguments, environment=variables).seconds_per_cell
+        timed.append(replace(planned, seconds_per_cell=seconds))
+    return replace(plan, variants=tuple(timed))
+
+
+def _planned(study: str, selection: Mapping[str, Any]) -> Plan:
+    from hyrec.cli.ablate_plan import make_plan
+
+    return make_plan(selected_study(study, selection), selection=selection)
+
+
+def _settled(
+    study: str, selection: Mapping[str, Any], folder: Path, *, resume: bool, index: int | None, again: str
+) -> Plan:
+    """Return the plan that the folder holds from now on."""
+    there = (folder / PLAN_FILE).is_file()
+    if resume and not there:
+        raise CommandError(f"{folder} holds no study to go on with: leave --resume out, or name its folder with --out.")
+    if there and not resume and index is None:
+        stored = Plan.load(folder)
+        lines = stored.study.differences(selected_study(study, selection))
+        raise CommandError(
+            f"{folder} holds this study already. Go on with\n  {again}"
+            if not lines
+            else f"{folder} holds another study. Choose another --out. {_differs(lines)}"
+        )
+    if there:
+        return _stored(study, selection, folder)
+    plan = _planned(study, selection)
+    try:
+        plan.save(folder, replace=False)
+    except FileExistsError:  # another task of the array was faster
+        return _stored(study, selection, folder)
+    return plan
+
+
+def _stored(study: str, selection: Mapping[str, Any], folder: Path) -> Plan:
+    """Return the plan in a folder, provided that the study still means the same."""
+    from hyrec.cli.ablate_plan import check_unchanged, source_commit
+
+    stored = Plan.load(folder)
+    now = selected_study(study, selection or stored.selection)
+    lines = stored.study.differences(now) or check_unchanged(stored)
+    if lines:
+        raise CommandError(
+            f"The study has changed since {folder} was begun. Undo that, or begin anew in another --out. "
+            + _differs(lines)
+        )
+    commit = source_commit()
+    if (stored.version, stored.commit) != (hyrec.__version__, commit):
+        before, after = f"{stored.version} ({stored.commit})", f"{hyrec.__version__} ({commit})"
+        print(f"Note: the study was begun with hyrec {before}; this is hyrec {after}.", file=sys.stderr)
+    return stored.describing(now)
+
+
+def _differs(lines: Sequence[str]) -> str:
+    more = f"\nand {len(lines) - _MAX_SHOWN} more" if len(lines) > _MAX_SHOWN else ""
+    return "\n" + "\n".join(f"  {line}" for line in lines[:_MAX_SHOWN]) + more
+
+
+def _run_cells(plan: Plan, folder: Path, *, jobs: int, index: int | None, wandb: str | None) -> list[CellOutcome]:
+    cells = plan.cells(folder)
+    if index is not None:
+        if not 0 <= index < len(cells):
+            raise CommandError(f"--index {index}: the study has {len(cells)} cells, 0 to {len(cells) - 1}.")
+        cells = cells[index : index + 1]
+    from hyrec.cli.ablate_rows import write_rows
+
+    write_rows(plan, folder)
+    environment: Callable[[Cell], Mapping[str, str]] | None = None
+    if wandb:
+        from hyrec.studies.tracking import cell_arguments, cell_environment
+
+        project = wandb
+        cells = tuple(
+            replace(cell, extra_arguments=cell_arguments(plan, plan.planned(cell.variant), project)) for cell in cells
+        )
+
+        def environment(cell: Cell) -> Mapping[str, str]:
+            return cell_environment(plan, cell, project)
+
+    return run_cells(cells, jobs=jobs, environment=environment, metrics=plan.study.metrics)

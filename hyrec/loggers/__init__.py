@@ -1,0 +1,1 @@
+"""Loggers: where a run writes its metrics besides ``metrics.csv``."""

@@ -1,0 +1,207 @@
+"""A study with every variant resolved: what differs, what it costs, and which cells are to be run."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyrec.studies.study import Study, StudyError, Variant
+
+if TYPE_CHECKING:
+    from hyrec.studies.cell import Cell
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One option in which a variant differs from the base at its point of the grid.
+
+    Args:
+        key: Dotted key.
+        base: Value in the base; None when the base has no such option.
+        value: Value in the variant; None when the variant has no such option.
+        carried: Whether it is an argument that was given for a class and survived in the class that replaced it.
+    """
+
+    key: str
+    base: Any
+    value: Any
+    carried: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """A variant that has been parsed and counted.
+
+    Args:
+        variant: What the study says.
+        arguments: What follows ``hyrec fit``, without seed, folder and name.
+        changes: Resolved differences from the base.
+        dense_parameters: Their number, embedding tables left out.
+        sparse_parameters: Numbers in the embedding tables.
+        flops_per_sample: Forward FLOPs a sample at the longest histories that the schema allows.
+        matched: Options that budget matching chose; empty when nothing was matched.
+        seconds_per_cell: Estimated wall time of one cell, in seconds; None when it was not measured.
+        digest: Hash of all resolved options; it changes when a config that the variant names is edited.
+        order_option: Option of the data that orders the training rows by the seed; empty for data without one.
+    """
+
+    variant: Variant
+    arguments: tuple[str, ...]
+    changes: tuple[Change, ...]
+    dense_parameters: int
+    sparse_parameters: int
+    flops_per_sample: float
+    matched: Mapping[str, Any] = field(default_factory=dict)
+    seconds_per_cell: float | None = None
+    digest: str = ""
+    order_option: str = "--data.seed"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study that is ready to run.
+
+    Args:
+        study: The study, with the variants and seeds that were selected.
+        variants: One entry a variant, in the order of the study.
+        version: Version of hyrec.
+        commit: Commit of the checkout that hyrec was imported from; None outside of one.
+        selection: What the command line changed in the study file: ``set``, ``seeds``, ``variants``.
+    """
+
+    study: Study
+    variants: tuple[PlannedVariant, ...]
+    version: str
+    commit: str | None = None
+    selection: Mapping[str, Any] = field(default_factory=dict)
+
+    def planned(self, name: str) -> PlannedVariant:
+        """Return the entry of a variant.
+
+        Raises:
+            StudyError: When the study has no such variant.
+        """
+        index = self.study.variants.index(self.study.variant(name))
+        return self.variants[index]
+
+    def describing(self, study: Study) -> Plan:
+        """Return this plan with the words of a study that runs the same cells: its question, its remarks.
+
+        Args:
+            study: The study, as its file reads now.
+        """
+        rows = tuple(replace(planned, variant=study.variant(planned.variant.name)) for planned in self.variants)
+        return replace(self, study=study, variants=rows)
+
+    def cells(self, folder: str | Path) -> tuple[Cell, ...]:
+        """Return the cells, all variants of the first seed first, so that a half-done study is balanced.
+
+        Args:
+            folder: Folder of the study.
+        """
+        from hyrec.studies.cell import Cell
+
+        return tuple(
+            Cell(
+                study=self.study.name,
+                variant=planned.variant.name,
+                seed=seed,
+                arguments=planned.arguments,
+                folder=Path(folder) / "cells" / planned.variant.name / f"s{seed}",
+                order_option=planned.order_option,
+            )
+            for seed in self.study.seeds
+            for planned in self.variants
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain mappings and lists."""
+        rows = [{**asdict(planned), "variant": planned.variant.name} for planned in self.variants]
+        content = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**content, "study": self.study.to_dict(), "variants": rows}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Plan:
+        """Read what :meth:`to_dict` wrote."""
+        study = Study.from_dict(content["study"])
+        rows = tuple(
+            PlannedVariant(
+                **{
+                    **row,
+                    "variant": study.variant(row["variant"]),
+                    "arguments": tuple(row["arguments"]),
+                    "changes": tuple(Change(**change) for change in row["changes"]),
+                }
+            )
+            for row in content["variants"]
+        )
+        return cls(**{**content, "study": study, "variants": rows})
+
+    def save(self, folder: str | Path, *, replace: bool = True) -> Path:
+        """Write ``plan.json``; readers see the whole file or none.
+
+        Args:
+            folder: Folder of the study; made when it does not exist.
+            replace: Whether a plan that is there gives way.
+
+        Raises:
+            FileExistsError: When there is a plan that is to stay.
+        """
+        target = Path(folder) / PLAN_FILE
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, default=str)
+        handle, name = tempfile.mkstemp(prefix=f".{PLAN_FILE}-", dir=target.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+            os.chmod(name, 0o644)
+            if replace:
+                os.replace(name, target)
+            else:
+                os.link(name, target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return target
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Plan:
+        """Read ``plan.json`` of a study's folder.
+
+        Raises:
+            StudyError: When the folder holds none, or one that this version cannot read.
+        """
+        path = Path(folder) / PLAN_FILE
+        if not path.is_file():
+            raise StudyError(f"{folder} is not the folder of a study: it holds no {PLAN_FILE}.")
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StudyError(f"{path} cannot be read: {error!r}. It may be of another version of hyrec.") from error
+
+    def differences(self, other: Plan) -> list[str]:
+        """Return what another plan would run differently, one line each; empty when cells of both are the same.
+
+        Args:
+            other: The plan to compare with, such as that of a study file that has been edited since.
+        """
+        lines = self.study.differences(other.study)
+        theirs = {planned.variant.name: planned for planned in other.variants}
+        for mine in self.variants:
+            planned = theirs.get(mine.variant.name)
+            if planned is None:
+                continue
+            gone = [argument for argument in mine.arguments if argument not in planned.arguments]
+            new = [argument for argument in planned.arguments if argument not in mine.arguments]
+            if mine.arguments != planned.arguments:
+                changed = f"{' '.join(gone)} -> {' '.join(new)}" if gone or new else "the order of its options"
+                lines.append(f"variant {mine.variant.name}: {changed}")
+            elif mine.digest != planned.digest:
+                lines.append(f"variant {mine.variant.name}: what its configs say")
+        return lines

@@ -1,0 +1,55 @@
+"""The report of a study: Markdown with SVG files, and one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+REPORT_FOLDER = "report"
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write ``report/report.html``, ``report/report.md`` and the charts that it shows into a study's folder.
+
+    Everything is read from files; nothing is trained or asked from elsewhere. The same files give the same bytes.
+
+    Args:
+        folder: Folder that ``hyrec ablate run`` wrote; cells that have not finished are named on top of the report.
+
+    Returns:
+        The HTML page.
+
+    Raises:
+        StudyError: When the folder holds no plan.
+    """
+    from hyrec.studies.report.contents import contents
+    from hyrec.studies.report.findings import Findings
+    from hyrec.studies.report.html import html
+    from hyrec.studies.report.markdown import markdown
+
+    document = contents(Findings.read(folder))
+    target = Path(folder) / REPORT_FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    text, charts = markdown(document)
+    for stale in target.glob("*.svg"):
+        if stale.name not in charts:
+            stale.unlink()
+    for name, chart in charts.items():
+        _write(target / name, chart)
+    _write(target / "report.md", text)
+    page = target / "report.html"
+    _write(page, html(document))
+    return page
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file; readers see the whole of it or what was there before."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""Puts a report together from what a study found."""
+
+from __future__ import annotations
+
+from hyrec.studies.report.blocks import Document
+from hyrec.studies.report.costs import costs_section
+from hyrec.studies.report.effects import effects_section
+from hyrec.studies.report.findings import Findings
+from hyrec.studies.report.paper import paper_section
+from hyrec.studies.report.provenance import changes_section, provenance_section
+from hyrec.studies.report.scaling import scaling_section
+from hyrec.studies.report.slicing import calibration_section, slices_section
+from hyrec.studies.report.summary import summary
+from hyrec.studies.report.training import curves_section, runtimes_section
+
+
+def contents(findings: Findings) -> Document:
+    """Write the report of a study, before it is Markdown or HTML.
+
+    Args:
+        findings: Results and comparisons.
+    """
+    study, plan = findings.study, findings.results.plan
+    sections = (
+        effects_section(findings),
+        paper_section(findings),
+        costs_section(findings),
+        scaling_section(findings),
+        curves_section(findings),
+        slices_section(findings),
+        calibration_section(findings),
+        changes_section(findings),
+        runtimes_section(findings),
+        provenance_section(findings),
+    )
+    commit = f" ({plan.commit[:10]})" if plan.commit else ""
+    facts = (
+        f"{len(study.variants)} variants × {len(study.seeds)} seeds",
+        f"{len(findings.results.cells)} cells finished",
+        f"baseline {study.baseline}",
+        f"hyrec {plan.version}{commit}",
+    )
+    return Document(
+        title=study.name,
+        question=study.question,
+        facts=facts,
+        lead=summary(findings),
+        sections=tuple(section for section in sections if section is not None),
+    )

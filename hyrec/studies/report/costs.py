@@ -1,0 +1,79 @@
+"""The section on costs: quality against FLOPs and parameters, and the counts themselves."""
+
+from __future__ import annotations
+
+import math
+
+from hyrec.studies.comparison import ComparisonRow
+from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent
+from hyrec.studies.report.cost import CostPoint, cost_panel
+from hyrec.studies.report.findings import Findings, tone_of
+from hyrec.studies.report.numbers import MISSING, short, times
+from hyrec.studies.statistics import paired_t
+
+_COSTS = (("flops_per_sample", "FLOPs per sample"), ("dense_parameters", "dense parameters"))
+
+
+def costs_section(findings: Findings) -> Section:
+    """Draw the metric that decides against both costs, and count what every variant costs."""
+    blocks: list[Block] = []
+    drawn = [row for row in findings.rows if math.isfinite(row.mean)]
+    panels = []
+    for cost, words in _COSTS:
+        points = [_point(row, getattr(row.costs, cost)) for row in drawn if getattr(row.costs, cost) > 0]
+        if points:
+            panels.append(cost_panel(f"cost-{cost}", findings.metric, words, points))
+    if panels:
+        caption = (
+            "Mean over seeds with the 95 % interval of that mean (not of the difference to the baseline, which is "
+            "paired and tighter). Points of nearly equal cost are set a little apart."
+        )
+        said = " ".join(panel.description for panel in panels)
+        title = f"{findings.metric} against cost"
+        blocks.append(Figure("cost", title, said, tuple(panels), caption, 2))
+    else:
+        blocks.append(absent("No chart: no finished cell reports the metric that decides."))
+    blocks.append(_table(findings))
+    blocks.append(
+        Text(
+            "FLOPs are those of one forward pass at the longest histories that the schema allows. Sparse parameters "
+            "are the embedding tables.",
+            small=True,
+        )
+    )
+    return Section("cost", "Quality against cost", tuple(blocks))
+
+
+def _point(row: ComparisonRow, cost: float) -> CostPoint:
+    interval = paired_t(list(row.values.values()))
+    low, high = (interval.low, interval.high) if interval.known else (row.mean, row.mean)
+    tone = "baseline" if row.is_baseline else tone_of(row.verdict)
+    return CostPoint(row.variant, tone, cost, row.mean, low, high)
+
+
+def _table(findings: Findings) -> Table:
+    rows: list[tuple[Inline, ...]] = []
+    for planned in findings.results.plan.variants:
+        base = findings.results.plan.planned(findings.baseline_of(planned.variant.name))
+        flops = _ratio(planned.flops_per_sample, base.flops_per_sample)
+        dense = _ratio(planned.dense_parameters, base.dense_parameters)
+        matched = ", ".join(f"{key} = {value}" for key, value in planned.matched.items())
+        within = all(abs(ratio - 1) <= 0.05 for ratio in (flops, dense))
+        rows.append(
+            (
+                Code(planned.variant.name),
+                short(planned.flops_per_sample),
+                times(flops),
+                short(planned.dense_parameters),
+                times(dense),
+                short(planned.sparse_parameters),
+                Code(matched) if matched else MISSING,
+                "yes" if within else "no",
+            )
+        )
+    header = ("Variant", "FLOPs per sample", "to baseline", "Dense parameters", "to baseline", "Sparse parameters")
+    return Table((*header, "Matched by", "Within 5 %"), tuple(rows), frozenset(range(1, 6)), "What every variant costs")
+
+
+def _ratio(cost: float, base: float) -> float:
+    return cost / base if base else math.nan

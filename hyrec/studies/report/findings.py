@@ -1,0 +1,86 @@
+"""What the sections of a report share: results, comparisons and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyrec.studies.comparison import ComparisonRow, compare
+from hyrec.studies.report.blocks import Block, Details, Figure, Tone
+from hyrec.studies.results import StudyResults, read_results
+from hyrec.studies.study import Study
+
+MAX_PANELS = 9
+"""Figures with more panels are folded away until they are asked for."""
+
+_TONES: Mapping[str, Tone] = {"better": "better", "worse": "worse", "baseline": "baseline"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study's results, compared once for all sections.
+
+    Args:
+        results: What the cells found.
+        comparisons: Rows by metric, for the metrics that can be compared.
+        refused: Why a metric cannot be compared, by metric.
+    """
+
+    results: StudyResults
+    comparisons: Mapping[str, Sequence[ComparisonRow]]
+    refused: Mapping[str, str]
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Findings:
+        """Read a study's folder and compare its variants on every metric of the study."""
+        results = read_results(folder)
+        comparisons: dict[str, Sequence[ComparisonRow]] = {}
+        refused: dict[str, str] = {}
+        for metric in results.plan.study.metrics:
+            if not results.cells:
+                refused[metric] = "no cell has finished"
+                continue
+            try:
+                comparisons[metric] = compare(results, metric)
+            except ValueError as error:
+                refused[metric] = str(error)
+        return cls(results, comparisons, refused)
+
+    @property
+    def study(self) -> Study:
+        """What was asked."""
+        return self.results.plan.study
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return self.study.metrics[0]
+
+    @property
+    def rows(self) -> Sequence[ComparisonRow]:
+        """Comparison on the metric that decides; empty when there is none."""
+        return self.comparisons.get(self.metric, ())
+
+    def baseline_of(self, variant: str) -> str:
+        """Name of the baseline at the same point of the grid; a baseline's own name for itself."""
+        return self.study.baseline_of(self.study.variant(variant)).name
+
+    def tone(self, variant: str) -> Tone:
+        """Colour of a variant: its verdict on the metric that decides."""
+        if variant == self.baseline_of(variant):
+            return "baseline"
+        row = next((row for row in self.rows if row.variant == variant), None)
+        return tone_of(row.verdict) if row is not None else "neutral"
+
+
+def tone_of(verdict: str) -> Tone:
+    """Colour of a verdict."""
+    return _TONES.get(verdict, "neutral")
+
+
+def fold(figure: Figure) -> Block:
+    """Fold a figure of many panels away."""
+    if len(figure.panels) <= MAX_PANELS:
+        return figure
+    return Details(f"{figure.title}: {len(figure.panels)} panels", (figure,))

@@ -1,0 +1,122 @@
+"""The sections on how the figures came about: what each variant changed, versions, data, definitions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from hyrec.studies.direction import base_name, direction
+from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Span, Table, Text
+from hyrec.studies.report.effects import group_word
+from hyrec.studies.report.findings import Findings
+from hyrec.studies.report.numbers import MISSING, listing
+from hyrec.studies.slices import ROWS_FILE
+
+DEFINITIONS = {
+    "query_auc": "AUC inside each group (query, request or user), plain mean over the groups that hold both labels",
+    "gauc": "AUC inside each group, weighted by the group's impressions",
+    "auc": "exact AUC over all test rows, ties counting one half",
+    "logloss": "mean cross entropy, in nats",
+    "loss": "the loss that was trained, on the test rows",
+    "ne": "log loss over the entropy of the base rate; below 1 beats predicting the base rate",
+    "pcoc": "mean prediction over mean label; 1 is calibrated",
+    "ece": "mean gap between prediction and label over bins of equally many rows",
+}
+_BETTER = {1: "larger is better", -1: "smaller is better", 0: "no better end"}
+
+
+def changes_section(findings: Findings) -> Section:
+    """List the resolved options in which each variant differs from the base."""
+    blocks: list[Block] = []
+    rows: list[tuple[Inline, ...]] = []
+    carried = False
+    for planned in findings.results.plan.variants:
+        variant = planned.variant
+        about = variant.about or ("the baseline" if variant.name == findings.baseline_of(variant.name) else MISSING)
+        if not planned.changes:
+            rows.append((Code(variant.name), about, MISSING, MISSING, MISSING))
+        for number, change in enumerate(planned.changes):
+            carried |= change.carried
+            key: Inline = (Code(change.key), " (carried)") if change.carried else Code(change.key)
+            first = (Code(variant.name), about) if number == 0 else ("", "")
+            rows.append((*first, key, Code(_value(change.base)), Code(_value(change.value))))
+    blocks.append(Table(("Variant", "What it is", "Option", "Base", "Variant"), tuple(rows)))
+    if carried:
+        words = (
+            "Carried: the class was replaced and kept this argument of the class before it, which the study did not "
+            "write again."
+        )
+        blocks.append(Text(words, small=True))
+    return Section("changes", "What each variant changes", tuple(blocks))
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def provenance_section(findings: Findings) -> Section:
+    """Say what the figures were made with and what they mean."""
+    plan, study = findings.results.plan, findings.study
+    commit: tuple[Span, ...] = (", commit ", Code(plan.commit)) if plan.commit else (", no commit known",)
+    items: list[Inline] = [
+        (f"hyrec {plan.version}", *commit),
+        ("Base: ", *_joined(list(study.configs)), *_options(study.options)),
+        f"Seeds: {listing([str(seed) for seed in study.seeds])}; every variant has the same, so differences are paired",
+        _rows(findings),
+    ]
+    if study.slices:
+        words = listing([f"{feature} ({role})" for role, feature in study.slices.items()])
+        items.append(f"Slices count the training impressions of: {words}")
+    word = group_word(findings)
+    metrics: list[tuple[Inline, ...]] = [
+        (Code(metric), DEFINITIONS.get(base_name(metric), "as logged by the run"), _BETTER[direction(metric)])
+        for metric in study.metrics
+    ]
+    intervals = Bullets(
+        (
+            ("Over seeds: ", "Student's t on paired differences; speaks about other training runs on these test rows."),
+            (
+                f"Over {word}: ",
+                f"paired bootstrap, 1000 draws of test {word} with replacement; speaks about other test {word}, given "
+                "these trained models. Differences are averaged over seeds within a draw.",
+            ),
+            ("p: ", "two-sided, over seeds, after Holm's correction for the number of variants; below 0.05 decides."),
+            ("Relative AUC: ", "AUC / AUC of the baseline − 1, as the HyFormer paper prints it."),
+            (
+                "Relative AUC above chance: ",
+                "(AUC − 0.5) / (AUC of the baseline − 0.5) − 1, as other papers print it; several times as large for "
+                "the same two figures.",
+            ),
+        )
+    )
+    return Section(
+        "provenance",
+        "How this was made",
+        (Bullets(tuple(items)), Table(("Metric", "Meaning", "Direction"), tuple(metrics)), intervals),
+    )
+
+
+def _joined(names: list[str]) -> tuple[Span, ...]:
+    out: list[Span] = []
+    for number, name in enumerate(names):
+        out += [", ", Code(name)] if number else [Code(name)]
+    return tuple(out)
+
+
+def _options(options: Any) -> tuple[Span, ...]:
+    words = [f"{key}={_value(value)}" for key, value in options.items()]
+    return (", with ", *_joined(words)) if words else ()
+
+
+def _rows(findings: Findings) -> str:
+    path = findings.results.folder / ROWS_FILE
+    if not path.is_file():
+        return f"Test rows: not described ({ROWS_FILE} is missing)"
+    file = pq.ParquetFile(path)
+    text = f"Test rows: {file.metadata.num_rows:,}"
+    if "group" in file.schema_arrow.names:
+        groups = len(file.read(columns=["group"]).column("group").unique())
+        text += f", in {groups:,} groups"
+    return text

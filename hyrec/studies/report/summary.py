@@ -1,0 +1,120 @@
+"""The first page in words: what is missing, which variants are better or worse, and at what cost."""
+
+from __future__ import annotations
+
+from hyrec.studies.comparison import ComparisonRow
+from hyrec.studies.report.blocks import Aside, Block, Bullets, Code, Inline, Notice, Span, Strong, Text
+from hyrec.studies.report.effects import budget_remark, group_word
+from hyrec.studies.report.findings import Findings, tone_of
+from hyrec.studies.report.numbers import listing, percent, signed
+from hyrec.studies.statistics import Interval
+
+_ORDER = ("better", "worse", "higher", "lower", "not distinguishable")
+_MAX_ERROR = 200
+
+
+def summary(findings: Findings) -> tuple[Block, ...]:
+    """Write what comes before the first heading."""
+    blocks: list[Block] = []
+    notice = unfinished(findings)
+    if notice is not None:
+        blocks.append(notice)
+    others = [row for row in findings.rows if not row.is_baseline]
+    if not others:
+        reason = findings.refused.get(findings.metric, "the study has no variant beside its baseline")
+        return (*blocks, Text(f"Nothing can be compared: {reason}."))
+    blocks.append(Text(_headline(findings, others)))
+    ordered = sorted(others, key=lambda row: _ORDER.index(row.verdict) if row.verdict in _ORDER else len(_ORDER))
+    blocks.append(
+        Bullets(
+            tuple(_line(row, group_word(findings)) for row in ordered), tuple(tone_of(row.verdict) for row in ordered)
+        ),
+    )
+    blocks.append(
+        Text(
+            "A verdict needs p < 0.05 over seeds after Holm's correction for the number of variants. "
+            "“Not distinguishable” is not “equal”: a difference inside the interval cannot be ruled out.",
+            small=True,
+        )
+    )
+    return tuple(blocks)
+
+
+def unfinished(findings: Findings) -> Notice | None:
+    """List the cells without results; None when all have finished."""
+    results = findings.results
+    total = len(findings.study.variants) * len(findings.study.seeds)
+    cells = (*results.failed, *results.missing)
+    if not cells:
+        return None
+    lines: list[Inline] = []
+    for status, word in (("failed", "Failed"), ("interrupted", "Interrupted"), ("missing", "Not run")):
+        for cell in (c for c in cells if _status(c.status) == status):
+            reason = " ".join(cell.reason.split())
+            short = reason if len(reason) <= _MAX_ERROR else f"…{reason[-_MAX_ERROR:]}"
+            lines.append((f"{word}: ", Code(f"{cell.variant} s{cell.seed}"), f". {short}"))
+    title = f"{len(cells)} of {total} cells have no results. Figures are of the seeds that both variants finished."
+    return Notice(title, tuple(lines))
+
+
+def _status(status: str) -> str:
+    return status if status in ("failed", "interrupted") else "missing"
+
+
+def _headline(findings: Findings, rows: list[ComparisonRow]) -> Inline:
+    counts = {
+        verdict: sum(row.verdict == verdict for row in rows) for verdict in dict.fromkeys(r.verdict for r in rows)
+    }
+    words = {
+        "better": ("is better", "are better"),
+        "worse": ("is worse", "are worse"),
+        "higher": ("is higher", "are higher"),
+        "lower": ("is lower", "are lower"),
+        "not distinguishable": ("cannot be told apart from it", "cannot be told apart from it"),
+        "too few seeds": ("has too few seeds", "have too few seeds"),
+        "no results": ("has no results", "have no results"),
+        "not comparable": ("cannot be compared", "cannot be compared"),
+    }
+    parts = [
+        f"{counts[verdict]} {words.get(verdict, (verdict, verdict))[counts[verdict] > 1]}"
+        for verdict in (*_ORDER, *(v for v in counts if v not in _ORDER))
+        if verdict in counts
+    ]
+    spans: list[Span] = ["Measured by ", Code(findings.metric), " against ", Code(findings.study.baseline)]
+    at = " at the same point of the grid" if any(row.point for row in rows) else ""
+    variants = "variant" if len(rows) == 1 else "variants"
+    return (*spans, f"{at}, of {len(rows)} {variants} ", Strong(listing(parts)), ".")
+
+
+def _line(row: ComparisonRow, group_word: str) -> Inline:
+    """Say in a sentence how a variant compares, how sure that is, and at what cost."""
+    name = Code(row.variant)
+    if row.verdict not in _ORDER or row.interval is None:
+        reason = row.group_note if row.verdict == "not comparable" else ""
+        return (name, ": ", Strong(row.verdict), f" ({reason})." if reason else ".")
+    groups = row.group_interval if row.group_interval is not None and row.group_interval.known else None
+    sure = f"95 % interval: {_bounds(row.interval)} over seeds"
+    sure += f", {_bounds(groups)} over {group_word}" if groups is not None else ""
+    change = f" ({percent(row.relative_auc)} relative AUC)" if row.relative_auc is not None else ""
+    cost = f", with {budget_remark(row)}."
+    doubt = _doubt(row, groups, group_word)
+    if row.verdict == "not distinguishable":
+        what = f": {signed(row.difference)}{change}{cost}{doubt}"
+        return (name, " is ", Strong("not distinguishable"), what, Aside(sure))
+    return (name, " is ", Strong(row.verdict), f" by {abs(row.difference):.4f}{change}{cost}{doubt}", Aside(sure))
+
+
+def _doubt(row: ComparisonRow, groups: Interval | None, group_word: str) -> str:
+    """Say where the verdict and an interval seem to speak against each other."""
+    if row.verdict != "not distinguishable":
+        unsure = groups is not None and groups.holds_zero
+        return f" Another sample of test {group_word} could turn it." if unsure else ""
+    if row.interval is not None and not row.interval.holds_zero:
+        return " Its interval alone excludes zero, but among this many variants that can be chance."
+    if groups is not None and not groups.holds_zero:
+        return f" These trained models do differ on other test {group_word}; other training runs may not."
+    return ""
+
+
+def _bounds(interval: Interval) -> str:
+    return f"{signed(interval.low)} to {signed(interval.high)}"

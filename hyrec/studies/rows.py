@@ -1,0 +1,123 @@
+"""What is known about each test row: history length, user activity, item frequency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hyrec.schema import MISSING_ID, OOV_ID, Role, Schema, suggest
+from hyrec.studies.study import StudyError
+
+if TYPE_CHECKING:
+    from hyrec.batch import Batch
+    from hyrec.data.base import RankingData
+
+COUNT_COLUMNS: dict[Role, str] = {"user": "user_activity", "item": "item_frequency"}
+"""Column of ``rows.parquet`` by the role of the feature whose training impressions it counts."""
+
+_Ints: TypeAlias = npt.NDArray[np.int64]
+
+
+def describe_rows(data: RankingData, user: str | None = None, item: str | None = None) -> pa.Table:
+    """Return what slices of a study's metrics are made of, a row for each test row.
+
+    Columns: ``row`` as in predictions; ``group``, where the data has groups; ``history_length``, events of all
+    sequences of the sample's request, as many as the schema lets a model read; the same of each sequence as
+    ``history_<name>``; ``user_activity`` and ``item_frequency``, training impressions with the same value of the user
+    and of the item feature. Such a count is null where the value is missing, and 0 where the vocabulary does not hold
+    it. What the schema has no sequence or feature for is left out.
+
+    Args:
+        data: Data whose rows of ``train`` and ``test`` can be read.
+        user: Feature that tells users apart. None: the id feature of role ``user`` with the most values.
+        item: Feature that tells items apart. None: the id feature of role ``item`` with the most values.
+
+    Raises:
+        StudyError: When a feature does not exist or is no id.
+    """
+    features = counted_features(data.schema, user, item)
+    names = list(dict.fromkeys(features.values()))
+    counts = _count(data, names)
+    sequences = list(data.schema.sequences)
+    parts: list[dict[str, npt.NDArray[Any]]] = []
+    for batch in data.scan("test", names, sequences=sequences):
+        if batch.row is None:
+            raise StudyError(f"{type(data).__name__} does not number its rows, so predictions cannot be sliced.")
+        part = {"row": batch.row.numpy()}
+        if batch.group is not None:
+            part["group"] = batch.group.numpy()
+        part |= _histories(batch, sequences)
+        part |= {COUNT_COLUMNS[role]: counts[name][batch.features[name].numpy()] for role, name in features.items()}
+        parts.append(part)
+    if not parts:
+        raise StudyError("The data has no test rows to slice.")
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return pa.table({name: _column(name, values) for name, values in columns.items()})
+
+
+def counted_features(schema: Schema, user: str | None = None, item: str | None = None) -> dict[Role, str]:
+    """Return the feature of each role whose training impressions are counted.
+
+    Args:
+        schema: The data.
+        user: Feature that tells users apart. None: the id feature of role ``user`` with the most values.
+        item: Feature that tells items apart. None: the id feature of role ``item`` with the most values.
+
+    Raises:
+        StudyError: When a feature does not exist or is no id.
+
+    Example:
+        >>> from hyrec.schema import Feature, Task
+        >>> features = {"user_id": Feature(vocab_size=9), "age": Feature(vocab_size=5)}
+        >>> counted_features(Schema(features=features, tasks={"click": Task()}))
+        {'user': 'user_id'}
+    """
+    ids = {name: feature for name, feature in schema.features.items() if feature.kind == "id"}
+    found: dict[Role, str] = {}
+    given: dict[Role, str | None] = {"user": user, "item": item}
+    for role, name in given.items():
+        if name is None:
+            of_role = sorted(n for n, feature in ids.items() if feature.role == role)
+            if of_role:
+                found[role] = max(of_role, key=lambda n: ids[n].num_ids)
+        elif name not in ids:
+            what = "is no feature" if name not in schema.features else f"has kind {schema.features[name].kind!r}"
+            raise StudyError(
+                f"slices.{role} is {name!r}, which {what}; an id feature is needed.{suggest(name, ids)} "
+                f"Id features: {', '.join(ids) or 'none'}."
+            )
+        else:
+            found[role] = name
+    return found
+
+
+def _count(data: RankingData, names: list[str]) -> dict[str, _Ints]:
+    """Return the training impressions of every id by feature; -1 for ids that stand for no value."""
+    counts = {name: np.zeros(data.schema.features[name].num_ids, np.int64) for name in names}
+    for batch in data.scan("train", names) if names else ():
+        for name, total in counts.items():
+            total += np.bincount(batch.features[name].numpy(), minlength=len(total))
+    for total in counts.values():
+        total[: MISSING_ID + 1] = -1
+        total[OOV_ID] = 0
+    return counts
+
+
+def _histories(batch: Batch, sequences: list[str]) -> dict[str, _Ints]:
+    """Return the events of each sample's request, in all and by sequence."""
+    lengths: dict[str, _Ints] = {}
+    for name in sequences:
+        events = batch.sequences[name].offsets.diff()
+        lengths[f"history_{name}"] = (events if batch.request_of is None else batch.request_of.expand(events)).numpy()
+    if not lengths:
+        return {}
+    total: _Ints = np.sum(list(lengths.values()), axis=0)
+    return {**lengths, "history_length": total}  # a sequence that is named "length" gives way to the total
+
+
+def _column(name: str, values: npt.NDArray[Any]) -> pa.Array:
+    mask = values < 0 if name in COUNT_COLUMNS.values() else None
+    return pa.array(values.astype(np.int64), mask=mask)

@@ -1,0 +1,251 @@
+"""Options of ``hyrec ablate``, and what it does with the parts of a study, which are tested elsewhere."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from hyrec.cli import ablate_command, ablate_run
+from hyrec.cli.ablate_show import plan_as_dict, plan_as_text, total_seconds
+from hyrec.cli.main import main
+from hyrec.studies.cell import Cell
+from hyrec.studies.plan import Change, Plan, PlannedVariant
+from hyrec.studies.runner import CellOutcome
+from hyrec.studies.study import Study
+from hyrec.studies.study_file import read_study
+
+DEBUG = "pkg:hyrec/ablations/debug.yaml"
+
+
+def plan_of(study: Study) -> Plan:
+    """A plan as resolving would give it, with the second variant half as expensive."""
+    rows = tuple(
+        PlannedVariant(
+            variant=variant,
+            arguments=("--config=x.yaml", f"--model.d_model={variant.name}"),
+            changes=(Change("model.mixer.expansion", 2, 2, carried=True), Change("model.mixer", "A", "B"))[: 2 * i],
+            dense_parameters=1000 // (i + 1),
+            sparse_parameters=10,
+            flops_per_sample=1e6 * (1 - 0.04 * i),
+            matched={"model.d_model": 24} if i else {},
+        )
+        for i, variant in enumerate(study.variants)
+    )
+    return Plan(study, rows, "0.1")
+
+
+@pytest.fixture
+def study():
+    variants = {"full": {}, "none": {"options": {"model.x": 1}}}
+    return read_study({"name": "s", "seeds": [0, 1], "variants": variants}, default_name="s")
+
+
+@pytest.fixture
+def seen(monkeypatch, study):
+    """What the parts of a study were asked for; nothing is parsed, trained or written but the plan."""
+    calls = {"ran": [], "reported": []}
+
+    def run_cells(cells, **options):
+        calls["ran"] += [cell.name.removeprefix("debug/") for cell in cells]
+        calls["options"] = options
+        status = calls.get("status", "finished")
+        if status == "stopped":
+            raise KeyboardInterrupt
+        return [CellOutcome(cell, status) for cell in cells]
+
+    def planned(name, selection):
+        calls["selection"] = selection
+        return replace(plan_of(ablate_run.selected_study(name, selection)), selection=selection)
+
+    monkeypatch.setattr(ablate_run, "_planned", planned)
+    monkeypatch.setattr(ablate_run, "run_cells", run_cells)
+    monkeypatch.setattr(ablate_run, "report_study", lambda folder, **_: calls["reported"].append(folder))
+    monkeypatch.setattr("hyrec.cli.ablate_rows.write_rows", lambda plan, folder: None)
+    monkeypatch.setattr("hyrec.cli.ablate_plan.check_unchanged", lambda plan: calls.get("edited", []))
+    return calls
+
+
+def test_a_study_runs_all_its_cells_and_reports(seen, tmp_path):
+    assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--jobs", "2"]) == 0
+    assert seen["ran"] == ["hyformer/s0", "no_pooling/s0", "hyformer/s1", "no_pooling/s1"]
+    assert seen["options"]["jobs"] == 2
+    assert seen["reported"] == [tmp_path]
+    assert Plan.load(tmp_path).study.name == "debug"
+
+
+def test_a_failed_cell_gives_exit_code_1_and_says_how_to_go_on(seen, tmp_path, capsys):
+    seen["status"] = "failed"
+    assert main(["ablate", "run", DEBUG, "--out", str(tmp_path)]) == 1
+    assert "4 of 4 cells have no result" in (told := capsys.readouterr().err)
+    assert f"hyrec ablate run {DEBUG} --out {tmp_path} --resume" in told
+
+
+def test_ctrl_c_gives_exit_code_130_and_says_how_to_go_on(seen, tmp_path, capsys):
+    seen["status"] = "stopped"
+    assert main(["ablate", "run", DEBUG, "--out", str(tmp_path)]) == 130
+    assert f"hyrec ablate run {DEBUG} --out {tmp_path} --resume" in capsys.readouterr().err
+
+
+def test_a_folder_with_a_study_is_only_used_again_on_request(seen, tmp_path, mistake):
+    main(["ablate", "run", DEBUG, "--out", str(tmp_path)])
+    assert "holds this study already. Go on with" in mistake("ablate", "run", DEBUG, "--out", str(tmp_path))
+    told = mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--seeds", "7")
+    assert "holds another study" in told
+    assert "seeds: [0, 1] -> [7]" in told
+    assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--resume"]) == 0
+
+
+def test_a_resumed_study_keeps_its_selection_and_refuses_another(seen, tmp_path, mistake):
+    main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--seeds", "4", "--set", "model.d_model=8"])
+    assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--resume"]) == 0
+    assert seen["ran"] == ["hyformer/s4", "no_pooling/s4"] * 2
+    told = mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--resume", "--seeds", "5")
+    assert "seeds: [4] -> [5]" in told
+
+
+def test_a_study_whose_configs_were_edited_is_not_resumed(seen, tmp_path, mistake):
+    main(["ablate", "run", DEBUG, "--out", str(tmp_path)])
+    seen["edited"] = ["variant hyformer: what its configs say"]
+    told = mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--resume")
+    assert "The study has changed" in told
+    assert "variant hyformer: what its configs say" in told
+
+
+def test_there_is_nothing_to_resume_in_an_empty_folder(seen, tmp_path, mistake):
+    assert "holds no study to go on with" in mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--resume")
+
+
+def test_an_array_task_runs_its_cell_only_and_writes_no_report(seen, tmp_path, monkeypatch):
+    assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "1"]) == 0
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--array"]) == 0
+    assert seen["ran"] == ["no_pooling/s0", "hyformer/s1"]
+    assert seen["reported"] == []
+
+
+def test_an_array_task_with_another_study_is_refused(seen, tmp_path, mistake):
+    main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "0"])
+    told = mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "1", "--seeds", "0,1,2")
+    assert "seeds: [0, 1] -> [0, 1, 2]" in told
+
+
+def test_of_two_tasks_that_start_at_once_the_first_plan_stays(seen, tmp_path, monkeypatch):
+    """Between the look for a plan and its writing, another task writes one."""
+    other = replace(plan_of(ablate_run.selected_study(DEBUG, {})), version="first")
+    planned = ablate_run._planned
+
+    def late(name, selection):
+        other.save(tmp_path)
+        return planned(name, selection)
+
+    monkeypatch.setattr(ablate_run, "_planned", late)
+    assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "0"]) == 0
+    assert Plan.load(tmp_path).version == "first"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["runn"], "There is no 'hyrec ablate runn'. Did you mean 'run'?"),
+        (["run", DEBUG, "--dryrun"], "has no option '--dryrun'. Did you mean '--dry-run'?"),
+        (["run", "pkg:hyrec/ablations/debg.yaml"], "Did you mean 'pkg:hyrec/ablations/debug.yaml'?"),
+        (["run", DEBUG, "--jobs", "0"], "--jobs must be at least 1"),
+        (["run", DEBUG, "--json"], "--json goes with --dry-run"),
+        (["run", DEBUG, "--no-probe"], "--no-probe goes with --dry-run"),
+        (["run", DEBUG, "--seeds", "a,b"], "--seeds needs whole numbers"),
+        (["run", DEBUG, "--variants", "no_poolin"], "Did you mean 'no_pooling'?"),
+        (["run", DEBUG, "--set", "model.d_model"], "--set needs KEY=VALUE"),
+        (["run", DEBUG, "--set", "name=x"], "'name' is set by the study itself"),
+        (["run", DEBUG, "--array", "--index", "1"], "Use one of them"),
+        (["run", DEBUG, "--array"], "which holds ''"),
+        (["run", "pkg:hyrec/ablations/scaling.yaml", "--set", "model.d_model=8"], "the grid of the study sets it"),
+        (["report", "."], "is not the folder of a study"),
+    ],
+)
+def test_mistakes_are_told_in_a_few_lines(arguments, told, mistake, seen, monkeypatch):
+    monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
+    monkeypatch.undo() if arguments[0] == "report" else None
+    assert told in mistake("ablate", *arguments)
+
+
+def test_an_index_outside_of_the_study_is_refused(seen, tmp_path, mistake):
+    told = mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "4")
+    assert "the study has 4 cells, 0 to 3" in told
+
+
+def test_lists_may_be_written_with_commas_and_with_spaces(seen, tmp_path):
+    for i, words in enumerate((["--seeds", "3,4"], ["--seeds", "3", "4"], ["--seeds=3,4"])):
+        main(["ablate", "run", *words, DEBUG] if i != 1 else ["ablate", "run", DEBUG, *words])
+        assert seen["selection"] == {"seeds": [3, 4]}, words
+
+
+def test_commas_in_the_name_of_a_point_do_not_part_it():
+    assert ablate_command._names("a@d=1,len=2,b") == ["a@d=1,len=2", "b"]
+
+
+def test_values_of_set_are_read_as_yaml(seen, tmp_path):
+    words = ["--set", "model.d_model=32", "--set", "model.mixer={class_path: IdentityMixer}"]
+    main(["ablate", "run", DEBUG, "--out", str(tmp_path), *words])
+    assert seen["selection"]["set"] == {"model.d_model": 32, "model.mixer": {"class_path": "IdentityMixer"}}
+
+
+def test_the_table_marks_what_is_beyond_the_budget_carried_and_matched(study):
+    text = plan_as_text(plan_of(study))
+    assert "2 variants x 2 seeds (0, 1) = 4 cells (--index 0 to 3)" in text
+    row = next(line for line in text.splitlines() if line.startswith("none"))
+    assert "-50.0%!" in row
+    assert "-4.0% " in row
+    assert row.rstrip().endswith("24")
+    assert "  model.mixer: A -> B" in text
+    assert "  model.mixer.expansion: 2  (carried over from the class that was replaced)" in text
+
+
+def test_variants_that_change_the_same_are_listed_together():
+    content = {"grid": {"model.d_model": [8, 16]}, "variants": {"a": {}}}
+    text = plan_as_text(replace(plan := plan_of(read_study(content, default_name="s")), study=plan.study))
+    assert "a@d_model=8" in text
+    plan = replace(plan, variants=tuple(replace(row, changes=()) for row in plan.variants))
+    assert "a@d_model=8 a@d_model=16\n  nothing" in plan_as_text(plan)
+
+
+def test_the_estimated_time_is_that_of_all_cells_over_the_jobs(study):
+    plan = plan_of(study)
+    assert total_seconds(plan, 1) is None
+    timed = replace(
+        plan, variants=tuple(replace(p, seconds_per_cell=t) for p, t in zip(plan.variants, (10.0, 30.0), strict=True))
+    )
+    assert total_seconds(timed, 1) == 80
+    assert total_seconds(timed, 2) == 40
+    assert total_seconds(timed, 8) == 30
+    assert "Estimated time with --jobs 2: 40 s" in plan_as_text(timed, jobs=2)
+
+
+def test_json_holds_the_cells_in_the_order_of_their_index(study):
+    plan = plan_of(study)
+    content = json.loads(json.dumps(plan_as_dict(plan)))
+    assert content["cells"] == ["full/s0", "none/s0", "full/s1", "none/s1"]
+    assert content["deviations"]["none"] == {"dense_parameters": -0.5, "flops": pytest.approx(-0.04)}
+
+
+def test_wandb_arguments_stay_out_of_the_plan(seen, tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="Weights & Biases is an optional dependency")
+    handed: list[Cell] = []
+    monkeypatch.setattr(ablate_run, "run_cells", lambda cells, **options: handed.extend(cells) or [])
+    main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--wandb", "team/project"])
+    plan = Plan.load(tmp_path)
+    assert all(cell.extra_arguments for cell in handed)
+    assert [cell.fingerprint for cell in handed] == [cell.fingerprint for cell in plan.cells(tmp_path)]
+    assert "project" not in (tmp_path / "plan.json").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["ablate"], ["ablate", "run", "--help"], ["ablate", "run", "x.yaml", "--jbs=2"]])
+def test_help_and_mistakes_load_neither_torch_nor_lightning(arguments):
+    program = (
+        "import sys\nfrom hyrec.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print('HEAVY', sorted({'torch', 'lightning', 'jsonargparse'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
+    assert "HEAVY []" in done.stdout, done.stdout + done.stderr

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from hyrec.studies.comparison import compare
+from hyrec.studies.report import write_report
+from hyrec.studies.report.numbers import fixed, signed
+from hyrec.studies.results import read_results
+from tests.unit.studies.report.study_folder import SCALING, TABLE, Planted, fail_cell, remove_cell, write_study
+
+VOID = {"meta", "link", "wbr", "br"}
+
+
+class Balanced(HTMLParser):
+    """Checks that tags are closed in order, and keeps ids and the addresses that a page asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if named.get("id"):
+            self.ids.append(str(named["id"]))
+        self.addresses += [str(named[key]) for key in ("src", "href", "srcset", "data", "action") if key in named]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes another tag"
+
+
+def parsed(page: Path) -> Balanced:
+    parser = Balanced()
+    parser.feed(page.read_text(encoding="utf-8"))
+    assert parser.open == []
+    return parser
+
+
+def text_of(page: Path) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", page.read_text(encoding="utf-8")).replace("&nbsp;", " ").split())
+
+
+@pytest.fixture(scope="module")
+def report(finished_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "study"
+    shutil.copytree(finished_study, folder)
+    return write_report(folder)
+
+
+def test_the_page_needs_nothing_but_itself(report: Path) -> None:
+    page = parsed(report)
+    assert all(address.startswith("#") or address == "data:," for address in page.addresses)
+    text = report.read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|url\(", text)
+
+
+def test_every_id_is_there_once_and_every_link_leads_somewhere(report: Path) -> None:
+    page = parsed(report)
+    assert len(set(page.ids)) == len(page.ids)
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
+    named = re.findall(r'aria-labelledby="([^"]+)"', report.read_text(encoding="utf-8"))
+    assert named
+    assert {name for names in named for name in names.split()} <= set(page.ids)
+
+
+def test_markdown_shows_every_chart_and_every_chart_is_well_formed(report: Path) -> None:
+    shown = re.findall(r"\]\(([^)]+\.svg)\)", report.with_name("report.md").read_text(encoding="utf-8"))
+    written = {path.name for path in report.parent.glob("*.svg")}
+    assert set(shown) == written
+    assert len(shown) == len(written) >= 10
+    for name in written:
+        root = ElementTree.parse(report.parent / name).getroot()
+        assert root.find("{http://www.w3.org/2000/svg}title") is not None
+        assert root.find("{http://www.w3.org/2000/svg}desc") is not None
+
+
+def test_the_same_study_gives_the_same_bytes(report: Path, study: Callable[[], Path]) -> None:
+    again = write_report(study()).parent
+    for path in sorted(report.parent.iterdir()):
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+
+
+def test_the_report_prints_the_figures_of_the_comparison(report: Path) -> None:
+    results = read_results(report.parents[1])
+    markdown = report.with_name("report.md").read_text(encoding="utf-8")
+    page = text_of(report)
+    for metric in results.plan.study.metrics:
+        for row in compare(results, metric):
+            mean = fixed(float(np.mean([row.values[seed] for seed in (0, 1, 2)])))
+            line = next(line for line in markdown.splitlines() if line.startswith(f"| `{row.variant}` | {mean} "))
+            if row.is_baseline:
+                continue
+            assert row.group_interval is not None
+            assert row.interval is not None
+            for interval in (row.interval, row.group_interval):
+                bounds = f"[{signed(interval.low)}, {signed(interval.high)}]"
+                assert bounds in line
+                assert bounds in page
+            assert row.verdict in line
+
+
+def test_both_conventions_of_relative_auc_are_named(report: Path) -> None:
+    text = text_of(report)
+    assert "AUC / AUC of the baseline − 1" in text
+    assert "(AUC − 0.5) / (AUC of the baseline − 0.5) − 1" in text
+
+
+def test_figures_of_the_paper_stand_beside_ours_as_changes(report: Path) -> None:
+    text = text_of(report)
+    assert "levels are not comparable" in text
+    assert "−0.17 %" in text  # 0.6478 / 0.6489 - 1
+    assert "−0.74 %" in text
+
+
+def test_carried_arguments_are_marked(report: Path) -> None:
+    line = next(line for line in report.with_name("report.md").read_text().splitlines() if "num_layers" in line)
+    assert "(carried)" in line
+
+
+def test_text_of_the_study_is_escaped_everywhere(tmp_path: Path) -> None:
+    evil = '<script>alert(1)</script> & "quotes" | pipes'
+    planted = (TABLE[0], Planted("other", 0.9, about=evil, paper={}))
+    write_study(tmp_path, planted, seeds=(0, 1), requests=20, question=evil, predictions=False)
+    fail_cell(tmp_path, "other", 1, f"Traceback {evil}")
+    page = write_report(tmp_path)
+    parsed(page)
+    text = page.read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3
+    markdown = page.with_name("report.md").read_text(encoding="utf-8")
+    assert "<script>" not in markdown
+    assert "\\| pipes" in markdown
+
+
+def test_cells_without_results_are_named_on_top(study: Callable[[], Path]) -> None:
+    folder = study()
+    fail_cell(folder, "merged", 1, "RuntimeError: the loss is NaN")
+    remove_cell(folder, "no_pooling", 2)
+    text = text_of(write_report(folder))
+    assert "2 of 15 cells have no results" in text
+    assert "merged s1 . RuntimeError: the loss is NaN" in text
+    assert "no_pooling s2" in text
+    assert text.index("2 of 15 cells") < text.index("Measured by")
+    assert "2 of 3 seeds" in text
+
+
+def test_a_study_without_results_says_so(study: Callable[[], Path]) -> None:
+    folder = study()
+    for record in folder.glob("cells/*/*/cell.json"):
+        record.unlink()
+    page = write_report(folder)
+    parsed(page)
+    assert "15 of 15 cells have no results" in text_of(page)
+    assert "Nothing can be compared" in text_of(page)
+
+
+def test_sections_whose_data_is_missing_say_why(study: Callable[[], Path]) -> None:
+    folder = study()
+    (folder / "rows.parquet").unlink()
+    for predictions in folder.glob("cells/*/*/predictions"):
+        shutil.rmtree(predictions)
+    text = text_of(write_report(folder))
+    assert "No slices: rows.parquet is missing" in text
+    assert "No calibration curves: no finished cell saved predictions" in text
+    assert "saved no predictions" in text
+
+
+def test_charts_of_an_earlier_report_do_not_stay(study: Callable[[], Path]) -> None:
+    folder = study()
+    stale = folder / "report" / "scaling-old.svg"
+    stale.parent.mkdir()
+    stale.write_text("<svg/>")
+    write_report(folder)
+    assert not stale.exists()
+
+
+def test_one_seed_gives_differences_without_intervals(tmp_path: Path) -> None:
+    write_study(tmp_path, TABLE[:2], seeds=(0,), requests=40)
+    text = text_of(write_report(tmp_path))
+    assert "no interval: one seed" in text
+    assert "too few seeds" in text
+    assert "nan" not in text.lower().replace("nano", "")
+
+
+def test_a_metric_without_a_better_end_is_higher_or_lower(tmp_path: Path) -> None:
+    write_study(tmp_path, TABLE[:3], seeds=(0, 1, 2), requests=40, metrics=("pcoc", "ece"))
+    text = text_of(write_report(tmp_path))
+    assert "← lower" in text
+    assert "cannot be bootstrapped" in text
+
+
+def test_scaling_draws_a_curve_for_each_family_and_compares_them(tmp_path: Path) -> None:
+    write_study(
+        tmp_path,
+        SCALING,
+        seeds=(0, 1, 2),
+        requests=60,
+        metrics=("query_auc",),
+        scaling=("dense_parameters", "flops_per_sample"),
+    )
+    page = write_report(tmp_path)
+    parsed(page)
+    assert "two_stage against hyformer" in text_of(page)
+    chart = (page.parent / "scaling-dense-parameters.svg").read_text(encoding="utf-8")
+    assert chart.count('class="series-1 fit"') == chart.count('class="series-2 fit"') == 1
+    assert "model.d_model = 256" in text_of(page)
+
+
+def test_too_few_sizes_give_the_reason_instead_of_a_curve(tmp_path: Path) -> None:
+    few = [planted for planted in SCALING if planted.point["model.d_model"] in (16, 32, 64)]
+    write_study(tmp_path, few, seeds=(0, 1), requests=30, metrics=("auc",), scaling=("dense_parameters",))
+    page = write_report(tmp_path)
+    assert "needs at least 4 sizes" in text_of(page)
+    assert 'series-1 fit"' not in page.read_text(encoding="utf-8")
+
+
+def test_a_resumed_run_shows_one_curve(study: Callable[[], Path]) -> None:
+    folder = study()
+    whole = write_report(folder).read_bytes()
+    run = folder / "cells" / "merged" / "s0"
+    header, *lines = (run / "metrics.csv").read_text().splitlines()
+    (run / "metrics-1.csv").write_text("\n".join([header, *lines[:20]]) + "\n")
+    (run / "metrics.csv").write_text("\n".join([header, *lines[18:]]) + "\n")
+    assert write_report(folder).read_bytes() == whole
+
+
+def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape("plan.json")):
+        write_report(tmp_path)
+
+
+def test_the_plan_of_the_fixture_is_one_that_hyrec_wrote(finished_study: Path) -> None:
+    assert json.loads((finished_study / "plan.json").read_text())["study"]["baseline"] == "hyformer"
