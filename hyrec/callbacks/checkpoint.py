@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning import LightningModule, Trainer
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 
 
 class BestCheckpoint(ModelCheckpoint):
     """Save ``best.ckpt`` by a validation metric and ``last.ckpt``, in ``checkpoints`` of the run's folder.
 
+    ``best.ckpt`` is chosen at the end of each validation. ``last.ckpt`` is written there too, whatever the metric
+    says, and at the steps or times that are asked for. When a validation ends between two optimizer steps
+    (``accumulate_grad_batches``), ``last.ckpt`` waits for the second: a checkpoint holds no gradients. A file is
+    replaced only when the new one is complete. A run that continues knows the best score so far.
+
     Args:
         monitor: Metric that chooses the best state. Default: ``val/query_auc``, or ``val/auc`` when the
             schema has no group column; without validation rows the newest state counts as the best.
         mode: Whether a larger (``max``) or a smaller (``min``) value is better.
-        every_n_train_steps: Also save every so many steps. Default: after each validation.
-        train_time_interval: Also save after so much time, as ``00:00:10:00`` (days, hours, minutes, seconds).
+        every_n_train_steps: Also write ``last.ckpt`` every so many steps. Default: after each validation only.
+        train_time_interval: Also write it after so much time, as ``00:00:10:00`` (days, hours, minutes, seconds).
         save_last: Whether ``last.ckpt`` is kept too, which a run continues from.
         save_top_k: 1 keeps the best, 0 none.
         save_weights_only: Leave out optimizers and loops; such a file cannot be continued from.
@@ -50,13 +61,111 @@ class BestCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
+        self._last_waits = False
+
+    @property
+    def state_key(self) -> str:
+        """Key of the score and the paths in a checkpoint; a run may continue with other steps or times."""
+        return self._generate_state_key(monitor=self.monitor, mode=self.mode)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Settle folder and metric."""
+        """Settle folder and metric, and how files are written."""
         if self.dirpath is None:
-            self.dirpath = str(Path(trainer.default_root_dir) / "checkpoints")
+            self.dirpath = str(Path(trainer.default_root_dir).absolute() / "checkpoints")
         has_rows: Any = getattr(trainer.datamodule, "has", None)  # type: ignore[attr-defined]
         if self.monitor is None and (has_rows is None or has_rows("validate")):
             grouped = bool(getattr(getattr(pl_module, "schema", None), "group_column", ""))
             self.monitor = "val/query_auc" if grouped else "val/auc"
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO and "://" not in str(self.dirpath):
+            trainer.strategy.checkpoint_io = _ReplacedWhenComplete()
         super().setup(trainer, pl_module, stage)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what an earlier run found, also one that wrote into another folder."""
+        super().load_state_dict({**state_dict, "dirpath": self.dirpath})
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget an earlier best state whose file is gone."""
+        if not self.best_model_path or self.file_exists(self.best_model_path, trainer):
+            return
+        rank_zero_warn(
+            f"The best state so far was {self.best_model_path}, which is not there: the next validation chooses anew."
+        )
+        self.best_model_path, self.best_model_score = "", None
+        self.best_k_models, self.kth_best_model_path = {}, ""
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Write ``last.ckpt`` when it is due, unless it will be at the end of a validation or an epoch that is next."""
+        epoch = trainer.fit_loop.epoch_loop
+        if not _may_save(trainer) or epoch._should_accumulate() or not self._is_due(trainer):
+            return
+        if _validates(trainer):
+            assert trainer.fit_loop._data_fetcher is not None
+            saves_next = epoch._should_check_val_fx(trainer.fit_loop._data_fetcher)
+        else:
+            saves_next = epoch._num_ready_batches_reached()
+        # a run that continues from here would not do the validation that is next
+        if not trainer.strategy.broadcast(saves_next):
+            self._save(trainer, newest_is_best=not _validates(trainer))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose ``best.ckpt``, write ``last.ckpt``."""
+        if not _may_save(trainer):
+            return
+        self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+        self._last_waits = trainer.fit_loop.epoch_loop._should_accumulate()
+        if not self._last_waits:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the newest state of a run that never validates."""
+        if _may_save(trainer) and not _validates(trainer) and self._last_global_step_saved != trainer.global_step:
+            self._save(trainer, newest_is_best=True)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the newest state of a run that ended before its first validation."""
+        if _may_save(trainer) and not self._last_checkpoint_saved:
+            self._save(trainer, newest_is_best=True)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        steps, interval = self._every_n_train_steps, self._train_time_interval
+        if self._last_waits or (steps and trainer.global_step % steps == 0):
+            return True
+        if interval is None or self._last_time_checked is None:
+            return False
+        due = time.monotonic() - self._last_time_checked >= interval.total_seconds()
+        return bool(trainer.strategy.broadcast(due))  # the clock of the first process decides
+
+    def _save(self, trainer: Trainer, *, newest_is_best: bool = False) -> None:
+        metrics = self._monitor_candidates(trainer)
+        if newest_is_best and self.save_top_k:
+            self._save_none_monitor_checkpoint(trainer, metrics)
+        self._save_last_checkpoint(trainer, metrics)
+        self._last_waits, self._last_time_checked = False, time.monotonic()
+
+
+class _ReplacedWhenComplete(TorchCheckpointIO):
+    """Write beside the file, then rename.
+
+    Lightning writes into the system's temporary folder, and where that is another disk, copies over the earlier file.
+    """
+
+    def save_checkpoint(self, checkpoint: Mapping[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint; the earlier one stays until this one is complete."""
+        if storage_options is not None or "://" in str(path):
+            super().save_checkpoint(dict(checkpoint), path, storage_options)
+            return
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.partial")
+        torch.save(checkpoint, partial)
+        partial.replace(path)
+
+
+def _may_save(trainer: Trainer) -> bool:
+    return not (trainer.fast_dev_run or trainer.sanity_checking) and trainer.state.fn == TrainerFn.FITTING
+
+
+def _validates(trainer: Trainer) -> bool:
+    """Whether this run validates at all; loaders that are not made yet count as some rows."""
+    return trainer.enable_validation and (trainer.val_dataloaders is None or sum(trainer.num_val_batches) > 0)

@@ -113,7 +113,7 @@ def _spread(arguments: Sequence[str]) -> list[str]:
     joined: list[str] = []
     for argument in arguments:
         previous = joined[-2] if len(joined) > 1 else ""
-        if previous in _LISTS and not argument.startswith("-"):
+        if previous in _LISTS and not argument.startswith("-") and not argument.endswith((".yaml", ".yml")):
             joined[-1] += f",{argument}"
         else:
             joined.append(argument)

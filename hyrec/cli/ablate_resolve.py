@@ -81,6 +81,9 @@ class StudyParser(HyrecCLI):
         """Parse nothing yet."""
         self.config = Namespace(subcommand="fit")  # type: ignore[no-untyped-call]
 
+    def _parse_ckpt_path(self) -> None:
+        """Read no checkpoint."""
+
     def before_instantiate_classes(self) -> None:
         """Leave loggers alone."""
 

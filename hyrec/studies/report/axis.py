@@ -52,7 +52,7 @@ class Axis:
         known = [math.log10(v) if log else v for v in values if math.isfinite(v) and (v > 0 or not log)]
         low, high = (min(known), max(known)) if known else (0.0, 1.0)
         if high - low < 1e-12 * max(1.0, abs(low)):
-            pad = 0.15 if log else (abs(low) * 0.05 or 0.5)
+            pad = 0.15 if log else abs(low) * 0.05 if abs(low) > 1e-6 else 0.5
         else:
             pad = (high - low) * margin
         low, high = low - pad, high + pad
@@ -74,11 +74,9 @@ class Axis:
 
     def labels(self, ticks: list[float]) -> list[str]:
         """Write ticks with just as many digits as tell them apart."""
-        if self.log:
-            return [short(tick) for tick in ticks]
+        if self.log or max(abs(self.low), abs(self.high)) >= 10_000:
+            return next(names for names in (_short(ticks, n) for n in range(3, 17)) if len({*names}) == len(ticks))
         step = min((b - a for a, b in pairwise(ticks)), default=abs(self.high - self.low))
-        if max(abs(self.low), abs(self.high)) >= 10_000:
-            return [short(tick) for tick in ticks]
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         if abs(step * 10**digits - round(step * 10**digits)) > 1e-6:
             digits += 1
@@ -101,3 +99,7 @@ class Axis:
             if len(ticks) <= count + 1:
                 return ticks if len(ticks) > 1 else self._linear_ticks(count)
         return ticks[:: math.ceil(len(ticks) / (count + 1))]
+
+
+def _short(ticks: list[float], digits: int) -> list[str]:
+    return [short(tick, digits) for tick in ticks]

@@ -27,7 +27,7 @@ def reliability_panel(name: str, curve: Reliability, tone: Tone, x: Axis, y: Axi
     """
     facts = f"NE {fixed(curve.ne)} · PCOC {fixed(curve.pcoc, 3)} · ECE {fixed(curve.ece)}"
     drawing = Drawing(name, f"Reliability of {curve.variant}", f"{facts}.", _WIDTH, _HEIGHT)
-    drawing.text(0, 13, shorten(curve.variant, 36), "heading")
+    drawing.text(0, 13, shorten(curve.variant, 33), "heading")
     drawing.text(0, 30, facts, "label")
     frame(drawing, x, y, (_LEFT, _RIGHT, _TOP, _BOTTOM))
     low, high = max(x.low, y.low), min(x.high, y.high)

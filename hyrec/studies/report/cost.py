@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ _WIDTH, _LEFT, _TOP = 400.0, 48.0, 44.0
 _LINE = 17.0
 _LONGEST = 18
 _APART = 11.0
+_LEAST_SPAN = 1.1
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ def cost_panel(name: str, metric: str, cost: str, points: Sequence[CostPoint]) -
     bottom = _TOP + height
     said = "; ".join(f"{p.name} {fixed(p.mean)} at {short(p.cost)}" for p in points)
     drawing = Drawing(name, f"{metric} against {cost}", f"{said}.", _WIDTH, bottom + 36)
-    x = Axis.around([p.cost for p in points], _LEFT + 8, right, log=True)
+    costs = [p.cost for p in points]
+    middle = math.sqrt(min(costs) * max(costs))
+    # Costs that are nearly equal shall look nearly equal.
+    x = Axis.around([*costs, middle / _LEAST_SPAN, middle * _LEAST_SPAN], _LEFT + 8, right, log=True)
     y = Axis.around([end for p in points for end in (p.low, p.high, p.mean)], bottom, _TOP)
     drawing.text(0, 13, f"{metric} against {cost}", "heading")
     drawing.text(0, 30, metric, "label")

@@ -89,7 +89,7 @@ def curve_panel(
     against = f", {baseline[0]} at {baseline[1].mean[-1]:.4f}" if baseline else ""
     title = f"{logged} of {variant} over training steps"
     drawing = Drawing(name, title, f"{last}{against}.", _WIDTH, _HEIGHT)
-    drawing.text(0, 13, shorten(variant, 36), "heading")
+    drawing.text(0, 13, shorten(variant, 33), "heading")
     drawing.text(0, 30, logged, "label")
     frame(drawing, x, y, (_LEFT, _RIGHT, _TOP, _BOTTOM))
     drawing.text(_RIGHT, _BOTTOM + 30, "step", "small", anchor="end")

@@ -82,7 +82,9 @@ def _row(drawing: Drawing, axis: Axis, row: ForestRow, y: float) -> None:
     for number, line in enumerate(row.level.split("\n")):
         drawing.text(_LEVEL, y - 2 + 15 * number, line, "small" if number else "value")
     for number, line in enumerate(row.lines):
-        drawing.text(_NUMBERS, y - 9 + 14.5 * number + (6 if len(row.lines) < 3 else 0), line, "small" if number else "")
+        drawing.text(
+            _NUMBERS, y - 9 + 14.5 * number + (6 if len(row.lines) < 3 else 0), line, "small" if number else ""
+        )
     if row.seeds is not None:
         drawing.line(axis(row.seeds[0]), y - 6, axis(row.seeds[1]), y - 6, f"line-{row.tone} seeds")
     if row.groups is not None:

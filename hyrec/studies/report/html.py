@@ -157,7 +157,7 @@ def _figure(figure: Figure) -> str:
     panels = "".join(f"<div>{panel.inline()}</div>" for panel in figure.panels)
     caption = f"<figcaption>{inline(figure.caption)}</figcaption>" if figure.caption else ""
     table = _details(Details("Numbers", (figure.table,))) if figure.table is not None else ""
-    title = f'<p class="figure-title">{escape(figure.title)}</p>' if len(figure.panels) > 1 else ""
+    title = f'<p class="figure-title">{escape(figure.title)}</p>' if figure.columns > 1 else ""
     return (
         f'<figure id="figure-{escape(figure.name)}">{title}<div class="{kind}">{panels}</div>{caption}{table}</figure>'
     )

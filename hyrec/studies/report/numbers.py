@@ -55,8 +55,8 @@ def span(low: float | None, high: float | None, digits: int = 4) -> str:
     return f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
-def short(value: float | None) -> str:
-    """Write a count or a size in three digits with k, M, G or T.
+def short(value: float | None, digits: int = 3) -> str:
+    """Write a count or a size in a few digits with k, M, G or T.
 
     Example:
         >>> short(1_555_713), short(25_500_000), short(7), short(0.25)
@@ -66,8 +66,8 @@ def short(value: float | None) -> str:
         return MISSING
     for factor, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor * 0.9995:
-            return f"{value / factor:.3g} {unit}".replace("-", "−")
-    return f"{value:.3g}".replace("-", "−")
+            return f"{value / factor:.{digits}g} {unit}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("-", "−")
 
 
 def probability(value: float | None) -> str:

@@ -34,7 +34,7 @@ def slice_panel(name: str, subtitle: str, rows: Sequence[SliceRow], better: floa
     )
     title = f"Difference of {variant} to the baseline by {subtitle}"
     drawing = Drawing(name, title, f"{said or 'No differences'}.", _WIDTH, _HEIGHT)
-    drawing.text(0, 13, shorten(variant, 36), "heading")
+    drawing.text(0, 13, shorten(variant, 33), "heading")
     drawing.text(0, 30, f"Difference of {rows[0].metric}", "label")
     x = Axis(-0.5, len(rows) - 0.5, _LEFT, _RIGHT)
     frame(drawing, x, y, (_LEFT, _RIGHT, _TOP, _BOTTOM), x_ticks=0)

@@ -82,8 +82,9 @@ def _headline(findings: Findings, rows: list[ComparisonRow]) -> Inline:
     ]
     spans: list[Span] = ["Measured by ", Code(findings.metric), " against ", Code(findings.study.baseline)]
     at = " at the same point of the grid" if any(row.point for row in rows) else ""
-    variants = "variant" if len(rows) == 1 else "variants"
-    return (*spans, f"{at}, of {len(rows)} {variants} ", Strong(listing(parts)), ".")
+    if len(rows) == 1:
+        return (*spans, f"{at}, the only variant ", Strong(parts[0].partition(" ")[2]), ".")
+    return (*spans, f"{at}, of {len(rows)} variants ", Strong(listing(parts)), ".")
 
 
 def _line(row: ComparisonRow, group_word: str) -> Inline:

@@ -86,7 +86,7 @@ def test_the_match_of_the_study_is_for_all_but_the_baseline_and_gives_way_to_a_v
         ({"match": {"flops": "200%"}}, "must be above 0 and below 100%"),
         ({"match": {"flops": "two"}}, "match.flops must be a number"),
         ({"slices": {"query": "x"}}, "slices has no key 'query'"),
-        ({"scaling": {"x": ["flop_per_sample"]}}, "scaling.x has no axis 'flop_per_sample'. Did you mean 'flops_per_sample'?"),
+        ({"scaling": {"x": ["flop_per_sample"]}}, "no axis 'flop_per_sample'. Did you mean 'flops_per_sample'?"),
         ({"name": "a/b"}, "'a/b' becomes the name of a folder"),
         ({"variants": {"a": {}, "b@2": {"options": {"x": 1}}}}, "'b@2' becomes the name of a folder"),
         ({"variants": {"a": {}, "b": {}}}, "variants.b changes nothing, so it is the baseline 'a' again"),

@@ -25,9 +25,7 @@ def test_ticks_lie_on_the_axis_and_their_labels_differ(values: list[float], coun
     slack = (axis.high - axis.low) * 1e-6
     assert all(axis.low - slack <= tick <= axis.high + slack for tick in ticks)
     assert all(0 <= axis(value) <= 100 for value in values)
-    labels = axis.labels(ticks)
-    if max(abs(axis.low), abs(axis.high)) < 10_000:
-        assert len(set(labels)) == len(labels)
+    assert len(set(axis.labels(ticks))) == len(ticks)
 
 
 @given(st.lists(st.floats(1, 1e12), min_size=1, max_size=8), st.integers(3, 6))
@@ -36,6 +34,7 @@ def test_logarithmic_ticks_lie_on_the_axis(values: list[float], count: int) -> N
     ticks = axis.ticks(count)
     assert 1 <= len(ticks) <= count + 1
     assert all(-1e-6 <= axis(tick) <= 100 + 1e-6 for tick in ticks)
+    assert len(set(axis.labels(ticks))) == len(ticks)
     assert all(-1e-6 <= axis(value) <= 100 + 1e-6 for value in values)
 
 

@@ -1,0 +1,26 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hyrec.cli.ablate_probe import probe_seconds
+
+OPTIONS = ["--config", "pkg:hyrec/debug.yaml", "--data.simulator.num_requests", "3000", "--trainer.max_epochs", "2"]
+
+
+def test_a_probe_foresees_the_batches_and_roughly_the_time_of_a_run(tmp_path):
+    variables = {**os.environ, "HYREC_CACHE": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = probe_seconds(OPTIONS, steps=10, environment=variables)
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "hyrec", "fit", *OPTIONS, f"--trainer.default_root_dir={tmp_path / 'run'}"]
+    subprocess.run(command, env=variables, check=True, capture_output=True)
+    seconds = time.perf_counter() - started
+    # Other processes may share the machine, so the bounds are wide; batches that are not multiplied fall out of them.
+    assert found.seconds_per_cell == pytest.approx(seconds, rel=0.6)
+    logged = [line.split(",") for line in (tmp_path / "run" / "metrics.csv").read_text().splitlines()]
+    steps = [int(row[logged[0].index("step")]) for row in logged[1:]]
+    assert found.train_batches in (max(steps), max(steps) + 1)
+    assert found.preparation_seconds > 0
+    assert found.fixed_seconds < found.seconds_per_cell
