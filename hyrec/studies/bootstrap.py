@@ -21,6 +21,8 @@ from hyrec.studies.study import StudyError
 
 _CHUNK = 64
 _FEW_GROUPS = 50
+_RANKED = ("query_auc", "gauc")
+"""Metrics in which only groups with both labels count."""
 
 
 class OtherRowsError(StudyError):
@@ -75,7 +77,7 @@ class GroupBootstrap:
                 f"{metric!r} cannot be bootstrapped over groups.{suggest(name, BOOTSTRAPPED)} "
                 f"Allowed: {', '.join(BOOTSTRAPPED)}."
             )
-        if name in ("query_auc", "gauc") and not self.grouped:
+        if name in _RANKED and not self.grouped:
             raise StudyError(f"{metric} needs the group of every row, and the predictions have no column 'group'.")
         for other in scores:
             check_same_rows(self.reference, other)
@@ -84,13 +86,14 @@ class GroupBootstrap:
         drawn = [compute(counts) for counts in group_counts(self.rows.num_groups, self.replicates, self.seed)]
         return once[0], np.concatenate(drawn)
 
-    def interval(self, observed: float, drawn: Floats, level: float = 0.95) -> Interval:
+    def interval(self, observed: float, drawn: Floats, level: float = 0.95, metric: str = "") -> Interval:
         """Return the percentile interval of a statistic.
 
         Args:
             observed: Its value on the rows as they are.
             drawn: Its value on every draw; NaN where it is not defined.
             level: Share of such intervals that hold the truth.
+            metric: The metric. Where only groups with both labels count in it, the note speaks of these.
 
         Shape:
             drawn: ``(replicates,)``.
@@ -98,7 +101,10 @@ class GroupBootstrap:
         check_level(level)
         count = self.rows.num_groups
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
-        if count < _FEW_GROUPS:
+        ranked = self.reference.num_ranked_groups() if base_name(metric) in _RANKED else count
+        if ranked < _FEW_GROUPS and ranked < count:
+            notes.append(f"only {ranked} of {count} groups hold both labels and count, so the interval is rough")
+        elif count < _FEW_GROUPS:
             notes.append(f"only {count} {'groups' if self.grouped else 'rows'}, so the interval is rough")
         defined = drawn[~np.isnan(drawn)]
         if len(defined) < len(drawn):
@@ -145,7 +151,7 @@ def bootstrap_difference(
     observed, drawn = bootstrap.values(metric, [*variant, *baseline])
     n = len(variant)
     differences = (drawn[:, :n] - drawn[:, n:]).mean(axis=1)
-    return bootstrap.interval(float((observed[:n] - observed[n:]).mean()), differences, level)
+    return bootstrap.interval(float((observed[:n] - observed[n:]).mean()), differences, level, metric)
 
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[Counts]:

@@ -71,7 +71,8 @@ class ComparisonRow:
         relative_auc: ``auc / base − 1``, the convention of the HyFormer paper; None for metrics that are no AUC.
         relative_auc_above_chance: ``(auc − 0.5) / (base − 0.5) − 1``, larger for the same figures.
         verdict: ``better``, ``worse``, ``not distinguishable``; ``higher``, ``lower`` for metrics without a better
-            end; ``baseline``, ``too few seeds``, ``no results`` or ``not comparable``.
+            end; ``baseline``, ``too few seeds`` (fewer than two), ``no spread`` (two or more with one and the same
+            difference), ``no shared seed`` with the baseline, ``no results`` or ``not comparable``.
         explanation: The verdict as a sentence, with its figures.
         costs: What it costs.
         notes: What else should be known.
@@ -245,7 +246,7 @@ class _Drawn:
             "over groups describes another figure"
         )
         notes = row.notes if gap <= _AGREES else (*row.notes, note)
-        return replace(row, group_interval=self.bootstrap.interval(difference, drawn, level), notes=notes)
+        return replace(row, group_interval=self.bootstrap.interval(difference, drawn, level, self.metric), notes=notes)
 
     def _values(self, variant: str, seeds: list[int]) -> dict[int, tuple[float, Floats]]:
         scores = [self._scores(self.results.cells[variant, seed]) for seed in seeds]

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from hyrec.schema import suggest
+from hyrec.studies.bootstrap import OtherRowsError, check_same_rows
+from hyrec.studies.direction import base_name
 from hyrec.studies.scores import Floats, Scores
 from hyrec.studies.statistics import Interval, paired_t
 from hyrec.studies.study import StudyError
@@ -82,7 +84,7 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
 
     Args:
         results: A study that ran.
-        metric: One of hyrec's metrics.
+        metric: One of hyrec's metrics; a task and a slash before it choose the task.
         column: Column of ``rows.parquet``.
 
     Returns:
@@ -93,7 +95,8 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
             of a row that ``rows.parquet`` does not have.
     """
     of_group = column.startswith("history_") or column == "user_activity"
-    shown = "auc" if metric in ("query_auc", "gauc") and not of_group else metric
+    task, slash, name = metric.rpartition("/")
+    shown = f"{task}{slash}auc" if name in ("query_auc", "gauc") and not of_group else metric
     bins, num_groups, values = _values_by_bin(results, shown, column, of_group)
     out = []
     for variant in results.plan.study.variants:
@@ -132,14 +135,16 @@ def _values_by_bin(
         table = cell.predictions()
         if table is None:
             continue
-        scores = Scores.of(table, cell.primary_task or "")
+        scores = Scores.of(table, metric.rpartition("/")[0] or cell.primary_task or "")
         if not values:
-            binned_rows = scores.row
+            first = scores
             bins = bins_of(_values_of(scores, row, value, of_group))
             num_groups = [scores.take(part.rows).num_ranked_groups() for part in bins]
-        elif not np.array_equal(scores.row, binned_rows):
-            raise StudyError(f"{variant}/s{seed} predicted other test rows than the first cell that was read.")
-        values.setdefault(variant, {})[seed] = [scores.take(part.rows).metric(metric) for part in bins]
+        try:
+            check_same_rows(first, scores)
+        except OtherRowsError as error:
+            raise StudyError(f"{variant} s{seed} cannot be set beside the first cell that was read. {error}") from error
+        values.setdefault(variant, {})[seed] = [scores.take(part.rows).metric(base_name(metric)) for part in bins]
     if not values:
         raise StudyError("No finished cell has saved predictions.")
     return bins, num_groups, values

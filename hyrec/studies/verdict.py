@@ -30,12 +30,14 @@ def verdict_of(
         is_baseline: Whether the row is a baseline.
         has_values: Whether any seed finished.
     """
-    if not has_values or (interval is None and not is_baseline):
+    if not has_values:
         return "no results"
-    if is_baseline or interval is None:
+    if is_baseline:
         return "baseline"
+    if interval is None:
+        return "no shared seed"
     if math.isnan(p_holm):
-        return "too few seeds"
+        return "too few seeds" if interval.count < 2 else "no spread"
     if p_holm > alpha or interval.mean == 0:
         return "not distinguishable"
     sign = direction(metric) * (1 if interval.mean > 0 else -1)
@@ -85,7 +87,7 @@ def explain(
         text += f" ({group_interval.note})"
     decided = verdict in ("better", "worse", "higher", "lower")
     if decided and group_interval.holds_zero:
-        text += " The difference holds for other training runs, yet another sample of test groups could turn it."
+        text += " Training runs alone do not explain the difference, yet another sample of test groups could turn it."
     if verdict == "not distinguishable" and not by_chance and not group_interval.holds_zero:
         text += " These very models differ on the test groups, but other training runs may not."
     return text

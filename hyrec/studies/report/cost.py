@@ -16,6 +16,7 @@ _WIDTH, _LEFT, _TOP = 400.0, 48.0, 44.0
 _LINE = 17.0
 _LONGEST = 18
 _APART = 11.0
+_MOST_SPREAD = 60.0
 _LEAST_SPAN = 1.1
 
 
@@ -25,6 +26,7 @@ class CostPoint:
 
     Args:
         name: Variant.
+        label: What stands in the margin: the family, and the values of its point without their keys.
         tone: Its verdict.
         cost: Its cost, greater than 0.
         mean: Mean of the metric over seeds.
@@ -33,6 +35,7 @@ class CostPoint:
     """
 
     name: str
+    label: str
     tone: Tone
     cost: float
     mean: float
@@ -51,7 +54,7 @@ def cost_panel(name: str, metric: str, cost: str, points: Sequence[CostPoint]) -
         cost: What the cost is, in words.
         points: Variants.
     """
-    labels = {point.name: shorten(point.name, _LONGEST) for point in points}
+    labels = {point.name: shorten(point.label, _LONGEST) for point in points}
     gutter = max(text_width(label) for label in labels.values()) + 8
     right = _WIDTH - gutter - 22
     height = max(200.0, _LINE * len(points) + 10)
@@ -67,7 +70,7 @@ def cost_panel(name: str, metric: str, cost: str, points: Sequence[CostPoint]) -
     drawing.text(0, 30, metric, "label")
     _frame(drawing, x, y, right, bottom)
     drawing.text(right, bottom + 32, f"{cost} (logarithmic)", "small", anchor="end")
-    across = spread([x(p.cost) for p in points], _APART, _LEFT + 8, right)
+    across = spread([x(p.cost) for p in points], min(_APART, _MOST_SPREAD / len(points)), _LEFT + 8, right)
     down = spread([y(p.mean) for p in points], _LINE, _TOP + 6, bottom)
     for point, point_x, label_y in zip(points, across, down, strict=True):
         drawing.path([(point_x, y(point.mean)), (right + 6, label_y), (right + 14, label_y)], "leader")

@@ -26,7 +26,7 @@ def costs_section(findings: Findings) -> Section:
     if panels:
         caption = (
             "Mean over seeds with the 95 % interval of that mean (not of the difference to the baseline, which is "
-            "paired and tighter). Points of nearly equal cost are set a little apart."
+            "paired and usually tighter). Points of nearly equal cost are set a little apart."
         )
         said = " ".join(panel.description for panel in panels)
         title = f"{findings.metric} against cost"
@@ -48,7 +48,8 @@ def _point(row: ComparisonRow, cost: float) -> CostPoint:
     interval = paired_t(list(row.values.values()))
     low, high = (interval.low, interval.high) if interval.known else (row.mean, row.mean)
     tone = "baseline" if row.is_baseline else tone_of(row.verdict)
-    return CostPoint(row.variant, tone, cost, row.mean, low, high)
+    label = f"{row.family} {', '.join(str(value) for value in row.point.values())}".strip()
+    return CostPoint(row.variant, label, tone, cost, row.mean, low, high)
 
 
 def _table(findings: Findings) -> Table:

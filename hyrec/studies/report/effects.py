@@ -21,7 +21,7 @@ from hyrec.studies.report.blocks import (
 )
 from hyrec.studies.report.findings import Findings, tone_of
 from hyrec.studies.report.forest import forest_drawing
-from hyrec.studies.report.numbers import MISSING, fixed, percent, probability, signed, span, times
+from hyrec.studies.report.numbers import MISSING, digits_for, fixed, percent, probability, signed, span, times
 from hyrec.studies.statistics import Interval
 
 
@@ -32,7 +32,7 @@ def effects_section(findings: Findings) -> Section:
         if metric in findings.comparisons:
             blocks += [_forest(findings, metric, findings.comparisons[metric]), *_remarks(findings, metric)]
         else:
-            blocks.append(absent(f"{metric} cannot be compared: {findings.refused[metric]}."))
+            blocks.append(absent(f"{metric} cannot be compared: {findings.refused[metric].rstrip('.')}."))
     return Section("effects", "Differences to the baseline", tuple(blocks))
 
 
@@ -53,7 +53,9 @@ def _forest(findings: Findings, metric: str, rows: Sequence[ComparisonRow]) -> F
     title = f"{metric}: difference to {baseline}" + (" at the same point of the grid" if len(points) > 1 else "")
     name = f"forest-{metric.replace('/', '-')}"
     drawing = forest_drawing(name, title, metric, ends, groups, group_word(findings))
-    return Forest(name, title, metric, ends, groups, group_word(findings), drawing, _table(rows, metric))
+    return Forest(
+        name, title, metric, ends, groups, group_word(findings), drawing, _table(rows, metric, group_word(findings))
+    )
 
 
 def _point(row: ComparisonRow) -> str:
@@ -62,15 +64,16 @@ def _point(row: ComparisonRow) -> str:
 
 def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
     spread = f"± {fixed(row.sd)}" if math.isfinite(row.sd) else ""
-    runs = f"{len(row.values)} of {len(findings.study.seeds)} seeds" if row.missing_seeds else ""
+    used = row.values if row.is_baseline else row.differences
+    runs = f"{len(used)} of {len(findings.study.seeds)} seeds" if row.missing_seeds else ""
     shown = row.family if row.point else row.variant
     compared = row.interval is not None and row.verdict != "not comparable"
     seeds, groups = (_bounds(row.interval), _bounds(row.group_interval)) if compared else (None, None)
     lines: tuple[str, ...] = ()
     if compared:
         over_seeds = span(*seeds) if seeds else "no interval: one seed" if len(row.differences) < 2 else "no interval"
-        lines = (signed(row.difference), f"seeds {over_seeds}")
-        lines += (f"groups {span(*groups)}",) if groups else ()
+        lines = (signed(row.difference, digits_for(row.difference)), f"seeds {over_seeds}")
+        lines += (f"{group_word(findings)} {span(*groups)}",) if groups else ()
     return ForestRow(
         name=shown,
         tone="baseline" if row.is_baseline else tone_of(row.verdict),
@@ -89,9 +92,16 @@ def _bounds(interval: Interval | None) -> tuple[float, float] | None:
     return (interval.low, interval.high) if interval is not None and interval.known else None
 
 
-def _table(rows: Sequence[ComparisonRow], metric: str) -> Table:
+def _seeds(row: ComparisonRow) -> str:
+    """Count the seeds of the difference, and those of the mean where these are others."""
+    if row.is_baseline or len(row.differences) == len(row.values):
+        return str(len(row.values))
+    return f"{len(row.differences)} (mean: {len(row.values)})"
+
+
+def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
     relative = ("relative AUC", "relative AUC above chance") if is_auc(metric) else ()
-    header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", "95 % over groups")
+    header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
     header += ("p (Holm)", *relative, "Verdict")
     lines: list[tuple[Inline, ...]] = []
     for row in rows:
@@ -99,8 +109,8 @@ def _table(rows: Sequence[ComparisonRow], metric: str) -> Table:
         cells: list[Inline] = [
             Code(row.variant),
             f"{fixed(row.mean)} ± {fixed(row.sd)}" if math.isfinite(row.sd) else fixed(row.mean),
-            str(len(row.values)),
-            signed(row.difference) if row.interval else MISSING,
+            _seeds(row),
+            signed(row.difference, digits_for(row.difference)) if row.interval else MISSING,
             span(*seeds) if seeds else MISSING,
             span(*groups) if groups else MISSING,
             probability(row.p_holm),
@@ -115,7 +125,7 @@ def _remarks(findings: Findings, metric: str) -> list[Block]:
     """List what stands in no column: p values, relative AUC, and the notes of single rows."""
     rows = findings.comparisons[metric]
     said = [
-        f"{row.variant}: {note}."
+        f"{row.variant}: {note.rstrip('.')}."
         for row in rows
         for note in (*row.notes, row.group_note, row.interval.note if row.interval else "")
         if note

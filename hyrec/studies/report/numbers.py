@@ -43,15 +43,37 @@ def percent(value: float | None, digits: int = 2) -> str:
     return MISSING if value is None or not math.isfinite(value) else f"{signed(100 * value, digits)} %"
 
 
-def span(low: float | None, high: float | None, digits: int = 4) -> str:
-    """Write an interval.
+def digits_for(*values: float, least: int = 4, most: int = 6) -> int:
+    """Return how many digits after the point keep small differences from reading as zero.
+
+    Args:
+        values: Differences, or ends of an interval; those that are zero or not finite do not count.
+        least: Digits where these are enough.
+        most: Digits at which it is given up.
 
     Example:
-        >>> span(-0.001, 0.002)
-        '[−0.0010, +0.0020]'
+        >>> digits_for(0.0012), digits_for(0.0012, 0.00003), digits_for(0.0), digits_for(0.0012, 1e-9)
+        (4, 5, 4, 4)
+    """
+    known = [abs(value) for value in values if math.isfinite(value) and value]
+    return min(range(least, most + 1), key=lambda digits: (sum(round(value, digits) == 0 for value in known), digits))
+
+
+def span(low: float | None, high: float | None, digits: int | None = None) -> str:
+    """Write an interval.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        digits: Digits after the point. None: four, and more where an end beside zero would read as zero.
+
+    Example:
+        >>> span(-0.001, 0.002), span(0.00002, 0.00011)
+        ('[−0.0010, +0.0020]', '[+0.00002, +0.00011]')
     """
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
+    digits = digits_for(low, high) if digits is None else digits
     return f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 

@@ -10,7 +10,7 @@ from hyrec.studies.direction import is_auc
 from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, Tone
 from hyrec.studies.report.drawing import Drawing, shorten
-from hyrec.studies.report.findings import Findings
+from hyrec.studies.report.findings import Findings, tone_of
 from hyrec.studies.report.forest import MARKERS
 from hyrec.studies.report.numbers import fixed, percent
 
@@ -51,6 +51,8 @@ class PaperRow:
         """Whether the direction found here is the paper's, in words."""
         if self.verdict not in ("better", "worse"):
             return "not decided here"
+        if not self.paper:
+            return "none in the paper"
         return "same direction" if (self.ours or 0) * self.paper > 0 else "other direction"
 
 
@@ -90,7 +92,7 @@ def paper_rows(findings: Findings, metric: str) -> list[PaperRow]:
         base = findings.study.baseline_of(variant).paper.get(metric)
         if row.is_baseline or printed is None or not base:
             continue
-        rows.append(_paper_row(row, findings.tone(row.variant), printed, base))
+        rows.append(_paper_row(row, tone_of(row.verdict), printed, base))
     return rows
 
 

@@ -12,6 +12,7 @@ from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, S
 from hyrec.studies.report.effects import group_word
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, listing
+from hyrec.studies.scores import Scores
 from hyrec.studies.slices import ROWS_FILE
 
 DEFINITIONS = {
@@ -82,7 +83,11 @@ def provenance_section(findings: Findings) -> Section:
                 f"paired bootstrap, 1000 draws of test {word} with replacement; speaks about other test {word}, given "
                 "these trained models. Differences are averaged over seeds within a draw.",
             ),
-            ("p: ", "two-sided, over seeds, after Holm's correction for the number of variants; below 0.05 decides."),
+            (
+                "p: ",
+                "two-sided, over seeds, after Holm's correction for the number of variants; below 0.05 decides. "
+                "Every metric is corrected by itself, and the first one decides. Intervals are not corrected.",
+            ),
             ("Relative AUC: ", "AUC / AUC of the baseline − 1, as the HyFormer paper prints it."),
             (
                 "Relative AUC above chance: ",
@@ -119,4 +124,20 @@ def _rows(findings: Findings) -> str:
     if "group" in file.schema_arrow.names:
         groups = len(file.read(columns=["group"]).column("group").unique())
         text += f", in {groups:,} groups"
+        if any(base_name(metric) in ("query_auc", "gauc") for metric in findings.study.metrics):
+            text += _ranked(findings)
     return text
+
+
+def _ranked(findings: Findings) -> str:
+    """Say how many groups count in metrics inside groups, from the first saved predictions."""
+    for cell in findings.results.cells.values():
+        table = cell.predictions()
+        if table is None:
+            continue
+        try:
+            scores = Scores.of(table, cell.primary_task or "")
+        except ValueError as error:
+            return f"; how many of these hold both labels is not known ({str(error).rstrip('.')})"
+        return f"; {scores.num_ranked_groups():,} of these hold both labels and count in metrics inside groups"
+    return ""

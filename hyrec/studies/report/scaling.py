@@ -32,6 +32,8 @@ NUM_SERIES = 6
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 400.0, 304.0, 48.0, 44.0, 264.0
 _CURVE_POINTS = 40
+_SHORT = 5
+"""Drawn intervals of so few seeds hold the truth less often than they say (``hyrec.studies.seed_bootstrap``)."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,21 @@ def _figure(scaling: Scaling, series: list[Series]) -> Figure:
     caption = (
         "Points: means over seeds with the 95 % interval of that mean. Lines: fitted curves with 95 % bands (seeds "
         "drawn with replacement). Curves end where the sizes end: nothing is extrapolated."
+        f"{_coverage(scaling)}"
     )
     title = f"{scaling.metric} against {words}"
     return Figure(f"scaling-{slug}", title, f"{said}.", (panel,), caption, 1, _points_table(series, words))
+
+
+def _coverage(scaling: Scaling) -> str:
+    """Say how far intervals that draw seeds fall short of 95 %; empty without a curve that has one."""
+    seeds = [len(fit.seeds) for fit in scaling.fits.values() if len(fit.seeds) > 1]
+    if not seeds or min(seeds) > _SHORT:
+        return ""
+    return (
+        f" The bands and the intervals of a, b and c draw {min(seeds)} seeds, which is few: in simulated studies they "
+        "hold the truth in about 91 % of cases with five seeds and in about 75 % with three. The gain's is Student's t."
+    )
 
 
 def scaling_panel(name: str, metric: str, cost: str, series: list[Series], said: str) -> Drawing:
@@ -201,11 +215,12 @@ def _slope(slope: SlopeComparison) -> Inline:
         return (*names, ": ", Strong(slope.verdict), f" ({slope.reason}).")
     low, high = slope.difference.low, slope.difference.high
     sure = f", 95 % interval {signed(low)} to {signed(high)} over seeds" if slope.difference.known else ""
+    tested = f", p {probability(slope.p_holm)} after Holm's correction" if math.isfinite(slope.p_holm) else ""
     return (
         *names,
         f", between {short(slope.low)} and {short(slope.high)}: ",
         Strong(slope.verdict),
-        f" (difference {signed(slope.difference.mean)}{sure}, p {probability(slope.p_holm)} after Holm's correction).",
+        f" (difference {signed(slope.difference.mean)}{sure}{tested}).",
     )
 
 

@@ -12,7 +12,7 @@ from hyrec.studies.direction import direction
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent
 from hyrec.studies.report.calibration import reliability_axes, reliability_panel
 from hyrec.studies.report.findings import Findings, fold
-from hyrec.studies.report.numbers import MISSING, fixed, signed, span
+from hyrec.studies.report.numbers import MISSING, digits_for, fixed, signed, span
 from hyrec.studies.report.slices import slice_axis, slice_panel
 from hyrec.studies.slices import ROWS_FILE, SliceRow, slice_metric
 
@@ -52,7 +52,7 @@ def _without(anchor: str, reason: str) -> Section:
 def _slices(findings: Findings, rows: list[SliceRow], column: str, words: str, counted: str) -> Block:
     shown = [row for row in rows if row.variant != findings.baseline_of(row.variant) and row.difference is not None]
     if not shown:
-        return absent(f"Nothing by {words}: no variant has differences to its baseline in two seeds with predictions.")
+        return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
     axis = slice_axis(shown)
     better = float(direction(shown[0].metric))
     variants = list(dict.fromkeys(row.variant for row in shown))
@@ -63,7 +63,8 @@ def _slices(findings: Findings, rows: list[SliceRow], column: str, words: str, c
     metric = shown[0].metric
     caption = (
         f"Bins of about equally many test rows by {counted}; difference of {metric} with its 95 % interval over seeds, "
-        "each bin by itself (not corrected for the number of bins). Filled triangles exclude zero."
+        "which speaks about other training runs on these very rows, not about other rows. Each bin stands by itself "
+        "(not corrected for the number of bins or variants). Triangles mark intervals that exclude zero."
     )
     if metric != findings.metric:
         caption += (
@@ -80,9 +81,17 @@ def _said(rows: list[SliceRow]) -> str:
         row for row in rows if row.difference is not None and row.difference.known and not row.difference.holds_zero
     ]
     if not apart:
-        return "No bin of any variant excludes a difference of zero."
-    parts = [f"{r.variant} at {r.bin_label}: {signed(r.difference.mean)}" for r in apart if r.difference is not None]
-    return f"Bins whose interval excludes zero: {'; '.join(parts)}."
+        return "No bin of any variant has an interval that excludes zero."
+    tested = sum(row.difference is not None and row.difference.known for row in rows)
+    parts = [
+        f"{r.variant} at {r.bin_label}: {signed(r.difference.mean, digits_for(r.difference.mean))}"
+        for r in apart
+        if r.difference is not None
+    ]
+    return (
+        f"The interval excludes zero in {len(apart)} of {tested} bins, where chance alone would give about "
+        f"{0.05 * tested:.1f}: {'; '.join(parts)}."
+    )
 
 
 def _table(rows: list[SliceRow], words: str) -> Table:
@@ -93,7 +102,7 @@ def _table(rows: list[SliceRow], words: str) -> Table:
             f"{row.num_rows:,}",
             f"{row.num_groups:,}",
             fixed(row.mean),
-            signed(row.difference.mean) if row.difference else MISSING,
+            signed(row.difference.mean, digits_for(row.difference.mean)) if row.difference else MISSING,
             span(row.difference.low, row.difference.high) if row.difference else MISSING,
         )
         for row in rows
@@ -122,7 +131,8 @@ def calibration_section(findings: Findings) -> Section:
     )
     caption = (
         "Mean label against mean prediction in bins of equally many test rows, predictions of all seeds pooled; bars "
-        "are 95 % intervals (Wilson) of the label. On the dotted line a prediction is right on average."
+        "are 95 % intervals (Wilson) of the label, as if test rows were independent; rows of one group are not quite, "
+        "so the true intervals are wider. On the dotted line a prediction is right on average."
     )
     said = "; ".join(f"{c.variant}: PCOC {fixed(c.pcoc, 3)}, ECE {fixed(c.ece)}" for c in drawn)
     figure = Figure("calibration", "Reliability", f"{said}.", panels, caption, 3, _points_table(drawn))

@@ -6,11 +6,13 @@ from hyrec.studies.comparison import ComparisonRow
 from hyrec.studies.report.blocks import Aside, Block, Bullets, Code, Inline, Notice, Span, Strong, Text
 from hyrec.studies.report.effects import budget_remark, group_word
 from hyrec.studies.report.findings import Findings, tone_of
-from hyrec.studies.report.numbers import listing, percent, signed
+from hyrec.studies.report.numbers import digits_for, listing, percent, signed
 from hyrec.studies.statistics import Interval
 
 _ORDER = ("better", "worse", "higher", "lower", "not distinguishable")
 _MAX_ERROR = 200
+CLAIM_SEEDS = 5
+"""Seeds that a claim about a variant needs at least."""
 
 
 def summary(findings: Findings) -> tuple[Block, ...]:
@@ -22,7 +24,7 @@ def summary(findings: Findings) -> tuple[Block, ...]:
     others = [row for row in findings.rows if not row.is_baseline]
     if not others:
         reason = findings.refused.get(findings.metric, "the study has no variant beside its baseline")
-        return (*blocks, Text(f"Nothing can be compared: {reason}."))
+        return (*blocks, Text(f"Nothing can be compared: {reason.rstrip('.')}."))
     blocks.append(Text(_headline(findings, others)))
     ordered = sorted(others, key=lambda row: _ORDER.index(row.verdict) if row.verdict in _ORDER else len(_ORDER))
     blocks.append(
@@ -33,11 +35,24 @@ def summary(findings: Findings) -> tuple[Block, ...]:
     blocks.append(
         Text(
             "A verdict needs p < 0.05 over seeds after Holm's correction for the number of variants. "
-            "“Not distinguishable” is not “equal”: a difference inside the interval cannot be ruled out.",
+            "“Not distinguishable” is not “equal”: a difference inside the interval cannot be ruled out."
+            f"{_few_seeds(others)}",
             small=True,
         )
     )
     return tuple(blocks)
+
+
+def _few_seeds(rows: list[ComparisonRow]) -> str:
+    """Warn where a verdict rests on fewer seeds than a claim needs; empty when none does."""
+    counts = [row.interval.count for row in rows if row.verdict in _ORDER and row.interval is not None]
+    few = sum(count < CLAIM_SEEDS for count in counts)
+    if not few:
+        return ""
+    if len(counts) == 1:
+        return f" The verdict rests on {counts[0]} seeds; a claim needs {CLAIM_SEEDS}."
+    which = "All verdicts rest" if few == len(counts) else f"{few} of {len(counts)} verdicts rest{'s' * (few == 1)}"
+    return f" {which} on fewer than {CLAIM_SEEDS} seeds; a claim needs {CLAIM_SEEDS}."
 
 
 def unfinished(findings: Findings) -> Notice | None:
@@ -53,7 +68,10 @@ def unfinished(findings: Findings) -> Notice | None:
             reason = " ".join(cell.reason.split())
             short = reason if len(reason) <= _MAX_ERROR else f"…{reason[-_MAX_ERROR:]}"
             lines.append((f"{word}: ", Code(f"{cell.variant} s{cell.seed}"), f". {short}"))
-    title = f"{len(cells)} of {total} cells have no results. Figures are of the seeds that both variants finished."
+    title = (
+        f"{len(cells)} of {total} cells {'has' if len(cells) == 1 else 'have'} no results. Differences are of the "
+        "seeds that both variants finished; means are of all that a variant finished."
+    )
     return Notice(title, tuple(lines))
 
 
@@ -72,6 +90,8 @@ def _headline(findings: Findings, rows: list[ComparisonRow]) -> Inline:
         "lower": ("is lower", "are lower"),
         "not distinguishable": ("cannot be told apart from it", "cannot be told apart from it"),
         "too few seeds": ("has too few seeds", "have too few seeds"),
+        "no spread": ("differs by the same in every seed", "differ by the same in every seed"),
+        "no shared seed": ("has no seed in common with it", "have no seed in common with it"),
         "no results": ("has no results", "have no results"),
         "not comparable": ("cannot be compared", "cannot be compared"),
     }
@@ -92,17 +112,24 @@ def _line(row: ComparisonRow, group_word: str) -> Inline:
     name = Code(row.variant)
     if row.verdict not in _ORDER or row.interval is None:
         reason = row.group_note if row.verdict == "not comparable" else ""
-        return (name, ": ", Strong(row.verdict), f" ({reason})." if reason else ".")
+        return (name, ": ", Strong(row.verdict), f" ({reason.rstrip('.')})." if reason else ".")
     groups = row.group_interval if row.group_interval is not None and row.group_interval.known else None
     sure = f"95 % interval: {_bounds(row.interval)} over seeds"
     sure += f", {_bounds(groups)} over {group_word}" if groups is not None else ""
     change = f" ({percent(row.relative_auc)} relative AUC)" if row.relative_auc is not None else ""
     cost = f", with {budget_remark(row)}."
     doubt = _doubt(row, groups, group_word)
+    digits = digits_for(row.difference)
     if row.verdict == "not distinguishable":
-        what = f": {signed(row.difference)}{change}{cost}{doubt}"
+        what = f": {signed(row.difference, digits)}{change}{cost}{doubt}"
         return (name, " is ", Strong("not distinguishable"), what, Aside(sure))
-    return (name, " is ", Strong(row.verdict), f" by {abs(row.difference):.4f}{change}{cost}{doubt}", Aside(sure))
+    return (
+        name,
+        " is ",
+        Strong(row.verdict),
+        f" by {abs(row.difference):.{digits}f}{change}{cost}{doubt}",
+        Aside(sure),
+    )
 
 
 def _doubt(row: ComparisonRow, groups: Interval | None, group_word: str) -> str:
@@ -113,9 +140,10 @@ def _doubt(row: ComparisonRow, groups: Interval | None, group_word: str) -> str:
     if row.interval is not None and not row.interval.holds_zero:
         return " Its interval alone excludes zero, but among this many variants that can be chance."
     if groups is not None and not groups.holds_zero:
-        return f" These trained models do differ on other test {group_word}; other training runs may not."
+        return f" The interval over {group_word} excludes zero: these trained models differ, other runs may not."
     return ""
 
 
 def _bounds(interval: Interval) -> str:
-    return f"{signed(interval.low)} to {signed(interval.high)}"
+    digits = digits_for(interval.low, interval.high)
+    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}"

@@ -258,3 +258,29 @@ def test_the_sentence_says_when_the_two_intervals_disagree(tmp_path):
     turned = type(over_groups)(over_groups.mean, -0.01, 0.1, 0.2, 0.95, 120)
     assert "another sample of test groups could turn it" in explain("better", "auc", other.interval, 0.01, turned)
     assert "other training runs may not" in explain("not distinguishable", "auc", unsure, 0.4, over_groups)
+
+
+def test_a_variant_whose_baseline_failed_has_results_but_nothing_to_stand_beside(tmp_path):
+    build = Builder(tmp_path, ["base", "other"]).values("base", [0.7, 0.71]).values("other", [None, None, 0.7, 0.72])
+    rows = by_name(compare(build.done(), "auc"))
+    assert rows["other"].verdict == "no shared seed"
+    assert rows["other"].mean == pytest.approx(0.71)
+    build = Builder(tmp_path, ["base", "other"]).values("other", noisy(0.7, 0))
+    rows = by_name(compare(build.done(), "auc"))
+    assert (rows["base"].verdict, rows["other"].verdict) == ("no results", "no shared seed")
+
+
+def test_one_and_the_same_difference_in_every_seed_is_not_called_too_few_seeds(tmp_path):
+    build = Builder(tmp_path, ["base", "other"]).values("base", [0.625] * 5).values("other", [0.75] * 5)
+    other = by_name(compare(build.done(), "auc"))["other"]
+    assert other.verdict == "no spread"
+    assert "the same difference" in other.explanation
+
+
+def test_few_groups_that_count_are_said(tmp_path):
+    group = np.concatenate([np.arange(600), np.repeat(np.arange(600, 620), 6)])
+    build = Builder(tmp_path, ["base", "other"])
+    build.predictions("base", 0.6, group=group).predictions("other", 1.6, group=group)
+    inside = by_name(compare(build.done(), "query_auc", replicates=50))["other"].group_interval
+    assert re.search(r"only (1\d|20) of 620 groups hold both labels", inside.note)
+    assert by_name(compare(build.done(), "auc", replicates=50))["other"].group_interval.note == ""

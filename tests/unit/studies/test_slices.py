@@ -157,3 +157,25 @@ def test_rows_of_a_group_share_the_bin_of_their_median():
     for g in set(group.tolist()):
         mine = np.sort(values[group == g])
         assert set(medians[group == g]) == {mine[(len(mine) - 1) // 2]}
+
+
+def test_a_task_before_the_metric_chooses_the_task(results):
+    plain = slice_metric(results, "query_auc", "history_length")
+    of_task = slice_metric(results, "click/query_auc", "history_length")
+    assert [row.mean for row in of_task] == [row.mean for row in plain]
+    assert {row.metric for row in slice_metric(results, "click/query_auc", "item_frequency")} == {"click/auc"}
+    with pytest.raises(ValueError, match="'like'"):
+        slice_metric(results, "like/query_auc", "history_length")
+
+
+def test_cells_with_other_labels_are_not_set_side_by_side(results, folder):
+    path = folder / "cells" / "better" / "s1" / "predictions" / "part-00000.parquet"
+    kept = path.read_bytes()
+    table = pq.read_table(path)
+    turned = pa.array(1 - table["label_click"].to_numpy())
+    try:
+        pq.write_table(table.set_column(table.column_names.index("label_click"), "label_click", turned), path)
+        with pytest.raises(StudyError, match=r"better s1 .* labels of 600 of 600 test rows differ"):
+            slice_metric(results, "query_auc", "history_length")
+    finally:
+        path.write_bytes(kept)

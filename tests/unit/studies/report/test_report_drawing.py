@@ -12,7 +12,7 @@ from hyrec.studies.report.cost import spread
 from hyrec.studies.report.curves import average
 from hyrec.studies.report.drawing import Drawing, shorten, standalone
 from hyrec.studies.report.markdown import plain
-from hyrec.studies.report.numbers import signed
+from hyrec.studies.report.numbers import digits_for, signed, span
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 
@@ -123,3 +123,10 @@ def test_names_are_cut_in_the_middle() -> None:
 def test_a_difference_that_rounds_to_zero_has_no_sign() -> None:
     assert signed(-0.00001) == "0.0000"
     assert signed(-0.0001) == "−0.0001"
+
+
+def test_an_end_beside_zero_does_not_read_as_zero() -> None:
+    assert span(0.00002, 0.00011) == "[+0.00002, +0.00011]"
+    assert span(-0.001, 0.002) == "[−0.0010, +0.0020]"
+    assert span(0.0, 0.0) == "[0.0000, 0.0000]"
+    assert digits_for(math.nan, 0.00004) == 5

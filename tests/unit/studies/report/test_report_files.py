@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,10 +14,13 @@ import pytest
 
 from hyrec.studies.comparison import compare
 from hyrec.studies.report import write_report
+from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import fixed, signed
+from hyrec.studies.report.paper import paper_rows
 from hyrec.studies.results import read_results
 from tests.unit.studies.report.study_folder import SCALING, TABLE, Planted, fail_cell, remove_cell, write_study
 
+VERDICTS = {"query_auc": "worse", "auc": "better"}
 VOID = {"meta", "link", "wbr", "br"}
 
 
@@ -219,6 +223,7 @@ def test_scaling_draws_a_curve_for_each_family_and_compares_them(tmp_path: Path)
     page = write_report(tmp_path)
     parsed(page)
     assert "two_stage against hyformer" in text_of(page)
+    assert "draw 3 seeds, which is few" in text_of(page)
     chart = (page.parent / "scaling-dense-parameters.svg").read_text(encoding="utf-8")
     assert chart.count('class="series-1 fit"') == chart.count('class="series-2 fit"') == 1
     assert "model.d_model = 256" in text_of(page)
@@ -249,3 +254,58 @@ def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
 
 def test_the_plan_of_the_fixture_is_one_that_hyrec_wrote(finished_study: Path) -> None:
     assert json.loads((finished_study / "plan.json").read_text())["study"]["baseline"] == "hyformer"
+
+
+def test_a_baseline_that_failed_in_one_seed_takes_the_pair_and_not_the_mean(study: Callable[[], Path]) -> None:
+    folder = study()
+    fail_cell(folder, "hyformer", 1, "RuntimeError: out of memory")
+    page = write_report(folder)
+    text, markdown = text_of(page), page.with_name("report.md").read_text(encoding="utf-8")
+    assert "1 of 15 cells has no results" in text
+    rows = [line for line in markdown.splitlines() if line.startswith("| `merged` |") and "(mean: 3)" in line]
+    assert len(rows) == 3
+    assert all("| 2 (mean: 3) |" in row for row in rows)
+    assert "3 of 3 seeds" not in text
+    assert "All verdicts rest on fewer than 5 seeds" in text
+
+
+def test_without_a_baseline_variants_are_not_said_to_have_no_results(tmp_path: Path) -> None:
+    write_study(tmp_path, TABLE[:2], seeds=(0, 1), requests=40)
+    for seed in (0, 1):
+        fail_cell(tmp_path, "hyformer", seed, "RuntimeError")
+    assert "the only variant has no seed in common with it" in text_of(write_report(tmp_path)).replace(" .", ".")
+
+
+def test_reasons_end_with_one_full_stop(tmp_path: Path) -> None:
+    write_study(tmp_path, TABLE[:2], seeds=(0, 1), requests=40, metrics=("bogus", "auc"), predictions=False)
+    text = text_of(write_report(tmp_path))
+    assert "Nothing can be compared: No cell" in text
+    assert not re.search(r"[^.]\.\.[^.]", text)
+
+
+def test_five_seeds_need_no_warning_and_three_do(report: Path, tmp_path: Path) -> None:
+    assert "All verdicts rest on fewer than 5 seeds" in text_of(report)
+    write_study(tmp_path, TABLE[:2], requests=40)
+    assert "a claim needs" not in text_of(write_report(tmp_path))
+
+
+def test_groups_that_count_are_counted(report: Path) -> None:
+    assert re.search(r"in 60 groups; \d\d of these hold both labels and count", text_of(report))
+
+
+def test_a_row_of_the_paper_wears_the_verdict_of_its_own_metric(finished_study: Path) -> None:
+    findings = Findings.read(finished_study)
+    rows = {m: [replace(r, verdict=v) for r in findings.comparisons[m]] for m, v in VERDICTS.items()}
+    study = findings.study
+    paper = [replace(v, paper={"auc": 0.6 if v.family == study.baseline else 0.61}) for v in study.variants]
+    plan = replace(findings.results.plan, study=replace(study, variants=tuple(paper)))
+    found = paper_rows(replace(findings, results=replace(findings.results, plan=plan), comparisons=rows), "auc")
+    assert {row.tone for row in found} == {"better"}
+    assert {replace(row, paper=0.0).agreement for row in found} == {"none in the paper"}
+
+
+def test_one_seed_tests_no_slope(tmp_path: Path) -> None:
+    write_study(tmp_path, SCALING, seeds=(0,), requests=40, scaling=("dense_parameters",))
+    text = text_of(write_report(tmp_path))
+    assert "too few seeds" in text
+    assert "after Holm's correction)" not in text
