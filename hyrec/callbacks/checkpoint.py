@@ -20,15 +20,15 @@ class BestCheckpoint(ModelCheckpoint):
     """Save ``best.ckpt`` by a validation metric and ``last.ckpt``, in ``checkpoints`` of the run's folder.
 
     ``best.ckpt`` is chosen at the end of each validation. ``last.ckpt`` is written there too, whatever the metric
-    says, and at the steps or times that are asked for. When a validation ends between two optimizer steps
-    (``accumulate_grad_batches``), ``last.ckpt`` waits for the second: a checkpoint holds no gradients. A file is
-    replaced only when the new one is complete. A run that continues knows the best score so far.
+    says, at the end of epochs and of training, and at the steps or times that are asked for. When a validation ends
+    between two optimizer steps (``accumulate_grad_batches``), ``last.ckpt`` waits for the second: a checkpoint holds
+    no gradients. A file is replaced only when the new one is complete. A run that continues knows the best score.
 
     Args:
         monitor: Metric that chooses the best state. Default: ``val/query_auc``, or ``val/auc`` when the
-            schema has no group column; without validation rows the newest state counts as the best.
+            schema has no group column; without validation the newest state counts as the best.
         mode: Whether a larger (``max``) or a smaller (``min``) value is better.
-        every_n_train_steps: Also write ``last.ckpt`` every so many steps. Default: after each validation only.
+        every_n_train_steps: Also write ``last.ckpt`` every so many steps. Default: after validations and epochs only.
         train_time_interval: Also write it after so much time, as ``00:00:10:00`` (days, hours, minutes, seconds).
         save_last: Whether ``last.ckpt`` is kept too, which a run continues from.
         save_top_k: 1 keeps the best, 0 none.
@@ -96,17 +96,14 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Write ``last.ckpt`` when it is due, unless it will be at the end of a validation or an epoch that is next."""
-        epoch = trainer.fit_loop.epoch_loop
-        if not _may_save(trainer) or epoch._should_accumulate() or not self._is_due(trainer):
+        loop = trainer.fit_loop.epoch_loop
+        if not _may_save(trainer) or loop._should_accumulate() or not self._is_due(trainer):
             return
-        if _validates(trainer):
-            assert trainer.fit_loop._data_fetcher is not None
-            saves_next = epoch._should_check_val_fx(trainer.fit_loop._data_fetcher)
-        else:
-            saves_next = epoch._num_ready_batches_reached()
-        # a run that continues from here would not do the validation that is next
+        validates, fetcher = _validates(trainer), trainer.fit_loop._data_fetcher
+        # a run that continues from here would leave out the validation that is next
+        saves_next = loop._num_ready_batches_reached() or (validates and loop._should_check_val_fx(fetcher))  # type: ignore[arg-type]
         if not trainer.strategy.broadcast(saves_next):
-            self._save(trainer, newest_is_best=not _validates(trainer))
+            self._save(trainer, newest_is_best=not validates)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose ``best.ckpt``, write ``last.ckpt``."""
@@ -118,18 +115,21 @@ class BestCheckpoint(ModelCheckpoint):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the newest state of a run that never validates."""
-        if _may_save(trainer) and not _validates(trainer) and self._last_global_step_saved != trainer.global_step:
-            self._save(trainer, newest_is_best=True)
+        """Write ``last.ckpt`` after an epoch that ends without a validation."""
+        if _may_save(trainer) and self._last_global_step_saved != trainer.global_step:
+            self._save(trainer, newest_is_best=not _validates(trainer))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the newest state of a run that ended before its first validation."""
-        if _may_save(trainer) and not self._last_checkpoint_saved:
-            self._save(trainer, newest_is_best=True)
+        """Make the newest state the best when the run has ended before its first validation."""
+        if _may_save(trainer) and self.save_top_k and not self.best_model_path:
+            self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def _is_due(self, trainer: Trainer) -> bool:
         steps, interval = self._every_n_train_steps, self._train_time_interval
-        if self._last_waits or (steps and trainer.global_step % steps == 0):
+        # training that stops inside an epoch is saved here: on_train_epoch_end would count that epoch as a whole one
+        stops = 0 <= trainer.max_steps <= trainer.global_step
+        stops = stops or (trainer.should_stop and trainer.fit_loop._can_stop_early)
+        if stops or self._last_waits or (steps and trainer.global_step % steps == 0):
             return True
         if interval is None or self._last_time_checked is None:
             return False
@@ -163,7 +163,8 @@ class _ReplacedWhenComplete(TorchCheckpointIO):
 
 
 def _may_save(trainer: Trainer) -> bool:
-    return not (trainer.fast_dev_run or trainer.sanity_checking) and trainer.state.fn == TrainerFn.FITTING
+    tries_out = trainer.fast_dev_run or trainer.sanity_checking  # type: ignore[attr-defined]
+    return not tries_out and trainer.state.fn == TrainerFn.FITTING
 
 
 def _validates(trainer: Trainer) -> bool:

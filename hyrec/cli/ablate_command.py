@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,10 +136,9 @@ def _selection(options: argparse.Namespace) -> dict[str, Any]:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
             raise CommandError(f"--set needs KEY=VALUE, as in model.d_model=32. Got {assignment!r}.")
-        try:
-            chosen.setdefault("set", {})[key.removeprefix("--")] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            chosen["set"][key.removeprefix("--")] = value
+        with contextlib.suppress(yaml.YAMLError):  # what is no YAML stays text, as with hyrec fit
+            value = yaml.safe_load(value)
+        chosen.setdefault("set", {})[key.removeprefix("--")] = value
     return chosen
 
 

@@ -18,9 +18,10 @@ from hyrec.cli.configs import load_mapping
 from hyrec.cli.errors import CommandError, listed
 from hyrec.cli.parser import shortened
 from hyrec.metrics import default_metrics
-from hyrec.schema import suggest
+from hyrec.schema import Schema, suggest
 from hyrec.studies.matching import Costs
 from hyrec.studies.plan import Change, Plan, PlannedVariant
+from hyrec.studies.rows import counted_features
 from hyrec.studies.study import Study, StudyError, Variant
 
 _ORDER = "data.seed"
@@ -46,6 +47,7 @@ def make_plan(study: Study, *, selection: Mapping[str, Any] | None = None) -> Pl
     # Widths were chosen for command lines that had been parsed; parse them again as they will be run.
     resolved |= _resolve({name: arguments[name] for name in matched}, {})
     _check_metrics(study, resolved)
+    _check_rows(study, resolved, matched)
     counted: dict[tuple[str, ...], Costs] = {}
     planned = []
     for variant in study.variants:
@@ -159,6 +161,27 @@ def _trees(configs: Sequence[str], options: Mapping[str, Any]) -> list[dict[str,
 def _digest(options: Mapping[str, Any]) -> str:
     content = json.dumps(flatten(options), sort_keys=True, default=str)
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+def _check_rows(
+    study: Study, resolved: Mapping[str, Mapping[str, Any]], matched: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse what would be found out after hours: a row that is another one again, is not tested, or is not sliced."""
+    seen: dict[str, str] = {}
+    for variant in study.variants:
+        options = resolved[f"variant {variant.name}"]
+        if options.get("test_after_fit") is False:
+            raise StudyError(f"variant {variant.name}: test_after_fit is false, so it has no test metrics to compare.")
+        if variant.family == study.baseline:
+            counted_features(Schema.from_dict(options["schema"]), study.slices.get("user"), study.slices.get("item"))
+        if variant.name in matched:
+            continue  # the width of a row that stands there already may be the one that matches
+        other = seen.setdefault(_digest(options), variant.name)
+        if other != variant.name:
+            raise StudyError(
+                f"variant {variant.name} comes to the same options as variant {other}: what it sets is so already, "
+                "or belongs to a class that it replaces."
+            )
 
 
 def _check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from hyrec.studies.results import read_results
 from hyrec.studies.runner import CellOutcome, run_cells
 from hyrec.studies.study import Study, StudyError
 from hyrec.studies.study_file import load_study, read_options
+from hyrec.studies.sweep import selection_words, sweep_of
 
 _MAX_SHOWN = 3
 
@@ -97,18 +99,27 @@ def run_study(
         require_wandb()
     chosen = selected_study(study, selection)
     folder = folder or Path("runs") / "studies" / chosen.name
-    again = f"hyrec ablate run {study} --out {folder} --resume" + (f" --jobs {jobs}" if jobs > 1 else "")
+
+    def again() -> str:
+        words = ["hyrec", "ablate", "run", study, "--out", str(folder)]
+        words += ["--resume"] if (folder / PLAN_FILE).is_file() else selection_words(selection)
+        words += ["--jobs", str(jobs)] if jobs > 1 else []
+        words += [] if index is None else ["--index", str(index)]
+        return shlex.join([*words, *(["--wandb", wandb] if wandb else [])])
+
     try:
         plan = _settled(study, selection, folder, resume=resume, index=index, again=again)
         outcomes = _run_cells(plan, folder, jobs=jobs, index=index, wandb=wandb)
         if index is None:
             report_study(folder, wandb=wandb)
     except KeyboardInterrupt as interrupt:
-        print(f"\nStopped. Go on with\n  {again}", file=sys.stderr)
+        print(f"\nStopped. Go on with\n  {again()}", file=sys.stderr)
         return interrupt.exit_code if isinstance(interrupt, StudyInterrupted) else 130
     broken = [outcome for outcome in outcomes if outcome.status in ("failed", "interrupted")]
     if broken:
-        print(f"{len(broken)} of {len(outcomes)} cells have no result. Try them again with\n  {again}", file=sys.stderr)
+        print(
+            f"{len(broken)} of {len(outcomes)} cells have no result. Try them again with\n  {again()}", file=sys.stderr
+        )
     return 1 if broken else 0
 
 
@@ -148,8 +159,6 @@ def print_sweep(study: str, selection: Mapping[str, Any], *, folder: Path | None
         folder: Folder of the study. Default: ``runs/studies/<name>``.
         wandb: W&B project.
     """
-    from hyrec.studies.sweep import sweep_of
-
     plan = _planned(study, selection)
     target = folder or Path("runs") / "studies" / plan.study.name
     print(yaml.safe_dump(sweep_of(plan, study=study, folder=target, project=wandb), sort_keys=False), end="")
@@ -176,7 +185,7 @@ def _planned(study: str, selection: Mapping[str, Any]) -> Plan:
 
 
 def _settled(
-    study: str, selection: Mapping[str, Any], folder: Path, *, resume: bool, index: int | None, again: str
+    study: str, selection: Mapping[str, Any], folder: Path, *, resume: bool, index: int | None, again: Callable[[], str]
 ) -> Plan:
     """Return the plan that the folder holds from now on."""
     there = (folder / PLAN_FILE).is_file()
@@ -186,7 +195,7 @@ def _settled(
         stored = Plan.load(folder)
         lines = stored.study.differences(selected_study(study, selection))
         raise CommandError(
-            f"{folder} holds this study already. Go on with\n  {again}"
+            f"{folder} holds this study already. Go on with\n  {again()}"
             if not lines
             else f"{folder} holds another study. Choose another --out. {_differs(lines)}"
         )
@@ -216,7 +225,10 @@ def _stored(study: str, selection: Mapping[str, Any], folder: Path) -> Plan:
     if (stored.version, stored.commit) != (hyrec.__version__, commit):
         before, after = f"{stored.version} ({stored.commit})", f"{hyrec.__version__} ({commit})"
         print(f"Note: the study was begun with hyrec {before}; this is hyrec {after}.", file=sys.stderr)
-    return stored.describing(now)
+    described = stored.describing(now)
+    if described != stored:
+        described.save(folder)  # reports read the words there
+    return described
 
 
 def _differs(lines: Sequence[str]) -> str:

@@ -14,6 +14,8 @@ from hyrec.schema import suggest
 PREFIX = "pkg:"
 SIMULATED = "pkg:hyrec/data/simulated.yaml"
 """The data of a run whose configs name none."""
+_SHIPPED = {"config": "", "study": "ablations/"}
+"""Folder of hyrec's configs in which a file that was not found may lie, by what it is."""
 
 
 def shipped_folder(package: str) -> Path:
@@ -68,7 +70,7 @@ def find_file(text: str, what: str = "config") -> Path:
     if path.is_file():
         return path
     kind = "is a folder, not a file" if path.is_dir() else "does not exist"
-    raise CommandError(f"The {what} {text!r} {kind}.{_nearest(path, shipped=what == 'config')}")
+    raise CommandError(f"The {what} {text!r} {kind}.{_nearest(path, what)}")
 
 
 def load_mapping(text: str, what: str = "config") -> dict[str, Any]:
@@ -94,15 +96,17 @@ def load_mapping(text: str, what: str = "config") -> dict[str, Any]:
     return content
 
 
-def _nearest(path: Path, *, shipped: bool) -> str:
+def _nearest(path: Path, what: str) -> str:
     """Return the file that was probably meant: a neighbour, or one that ships with hyrec."""
     neighbours = [str(p) for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
     near = suggest(str(path), neighbours)
-    if near or not shipped:
+    if near or what not in _SHIPPED:
         return near
-    start = f"{PREFIX}hyrec/"
-    stems = {name.removeprefix(start).removesuffix(".yaml"): name for name in shipped_configs()}
-    wanted = "/".join(part for part in path.with_suffix("").parts if part not in (".", "configs"))
+    start = f"{PREFIX}hyrec/{_SHIPPED[what]}"
+    names = [name for name in shipped_configs() if name.startswith(start)]
+    stems = {name.removeprefix(start).removesuffix(".yaml"): name for name in names}
+    folders = (".", "configs", _SHIPPED[what].rstrip("/"))
+    wanted = "/".join(part for part in path.with_suffix("").parts if part not in folders)
     if wanted in stems:
         return f" It ships with hyrec: write {stems[wanted]}"
     close = suggest(wanted, stems)

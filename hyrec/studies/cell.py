@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyrec.studies.study import StudyError
+
 METRICS_FILE = "metrics.csv"
-_TEST = "test/"
+TEST = "test/"
+"""What the names of test metrics begin with."""
 
 
 @dataclass(frozen=True)
@@ -72,26 +74,41 @@ class Cell:
         return (*arguments, *(word for pair in settled.items() for word in pair))
 
 
+def logged_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a file that a run logged its metrics to; a last line that a kill has cut is left out.
+
+    Args:
+        path: ``metrics.csv`` or one that an earlier attempt left.
+
+    Raises:
+        StudyError: When the file cannot be read, or is no table.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()  # perhaps cut inside of a number
+        rows = list(csv.DictReader(lines, restval="", restkey=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StudyError(f"{path} cannot be read: {error}.") from error
+    if any("" in row for row in rows):
+        raise StudyError(f"{path} is damaged: it holds a line with more values than names.")
+    return rows
+
+
 def logged_test_metrics(folder: Path) -> dict[str, float]:
-    """Return the test metrics that the latest attempt has logged, as ``{"auc": 0.7}``; empty when there are none.
+    """Return the test metrics that the latest attempt has logged, as ``{"auc": 0.7}``; empty when none can be read.
 
     Args:
         folder: Folder of the run.
     """
     path = folder / METRICS_FILE
-    found: dict[str, float] = {}
-    if not path.is_file():
-        return found
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            for name, text in row.items():
-                if name and name.startswith(_TEST) and text:
-                    found[name.removeprefix(_TEST)] = _number(text)
-    return found
-
-
-def _number(text: str) -> float:
     try:
-        return float(text)
-    except ValueError:  # the file was cut in the middle of a line
-        return math.nan
+        rows = logged_rows(path) if path.is_file() else []
+        return {
+            name.removeprefix(TEST): float(text)
+            for row in rows
+            for name, text in row.items()
+            if name.startswith(TEST) and text
+        }
+    except ValueError:  # a damaged file gives no figures; the report says what is wrong with it
+        return {}

@@ -88,8 +88,8 @@ class Plan:
         Raises:
             StudyError: When the study has no such variant.
         """
-        index = self.study.variants.index(self.study.variant(name))
-        return self.variants[index]
+        rows = {planned.variant.name: planned for planned in self.variants}
+        return rows[self.study.variant(name).name]
 
     def describing(self, study: Study) -> Plan:
         """Return this plan with the words of a study that runs the same cells: its question, its remarks.

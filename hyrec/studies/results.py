@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Mapping
@@ -16,10 +15,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from hyrec.schema import suggest
+from hyrec.studies.cell import METRICS_FILE, TEST, logged_rows
 from hyrec.studies.plan import Plan
 from hyrec.studies.study import StudyError
-
-_TEST = "test/"
 
 
 class Unfinished(NamedTuple):
@@ -175,12 +173,12 @@ def read_test_metrics(run: Path) -> dict[str, float]:
     Raises:
         StudyError: When the file is missing or holds none.
     """
-    path = run / "metrics.csv"
+    path = run / METRICS_FILE
     if not path.is_file():
         raise StudyError(f"{run} has no metrics.csv, though its cell finished. Run it again: remove its cell.json.")
     found: dict[str, float] = {}
-    for row in _rows(path):
-        found |= {key[len(_TEST) :]: _number(text, path) for key, text in row.items() if key.startswith(_TEST) and text}
+    for row in logged_rows(path):
+        found |= {key[len(TEST) :]: _number(text, path) for key, text in row.items() if key.startswith(TEST) and text}
     if not found:
         raise StudyError(f"{path} holds no test metrics, though its cell finished. Run it again: remove its cell.json.")
     return found
@@ -193,11 +191,11 @@ def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     at its checkpoint: from there on the later file stands.
     """
     curves: dict[str, list[tuple[int, float]]] = {}
-    for path in [*_earlier(run), run / "metrics.csv"]:
+    for path in [*_earlier(run), run / METRICS_FILE]:
         if not path.is_file():
             continue
         logged: dict[str, list[tuple[int, float]]] = {}
-        for row in _rows(path):
+        for row in logged_rows(path):
             for key, text in row.items():
                 if key not in ("step", "epoch") and text and row.get("step"):
                     logged.setdefault(key, []).append((int(float(row["step"])), _number(text, path)))
@@ -210,13 +208,6 @@ def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
 def _earlier(run: Path) -> list[Path]:
     numbered = ((re.fullmatch(r"metrics-(\d+)\.csv", path.name), path) for path in run.glob("metrics-*.csv"))
     return [path for _, path in sorted((int(match[1]), path) for match, path in numbered if match)]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()  # a kill cut it off, perhaps inside a number
-    return list(csv.DictReader(lines, restval=""))
 
 
 def _number(text: str, path: Path) -> float:

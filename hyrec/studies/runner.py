@@ -206,5 +206,8 @@ def _outcome(cell: Cell, record: CellRecord, *, ran: bool) -> CellOutcome:
 
 def _environment(cell: Cell, jobs: int, more: Callable[[Cell], Mapping[str, str]] | None) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = {"OMP_NUM_THREADS": str(max(1, cores // jobs)), "PYTHONUNBUFFERED": "1"}
-    return {**threads, **os.environ, **(more(cell) if more else {})}
+    defaults = {"OMP_NUM_THREADS": str(max(1, cores // jobs)), "PYTHONUNBUFFERED": "1"}
+    if not {"", os.getcwd()} & set(sys.path):
+        # 'python -m' would look for hyrec in the current folder first, which may hold another checkout
+        defaults["PYTHONSAFEPATH"] = "1"
+    return {**defaults, **os.environ, **(more(cell) if more else {})}

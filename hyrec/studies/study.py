@@ -18,6 +18,10 @@ class StudyError(ValueError):
     """A study that cannot be used: what was wrong, what is allowed, the nearest name."""
 
 
+_NOT_SET = "not set"
+"""Stands for an option that is not there, unlike one that is None."""
+
+
 @dataclass(frozen=True)
 class Variant:
     """One row of a study: a family, at one point of the grid.
@@ -176,5 +180,5 @@ def _plain(value: Any) -> Any:
 
 
 def _changed(place: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    return [f"{place} {key}: {before.get(key)} -> {after.get(key)}" for key in keys]
+    keys = [key for key in {**before, **after} if before.get(key, _NOT_SET) != after.get(key, _NOT_SET)]
+    return [f"{place} {key}: {before.get(key, _NOT_SET)} -> {after.get(key, _NOT_SET)}" for key in keys]

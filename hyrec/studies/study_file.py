@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import math
 import re
@@ -45,7 +46,11 @@ def load_study(path: str | Path) -> Study:
     """
     file = Path(path)
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        _no_key_twice(yaml.compose(text, Loader=yaml.SafeLoader), file)
+        content = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise StudyError(f"The study {file} is not a text file in UTF-8.") from error
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = f" in line {place.line + 1}" if place else ""
@@ -54,6 +59,27 @@ def load_study(path: str | Path) -> Study:
         return read_study(_mapping(content, "the file"), default_name=file.stem)
     except StudyError as error:
         raise StudyError(f"{file}: {error}") from error
+
+
+def _no_key_twice(root: yaml.Node | None, file: Path) -> None:
+    """Refuse a mapping that names a key twice: YAML would keep the last, and a variant would be gone."""
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
+        names: set[str] = set()
+        for key, value in node.value:
+            if key.value in names and isinstance(key, yaml.ScalarNode):
+                raise StudyError(
+                    f"The study {file} names {key.value!r} twice, again in line {key.start_mark.line + 1}."
+                )
+            names |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+            waiting.append(value)
 
 
 def read_study(content: Mapping[str, Any], *, default_name: str) -> Study:
@@ -201,7 +227,11 @@ def read_options(value: Any, place: str) -> dict[str, Any]:
     Raises:
         StudyError: For a key that is no option, or that the study sets itself.
     """
-    options = {str(key): item for key, item in _mapping(value, place).items()}
+    # YAML makes dates of words such as 2024-01-31; an option takes the word.
+    options = {
+        str(key): item.isoformat() if isinstance(item, datetime.date) else item
+        for key, item in _mapping(value, place).items()
+    }
     for key in options:
         if key.startswith("-") or "=" in key or not key:
             raise StudyError(f"{place}: {key!r} is not an option. Write it as in model.mixer.expansion: 2.")

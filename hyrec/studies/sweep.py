@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def sweep_of(plan: Plan, *, study: str, folder: str | Path, project: str = "hyre
     """
     entity, _, name = project.rpartition("/")
     metric = plan.study.metrics[0]
-    fixed = [study, "--out", str(folder), "--wandb", project, *_selected(plan)]
+    fixed = [study, "--out", str(folder), "--wandb", project, *selection_words(plan.selection)]
     return {
         "name": plan.study.name,
         **({"description": plan.study.question} if plan.study.question else {}),
@@ -37,9 +38,12 @@ def sweep_of(plan: Plan, *, study: str, folder: str | Path, project: str = "hyre
     }
 
 
-def _selected(plan: Plan) -> list[str]:
-    """Return the options that choose the same part of the study again."""
-    chosen = plan.selection
-    words = [f"--{key}={','.join(map(str, chosen[key]))}" for key in ("seeds", "variants") if chosen.get(key)]
+def selection_words(selection: Mapping[str, Any]) -> list[str]:
+    """Return the options of ``hyrec ablate run`` that choose the same part of a study again.
+
+    Args:
+        selection: What the command line changed in the study file: ``set``, ``seeds``, ``variants``.
+    """
+    words = [f"--{key}={','.join(map(str, selection[key]))}" for key in ("seeds", "variants") if selection.get(key)]
     # JSON is YAML, as which the command line reads values.
-    return words + [f"--set={key}={json.dumps(value)}" for key, value in chosen.get("set", {}).items()]
+    return words + [f"--set={key}={json.dumps(value)}" for key, value in selection.get("set", {}).items()]

@@ -80,11 +80,14 @@ def log_study(results: StudyResults, project: str, *, replicates: int = 1000) ->
 
     Raises:
         WandbMissingError: When W&B is not installed.
-        StudyError: When no cell reports a metric of the study.
+        StudyError: When the cells report no metric of the study; one that none reports is left out.
     """
     require_wandb()
     study = results.plan.study
-    rows = [row for metric in study.metrics for row in compare(results, metric, replicates=replicates)]
+    known = [metric for metric in study.metrics if metric in results.metric_names]
+    if not known:
+        results.check_metric(study.metrics[0])
+    rows = [row for metric in known for row in compare(results, metric, replicates=replicates)]
     try:
         _log_table(results, rows, project)
     except Exception as error:  # whatever W&B raises: the study is done, and all of it is in its folder

@@ -81,28 +81,44 @@ def test_two_processes_report_the_metrics_that_one_finds_for_the_same_weights(hy
     assert together == pytest.approx(alone, abs=2e-6)
 
 
+CONTINUED = [
+    *SETTINGS,
+    "--trainer.max_epochs",
+    "2",
+    "--checkpoint.every_n_train_steps",
+    "2",
+]
+
+
+@pytest.fixture(scope="module")
+def whole(hyrec):
+    return hyrec("fit", *CONTINUED, "--trainer.default_root_dir", "whole") / "whole"
+
+
+def states(run):
+    return {name: torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True) for name in ("best", "last")}
+
+
+def best_score(state):
+    (found,) = [value for key, value in state["callbacks"].items() if key.startswith("BestCheckpoint")]
+    return float(found["best_model_score"])
+
+
 @pytest.mark.slow
-def test_a_killed_run_that_continues_ends_with_the_weights_of_an_undisturbed_one(hyrec):
-    settings = [
-        *SETTINGS,
-        "--trainer.max_epochs",
-        "2",
-        "--test_after_fit",
-        "false",
-        "--checkpoint.every_n_train_steps",
-        "2",
-    ]
-    killed = ["--plugin", "killer.py", "--trainer.callbacks+=KilledAfter", "--trainer.callbacks.step=%d"]
-    folder = hyrec("fit", *settings, "--trainer.default_root_dir", "whole")
-    whole = torch.load(folder / "whole/checkpoints/last.ckpt", weights_only=True)
-    middle = whole["global_step"] // 2 + 3
-    killed[-1] %= middle
-    hyrec("fit", *settings, *killed, "--trainer.default_root_dir", "broken", code=-signal.SIGKILL)
-    saved = folder / "broken/checkpoints/last.ckpt"
-    steps = torch.load(saved, weights_only=True)["global_step"]
-    assert whole["global_step"] // 2 < steps < middle, "killed between two checkpoints, inside the second epoch"
-    hyrec("fit", *settings, "--ckpt_path", str(saved), "--trainer.default_root_dir", "broken")
-    broken = torch.load(saved, weights_only=True)
-    assert broken["global_step"] == whole["global_step"]
-    for name, weight in whole["state_dict"].items():
-        assert torch.equal(weight, broken["state_dict"][name]), name
+@pytest.mark.parametrize("epoch", [0, 1], ids=["before_the_first_validation", "after_it"])
+def test_a_killed_run_that_continues_ends_with_the_weights_of_an_undisturbed_one(hyrec, whole, epoch):
+    undisturbed, broken = states(whole), f"broken{epoch}"
+    begin = undisturbed["last"]["global_step"] // 2 * epoch
+    settings = [*CONTINUED, "--trainer.default_root_dir", broken]
+    killer = ["--plugin", "killer.py", "--trainer.callbacks+=KilledAfter", f"--trainer.callbacks.step={begin + 3}"]
+    folder = hyrec("fit", *settings, *killer, code=-signal.SIGKILL)
+    saved = folder / broken / "checkpoints/last.ckpt"
+    assert torch.load(saved, weights_only=True)["global_step"] == begin + 2, "inside the epoch"
+    hyrec("fit", *settings, "--ckpt_path", str(saved))
+    continued = states(folder / broken)
+    for name, expected in undisturbed.items():
+        assert continued[name]["global_step"] == expected["global_step"]
+        assert best_score(continued[name]) == best_score(expected)
+        for weight, value in expected["state_dict"].items():
+            assert torch.equal(value, continued[name]["state_dict"][weight]), (name, weight)
+    assert measured(folder / broken) == measured(whole)

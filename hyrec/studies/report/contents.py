@@ -35,8 +35,8 @@ def contents(findings: Findings) -> Document:
     )
     commit = f" ({plan.commit[:10]})" if plan.commit else ""
     facts = (
-        f"{len(study.variants)} variants × {len(study.seeds)} seeds",
-        f"{len(findings.results.cells)} cells finished",
+        f"{_count(len(study.variants), 'variant')} × {_count(len(study.seeds), 'seed')}",
+        f"{_count(len(findings.results.cells), 'cell')} finished",
         f"baseline {study.baseline}",
         f"hyrec {plan.version}{commit}",
     )
@@ -47,3 +47,7 @@ def contents(findings: Findings) -> Document:
         lead=summary(findings),
         sections=tuple(section for section in sections if section is not None),
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

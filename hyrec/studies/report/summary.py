@@ -137,6 +137,8 @@ def _doubt(row: ComparisonRow, groups: Interval | None, group_word: str) -> str:
     if row.verdict != "not distinguishable":
         unsure = groups is not None and groups.holds_zero
         return f" Another sample of test {group_word} could turn it." if unsure else ""
+    if row.interval is not None and row.interval.low == row.interval.high:
+        return " Every seed gives the very same figures: perhaps its options change nothing."
     if row.interval is not None and not row.interval.holds_zero:
         return " Its interval alone excludes zero, but among this many variants that can be chance."
     if groups is not None and not groups.holds_zero:

@@ -116,3 +116,17 @@ def test_a_variant_that_cannot_be_built_is_refused_by_name():
     variants = {"a": {}, "odd": {"options": {"model.encoder.num_heads": 3}}}
     with pytest.raises(StudyError, match=r"variant odd: .*3"):
         make_plan(debug_study(variants=variants))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"variants": {"a": {}, "b": {"options": {"model.queries.pooling": "all"}}}}, "variant b comes to the same"),
+        ({"variants": {"a": {"options": {"test_after_fit": False}}}}, "variant a: test_after_fit is false"),
+        ({"slices": {"user": "user_idd"}}, "slices.user is 'user_idd', which is no feature"),
+    ],
+)
+def test_what_would_be_found_out_after_hours_is_refused_by_the_plan(changes, told):
+    with pytest.raises(StudyError) as caught:
+        make_plan(debug_study(**changes))
+    assert told in str(caught.value)

@@ -88,6 +88,35 @@ def test_ctrl_c_gives_exit_code_130_and_says_how_to_go_on(seen, tmp_path, capsys
     assert f"hyrec ablate run {DEBUG} --out {tmp_path} --resume" in capsys.readouterr().err
 
 
+def test_ctrl_c_before_there_is_a_plan_does_not_ask_for_a_resume(seen, tmp_path, monkeypatch, capsys):
+    def stopped(name, selection):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ablate_run, "_planned", stopped)
+    out = tmp_path / "my study"
+    assert main(["ablate", "run", DEBUG, "--out", str(out), "--seeds", "3,4"]) == 130
+    assert f"hyrec ablate run {DEBUG} --out '{out}' --seeds=3,4\n" in capsys.readouterr().err
+
+
+def test_the_way_to_go_on_keeps_the_cell_of_an_array_and_the_project(seen, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("hyrec.loggers.wandb_run.require_wandb", lambda: None)
+    monkeypatch.setattr("hyrec.studies.tracking.require_wandb", lambda: None)
+    seen["status"] = "failed"
+    main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "1", "--wandb", "team/p"])
+    assert f"--out {tmp_path} --resume --index 1 --wandb team/p\n" in capsys.readouterr().err
+
+
+def test_a_resume_keeps_the_new_words_of_the_study_for_its_report(seen, tmp_path):
+    file, out = tmp_path / "s.yaml", tmp_path / "out"
+    content = {"base": {"configs": ["pkg:hyrec/debug.yaml"]}, "variants": {"a": {}, "b": {"options": {"model.x": 1}}}}
+    file.write_text(json.dumps(content))
+    main(["ablate", "run", str(file), "--out", str(out)])
+    file.write_text(json.dumps({**content, "question": "Why?", "scaling": {"x": ["dense_parameters"]}}))
+    assert main(["ablate", "run", str(file), "--out", str(out), "--resume"]) == 0
+    study = Plan.load(out).study
+    assert (study.question, study.scaling) == ("Why?", ("dense_parameters",))
+
+
 def test_a_folder_with_a_study_is_only_used_again_on_request(seen, tmp_path, mistake):
     main(["ablate", "run", DEBUG, "--out", str(tmp_path)])
     assert "holds this study already. Go on with" in mistake("ablate", "run", DEBUG, "--out", str(tmp_path))
@@ -195,6 +224,11 @@ def test_values_of_set_are_read_as_yaml(seen, tmp_path):
     words = ["--set", "model.d_model=32", "--set", "model.mixer={class_path: IdentityMixer}"]
     main(["ablate", "run", DEBUG, "--out", str(tmp_path), *words])
     assert seen["selection"]["set"] == {"model.d_model": 32, "model.mixer": {"class_path": "IdentityMixer"}}
+
+
+def test_a_value_of_set_that_is_no_yaml_stays_text(seen, tmp_path):
+    main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--set", "data.x=[1"])
+    assert seen["selection"]["set"] == {"data.x": "[1"}
 
 
 def test_the_table_marks_what_is_beyond_the_budget_carried_and_matched(study):

@@ -40,6 +40,22 @@ def test_a_wrong_path_gets_the_nearest_right_one(written, told, tmp_path, monkey
 
 
 @pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("configs/ablations/boosting.yaml", "It ships with hyrec: write pkg:hyrec/ablations/boosting.yaml"),
+        ("boosting", "It ships with hyrec: write pkg:hyrec/ablations/boosting.yaml"),
+        ("bosting.yaml", "Did you mean 'pkg:hyrec/ablations/boosting.yaml'?"),
+        ("mine.yaml", "hyrec ships: pkg:hyrec/ablations/architectures.yaml"),
+    ],
+)
+def test_a_wrong_path_of_a_study_gets_the_nearest_shipped_study(written, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CommandError, match=r"The study .* does not exist") as caught:
+        find_file(written, "study")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [("a: [1", "not valid YAML in line"), ("- 1", "must be a mapping"), (b"\xff\xfe\x00", "not")],
 )

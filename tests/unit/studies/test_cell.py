@@ -77,6 +77,19 @@ def test_a_run_that_was_not_tested_has_no_test_metrics(tmp_path: Path) -> None:
     assert logged_test_metrics(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    "content", [b"step,test/auc\n1,\xff\n", b"step,test/auc\n1,0.5,0.6\n", b"step,test/auc\n1,0.x\n"]
+)
+def test_a_damaged_file_of_metrics_gives_none_and_does_not_stop_the_runner(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "metrics.csv").write_bytes(content)
+    assert logged_test_metrics(tmp_path) == {}
+
+
+def test_a_test_metric_that_a_kill_cut_off_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_bytes(b"step,test/auc\n1,0.625\n2,0.")
+    assert logged_test_metrics(tmp_path) == {"auc": 0.625}
+
+
 def record(of: Cell) -> CellRecord:
     return CellRecord(
         of.study, of.variant, of.seed, of.fingerprint, "finished", 0, 1.5, 1, of.arguments, "a", "b", "", "c"

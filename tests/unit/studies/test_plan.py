@@ -67,6 +67,15 @@ def test_a_plan_differs_when_its_command_lines_or_its_configs_do(plan):
     ]
 
 
+def test_rows_that_changed_places_in_the_file_keep_what_was_planned_for_them(plan):
+    turned = read_study(
+        {**CONTENT, "variants": dict(reversed(CONTENT["variants"].items())), "baseline": "full"}, default_name="s"
+    )
+    assert plan.study.differences(turned) == []
+    described = plan.describing(turned)
+    assert [described.planned(name).arguments for name in ("full", "none")] == [("--x=full",), ("--x=none",)]
+
+
 def test_new_words_leave_the_cells_as_they_are(plan, tmp_path):
     variants = {**CONTENT["variants"], "full": {"about": "everything"}}
     study = read_study({**CONTENT, "question": "Why?", "variants": variants}, default_name="s")

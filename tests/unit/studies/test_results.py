@@ -101,6 +101,21 @@ def test_a_figure_that_is_no_number_is_refused(tmp_path):
         read_test_metrics(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"step,test/auc\n9,\xff\n", "cannot be read"), (b"step,test/auc\n9,0.5,0.6\n", "more values than names")],
+)
+def test_one_damaged_file_of_metrics_is_a_failed_cell_and_the_others_are_read(study, content, told):
+    finish(study / "cells/base/s0")
+    finish(study / "cells/other/s0")
+    (study / "cells/other/s0/metrics.csv").write_bytes(content)
+    results = read_results(study)
+    assert list(results.cells) == [("base", 0)]
+    (failed,) = results.failed
+    assert (failed.variant, failed.status) == ("other", "failed")
+    assert told in failed.reason
+
+
 def test_predictions_of_several_processes_are_joined_in_the_order_of_rows(study):
     folder = study / "cells/base/s0"
     finish(folder)

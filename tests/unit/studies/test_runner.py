@@ -20,7 +20,7 @@ from hyrec.studies.interrupt import StudyInterrupted
 from hyrec.studies.lock import CellLock
 from hyrec.studies.progress import StudyProgress, duration
 from hyrec.studies.record import CellRecord
-from hyrec.studies.runner import CellOutcome, run_cells
+from hyrec.studies.runner import CellOutcome, _environment, run_cells
 from hyrec.studies.study import StudyError
 
 FAKE = """
@@ -215,6 +215,19 @@ def test_cores_are_shared_between_jobs(fake: Fake, monkeypatch: pytest.MonkeyPat
     given = {"CALLS": str(fake.calls_file), "OMP_NUM_THREADS": "7", "EXTRA": "yes"}
     fake.run([fake.cell(seed=2)], jobs=2, environment=lambda cell: given)
     assert [(call["threads"], call["extra"]) for call in fake.calls()] == [("3", None), ("5", None), ("7", "yes")]
+
+
+def test_cells_import_hyrec_from_where_the_runner_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: Fake
+) -> None:
+    """'python -m' looks into the current folder first, the hyrec command does not."""
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert _environment(fake.cell(), 1, None)["PYTHONSAFEPATH"] == "1"
+    for entry in ("", str(tmp_path)):
+        monkeypatch.setattr(sys, "path", [entry, *sys.path])
+        assert "PYTHONSAFEPATH" not in _environment(fake.cell(), 1, None)
+        monkeypatch.setattr(sys, "path", sys.path[1:])
 
 
 def test_progress_reads_as_a_log(fake: Fake) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import yaml
 
@@ -154,6 +156,38 @@ def test_differences_name_what_another_study_would_run_otherwise():
         "variant none: model.queries.pooling: none -> own",
     ]
     assert changed.differences(study())[3] == "variant new is gone"
+
+
+def test_an_option_that_is_null_differs_from_none_at_all():
+    options = {**BASE["variants"]["none"]["options"], "model.y": None}
+    changed = study(variants={"full": {}, "none": {"options": options}})
+    assert study().differences(changed) == ["variant none: model.y: not set -> None"]
+
+
+@pytest.mark.parametrize("rest", ["  b: {options: {x: 2}}\n", "  c: {options: {x: 2, x: 3}}\n"])
+def test_a_key_that_stands_twice_is_refused_instead_of_dropped(tmp_path, rest):
+    (tmp_path / "s.yaml").write_text(f"variants:\n  a: {{}}\n  b: {{options: {{x: 1}}}}\n{rest}")
+    with pytest.raises(StudyError, match=r"twice, again in line 4"):
+        load_study(tmp_path / "s.yaml")
+
+
+def test_merged_and_shared_mappings_are_no_key_twice(tmp_path):
+    text = "variants:\n  a: {}\n  b: {options: &b {x: 1, y: 2}}\n  c: {options: {<<: *b, x: 3}}\n"
+    (tmp_path / "s.yaml").write_text(text)
+    assert load_study(tmp_path / "s.yaml").variant("c").options == {"x": 3, "y": 2}
+
+
+def test_a_date_is_the_word_that_was_written(tmp_path):
+    (tmp_path / "s.yaml").write_text("base: {options: {data.start: 2024-01-31}}\nvariants: {a: {}}\n")
+    found = load_study(tmp_path / "s.yaml")
+    assert found.options == {"data.start": "2024-01-31"}
+    assert Study.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "s.yaml").write_bytes("question: café".encode("latin-1"))
+    with pytest.raises(StudyError, match="not a text file in UTF-8"):
+        load_study(tmp_path / "s.yaml")
 
 
 def test_words_are_no_difference():

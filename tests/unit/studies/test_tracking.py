@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from hyrec.studies import tracking
 from hyrec.studies.cell import Cell
 from hyrec.studies.comparison import compare
 from hyrec.studies.plan import Plan, PlannedVariant
 from hyrec.studies.results import CellResult, StudyResults
-from hyrec.studies.study import Study, Variant
+from hyrec.studies.study import Study, StudyError, Variant
 from hyrec.studies.tracking import COLUMNS, cell_arguments, cell_environment, log_study, study_table
 
 ARGUMENTS = ("--config=pkg:hyrec/hyformer.yaml", "--config", "pkg:hyrec/data/kuairand.yaml", "--model.d_model=32")
@@ -124,3 +125,17 @@ def test_the_table_is_json_without_nan(tmp_path: Path):
     rows = compare(results_of(tmp_path), "query_auc", replicates=0)
     assert any(math.isnan(row.p_holm) for row in rows)
     json.dumps(study_table(rows), allow_nan=False)
+
+
+def test_a_metric_that_no_cell_reports_does_not_keep_the_others_from_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tables = []
+    monkeypatch.setattr(tracking, "_log_table", lambda results, rows, project: tables.append(rows))
+    results = results_of(tmp_path)
+    study = replace(results.plan.study, metrics=("query_auc", "gauc"))
+    log_study(replace(results, plan=replace(results.plan, study=study)), "p", replicates=0)
+    assert {row.metric for row in tables[0]} == {"query_auc"}
+    study = replace(study, metrics=("gauc",))
+    with pytest.raises(StudyError, match="reports 'gauc'"):
+        log_study(replace(results, plan=replace(results.plan, study=study)), "p", replicates=0)

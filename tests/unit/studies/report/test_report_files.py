@@ -200,6 +200,7 @@ def test_one_seed_gives_differences_without_intervals(tmp_path: Path) -> None:
     write_study(tmp_path, TABLE[:2], seeds=(0,), requests=40)
     text = text_of(write_report(tmp_path))
     assert "no interval: one seed" in text
+    assert "2 variants × 1 seed " in text
     assert "too few seeds" in text
     assert "nan" not in text.lower().replace("nano", "")
 
@@ -309,3 +310,12 @@ def test_one_seed_tests_no_slope(tmp_path: Path) -> None:
     text = text_of(write_report(tmp_path))
     assert "too few seeds" in text
     assert "after Holm's correction)" not in text
+
+
+def test_a_variant_that_changes_nothing_is_suspected(study: Callable[[], Path]) -> None:
+    folder = study()
+    for cell in folder.glob("cells/merged/*"):
+        shutil.copytree(folder / "cells/hyformer" / cell.name / "predictions", cell / "predictions", dirs_exist_ok=True)
+        shutil.copy(folder / "cells/hyformer" / cell.name / "metrics.csv", cell)
+    text = text_of(write_report(folder))
+    assert text.count("Every seed gives the very same figures: perhaps its options change nothing.") == 1
