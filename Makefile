@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Torch comes first and pinned, so that nothing pulls another build of it. For a CPU or CUDA build of your choice,
 # install torch into $(VENV) before, or set PIP_INDEX_URL or PIP_FIND_LINKS.
 TORCH ?= torch==2.13.0
+# Tests run on all cores, a file on one of them; PARALLEL= runs them one after another.
+PARALLEL ?= --numprocesses auto --dist loadfile
 
 .PHONY: help fit test install dev format check docs-check clean browser
 help:
@@ -19,9 +21,9 @@ test: $(VENV)/.dev browser ## Format check, lint, types, import rules, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/architecture tests/parity tests/property tests/unit
-	$(BIN)/python -m pytest --doctest-modules hyrec plugins
-	$(BIN)/python -m pytest tests/integration
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/architecture tests/parity tests/property tests/unit
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules hyrec plugins
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/integration
 
 install: $(VENV)/.installed ## Create the environment and install hyrec into it
 dev: $(VENV)/.dev ## The same with the development tools
