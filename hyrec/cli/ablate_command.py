@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,11 @@ def run(arguments: list[str]) -> int:
             f"There is no 'hyrec ablate {action}'.{suggest(action, ACTIONS)} {listed(ACTIONS, 'Actions')}"
         )
     parser = StrictParser(prog=f"hyrec ablate {action}", description=ACTIONS[action])
-    return {"run": _run, "report": _report, "sweep": _sweep}[action](parser, arguments[2:])
+    try:
+        return {"run": _run, "report": _report, "sweep": _sweep}[action](parser, arguments[2:])
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
 
 
 def _run(parser: StrictParser, arguments: list[str]) -> int:
@@ -63,6 +68,11 @@ def _run(parser: StrictParser, arguments: list[str]) -> int:
     for name, needed in (("no_probe", "dry_run"), ("json", "dry_run")):
         if getattr(options, name) and not getattr(options, needed):
             raise CommandError(f"--{name.replace('_', '-')} goes with --{needed.replace('_', '-')}.")
+    if options.dry_run:
+        for name in ("resume", "index", "array", "wandb"):
+            value = getattr(options, name)
+            if value is not None and value is not False:
+                raise CommandError(f"--dry-run shows the whole study and runs nothing: leave --{name} out.")
     index = _index(options)
     from hyrec.cli.ablate_run import dry_run, run_study
 

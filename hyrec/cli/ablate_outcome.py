@@ -42,7 +42,7 @@ def comparison_as_text(results: StudyResults) -> str:
 def _cells(row: ComparisonRow) -> list[str]:
     return [
         row.variant,
-        str(len(row.values)),
+        row.runs,
         _mean(row),
         "" if row.is_baseline or math.isnan(row.difference) else f"{row.difference:+.5f}",
         _bounds(row.interval),

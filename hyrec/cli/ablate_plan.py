@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import hyrec
@@ -19,20 +19,31 @@ from hyrec.cli.errors import CommandError, listed
 from hyrec.cli.parser import shortened
 from hyrec.metrics import default_metrics
 from hyrec.schema import Schema, suggest
+from hyrec.studies.direction import base_name
 from hyrec.studies.matching import Costs
 from hyrec.studies.plan import Change, Plan, PlannedVariant
 from hyrec.studies.rows import counted_features
+from hyrec.studies.source import source_commit
 from hyrec.studies.study import Study, StudyError, Variant
 
 _ORDER = "data.seed"
+_GROUPED = ("query_auc", "gauc")
+_WITHOUT_TEST: dict[str, Callable[[Any], bool]] = {
+    "test_after_fit": lambda value: value is False,
+    "trainer.limit_test_batches": lambda value: value is not None and value == 0,
+    "trainer.fast_dev_run": bool,
+    "trainer.logger": lambda value: value is False,
+}
+"""Options with which a cell would train to its end and then have no test metrics in ``metrics.csv``."""
 
 
-def make_plan(study: Study, *, selection: Mapping[str, Any] | None = None) -> Plan:
+def make_plan(study: Study, *, selection: Mapping[str, Any] | None = None, file_seeds: Sequence[int] = ()) -> Plan:
     """Resolve every variant of a study and count what it costs; touches no data.
 
     Args:
         study: The study.
         selection: What the command line changed in the study file.
+        file_seeds: Seeds that the study file names.
 
     Raises:
         StudyError: For the first variant that cannot be trained, with its name in front.
@@ -67,42 +78,35 @@ def make_plan(study: Study, *, selection: Mapping[str, Any] | None = None) -> Pl
                 matched=own,
                 digest=_digest(options),
                 order_option=f"--{_ORDER}" if _ORDER in flatten(options) else "",
+                options=_flat(options),
             )
         )
-    return Plan(study, tuple(planned), hyrec.__version__, source_commit(), selection or {})
+    return Plan(
+        study,
+        tuple(planned),
+        hyrec.__version__,
+        source_commit(),
+        selection or {},
+        file_seeds=tuple(file_seeds),
+        working_folder=os.getcwd(),
+    )
 
 
 def check_unchanged(plan: Plan) -> list[str]:
-    """Parse the command lines of a stored plan again; return one line for each that now means something else.
+    """Parse the command lines of a stored plan again; return one line for each option that is another now.
 
     Args:
         plan: The stored plan.
     """
     commands = {f"variant {planned.variant.name}": planned.arguments for planned in plan.variants}
     resolved = resolve_all(commands)
-    return [
-        f"variant {planned.variant.name}: what its configs say"
-        for planned in plan.variants
-        if _digest(resolved[f"variant {planned.variant.name}"]) != planned.digest
-    ]
-
-
-def source_commit() -> str | None:
-    """Return the commit of the checkout that hyrec runs from, with ``-dirty`` after edits; None outside of one."""
-    package = Path(hyrec.__file__).parent
-    try:
-        _git(package, "ls-files", "--error-unmatch", "__init__.py")
-        commit = _git(package, "rev-parse", "HEAD").strip()
-        return f"{commit}-dirty" if _git(package, "status", "--porcelain", "--", ".", "../configs").strip() else commit
-    except (OSError, subprocess.SubprocessError):  # no git, or not a checkout of hyrec
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=30
-    )
-    return done.stdout
+    lines = []
+    for planned in plan.variants:
+        options = resolved[f"variant {planned.variant.name}"]
+        now = replace(planned, digest=_digest(options), options=_flat(options))
+        if now.digest != planned.digest:
+            lines += [f"variant {planned.variant.name}: {change}" for change in planned.differences(now)]
+    return lines
 
 
 def _resolve(arguments: Mapping[str, Sequence[str]], bases: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
@@ -158,6 +162,12 @@ def _trees(configs: Sequence[str], options: Mapping[str, Any]) -> list[dict[str,
     return trees
 
 
+def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the resolved options by dotted key, as they will be read from a file."""
+    flat: dict[str, Any] = json.loads(json.dumps(flatten(options), default=str))
+    return flat
+
+
 def _digest(options: Mapping[str, Any]) -> str:
     content = json.dumps(flatten(options), sort_keys=True, default=str)
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
@@ -170,8 +180,12 @@ def _check_rows(
     seen: dict[str, str] = {}
     for variant in study.variants:
         options = resolved[f"variant {variant.name}"]
-        if options.get("test_after_fit") is False:
-            raise StudyError(f"variant {variant.name}: test_after_fit is false, so it has no test metrics to compare.")
+        untested = next((key for key, wrong in _WITHOUT_TEST.items() if wrong(_value(options, key))), None)
+        if untested is not None:
+            value = json.dumps(_value(options, untested))
+            raise StudyError(
+                f"variant {variant.name}: {untested} is {value}, so it has no test metrics to compare. Leave it out."
+            )
         if variant.family == study.baseline:
             counted_features(Schema.from_dict(options["schema"]), study.slices.get("user"), study.slices.get("item"))
         if variant.name in matched:
@@ -184,6 +198,13 @@ def _check_rows(
             )
 
 
+def _value(options: Mapping[str, Any], key: str) -> Any:
+    value: Any = options
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
 def _check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a metric that no test pass logs. A callback may log more, so with one of its own all names are allowed."""
     options = resolved[f"variant {study.variants[0].name}"]
@@ -192,9 +213,14 @@ def _check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> N
     schema = options["schema"]
     names = [*default_metrics(), "loss"]
     if not schema.get("group_column"):
-        names = [name for name in names if name not in ("query_auc", "gauc")]
+        names = [name for name in names if name not in _GROUPED]
     primary = (options["model"].get("init_args") or {}).get("primary_task") or next(iter(schema["tasks"]))
     known = names + [f"{task}/{name}" for task in schema["tasks"] if task != primary for name in names]
     for name in study.metrics:
+        if base_name(name) in _GROUPED and not schema.get("group_column"):
+            raise StudyError(
+                f"metrics: the schema has no group_column, so no test logs {name!r}: name others in "
+                f"the study's metrics. {listed(known, 'Allowed')}"
+            )
         if name not in known:
             raise StudyError(f"metrics: no test logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")

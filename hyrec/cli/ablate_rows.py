@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from jsonargparse import Namespace
 from hyrec.cli.lightning import HyrecCLI
 from hyrec.data.base import RankingData
 from hyrec.studies.plan import Plan
-from hyrec.studies.rows import describe_rows
+from hyrec.studies.rows import UnnumberedRowsError, describe_rows
 from hyrec.studies.slices import ROWS_FILE
 
 _DATA_OPTIONS = ("--config", "-c", "--plugin", "--data", "--schema")
@@ -45,7 +46,7 @@ class DataCLI(HyrecCLI):
         self.datamodule = self.parser.instantiate_classes(config).data
 
 
-def write_rows(plan: Plan, folder: str | Path) -> Path:
+def write_rows(plan: Plan, folder: str | Path) -> Path | None:
     """Prepare the data of every variant, once each, and describe the test rows of the baseline.
 
     Cells that start together then find their data and do not make it twice. Of the baseline's points of the grid, the
@@ -56,7 +57,7 @@ def write_rows(plan: Plan, folder: str | Path) -> Path:
         folder: Folder of the study; made when missing.
 
     Returns:
-        The path of ``rows.parquet``.
+        The path of ``rows.parquet``; None for data that do not number their rows, after a note.
 
     Raises:
         CommandError: For arguments of a variant that cannot be used.
@@ -78,7 +79,12 @@ def write_rows(plan: Plan, folder: str | Path) -> Path:
     path = Path(folder) / ROWS_FILE
     if not (path.is_file() and (pq.read_schema(path).metadata or {}).get(_SOURCE) == source):
         data.setup("test")
-        table = describe_rows(data, slices.get("user"), slices.get("item"))
+        try:
+            table = describe_rows(data, slices.get("user"), slices.get("item"))
+        except UnnumberedRowsError as error:
+            path.unlink(missing_ok=True)  # it describes other data
+            print(f"Note: {error}, so there is no {ROWS_FILE} and the report will have no slices.", file=sys.stderr)
+            return None
         _write(table.replace_schema_metadata({_SOURCE: source}), path)
     return path
 

@@ -6,47 +6,25 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import hyrec
 from hyrec.cli.ablate_outcome import comparison_as_text
+from hyrec.cli.ablate_resume import settled_plan
+from hyrec.cli.ablate_selection import seeds_of_file, selected_study
 from hyrec.cli.ablate_show import plan_as_dict, plan_as_text
-from hyrec.cli.configs import find_file
 from hyrec.cli.errors import CommandError
 from hyrec.studies.cell import Cell
 from hyrec.studies.interrupt import StudyInterrupted
 from hyrec.studies.plan import PLAN_FILE, Plan
 from hyrec.studies.results import read_results
 from hyrec.studies.runner import CellOutcome, run_cells
-from hyrec.studies.study import Study, StudyError
-from hyrec.studies.study_file import load_study, read_options
 from hyrec.studies.sweep import selection_words, sweep_of
-
-_MAX_SHOWN = 3
-
-
-def selected_study(study: str, selection: Mapping[str, Any]) -> Study:
-    """Read a study and apply what the command line changes in it.
-
-    Args:
-        study: Path of the file, or ``pkg:hyrec/ablations/NAME.yaml``.
-        selection: ``set``, ``seeds`` and ``variants``.
-
-    Raises:
-        StudyError: When the file or the selection cannot be used.
-    """
-    found = load_study(find_file(study, "study"))
-    if changes := read_options(selection.get("set", {}), "--set"):
-        both = sorted({key for variant in found.variants for key in variant.point} & set(changes))
-        if both:
-            raise StudyError(f"--set {both[0]}: the grid of the study sets it, at every point to another value.")
-        found = replace(found, options={**found.options, **changes})
-    return found.select(variants=selection.get("variants", ()), seeds=selection.get("seeds", ()))
+from hyrec.studies.threads import threads_of_cell
 
 
 def dry_run(study: str, selection: Mapping[str, Any], *, jobs: int, probe: bool, as_json: bool) -> int:
@@ -102,13 +80,15 @@ def run_study(
 
     def again() -> str:
         words = ["hyrec", "ablate", "run", study, "--out", str(folder)]
-        words += ["--resume"] if (folder / PLAN_FILE).is_file() else selection_words(selection)
+        there = (folder / PLAN_FILE).is_file()
+        words += ["--resume"] if there else []
+        words += selection_words(selection) if resume or not there else []
         words += ["--jobs", str(jobs)] if jobs > 1 else []
         words += [] if index is None else ["--index", str(index)]
         return shlex.join([*words, *(["--wandb", wandb] if wandb else [])])
 
     try:
-        plan = _settled(study, selection, folder, resume=resume, index=index, again=again)
+        plan = settled_plan(study, selection, folder, resume=resume, index=index, again=again, make=_planned)
         outcomes = _run_cells(plan, folder, jobs=jobs, index=index, wandb=wandb)
         if index is None:
             report_study(folder, wandb=wandb)
@@ -169,7 +149,7 @@ def _timed(plan: Plan, jobs: int) -> Plan:
     """Estimate the time of a cell of every variant, with the threads that a cell has."""
     from hyrec.cli.ablate_probe import probe_seconds
 
-    variables = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ}
+    variables = {"OMP_NUM_THREADS": str(threads_of_cell(jobs)), **os.environ}
     timed = []
     for planned in plan.variants:
         print(f"Timing {planned.variant.name}", file=sys.stderr, flush=True)
@@ -181,59 +161,7 @@ def _timed(plan: Plan, jobs: int) -> Plan:
 def _planned(study: str, selection: Mapping[str, Any]) -> Plan:
     from hyrec.cli.ablate_plan import make_plan
 
-    return make_plan(selected_study(study, selection), selection=selection)
-
-
-def _settled(
-    study: str, selection: Mapping[str, Any], folder: Path, *, resume: bool, index: int | None, again: Callable[[], str]
-) -> Plan:
-    """Return the plan that the folder holds from now on."""
-    there = (folder / PLAN_FILE).is_file()
-    if resume and not there:
-        raise CommandError(f"{folder} holds no study to go on with: leave --resume out, or name its folder with --out.")
-    if there and not resume and index is None:
-        stored = Plan.load(folder)
-        lines = stored.study.differences(selected_study(study, selection))
-        raise CommandError(
-            f"{folder} holds this study already. Go on with\n  {again()}"
-            if not lines
-            else f"{folder} holds another study. Choose another --out. {_differs(lines)}"
-        )
-    if there:
-        return _stored(study, selection, folder)
-    plan = _planned(study, selection)
-    try:
-        plan.save(folder, replace=False)
-    except FileExistsError:  # another task of the array was faster
-        return _stored(study, selection, folder)
-    return plan
-
-
-def _stored(study: str, selection: Mapping[str, Any], folder: Path) -> Plan:
-    """Return the plan in a folder, provided that the study still means the same."""
-    from hyrec.cli.ablate_plan import check_unchanged, source_commit
-
-    stored = Plan.load(folder)
-    now = selected_study(study, selection or stored.selection)
-    lines = stored.study.differences(now) or check_unchanged(stored)
-    if lines:
-        raise CommandError(
-            f"The study has changed since {folder} was begun. Undo that, or begin anew in another --out. "
-            + _differs(lines)
-        )
-    commit = source_commit()
-    if (stored.version, stored.commit) != (hyrec.__version__, commit):
-        before, after = f"{stored.version} ({stored.commit})", f"{hyrec.__version__} ({commit})"
-        print(f"Note: the study was begun with hyrec {before}; this is hyrec {after}.", file=sys.stderr)
-    described = stored.describing(now)
-    if described != stored:
-        described.save(folder)  # reports read the words there
-    return described
-
-
-def _differs(lines: Sequence[str]) -> str:
-    more = f"\nand {len(lines) - _MAX_SHOWN} more" if len(lines) > _MAX_SHOWN else ""
-    return "\n" + "\n".join(f"  {line}" for line in lines[:_MAX_SHOWN]) + more
+    return make_plan(selected_study(study, selection), selection=selection, file_seeds=seeds_of_file(study))
 
 
 def _run_cells(plan: Plan, folder: Path, *, jobs: int, index: int | None, wandb: str | None) -> list[CellOutcome]:

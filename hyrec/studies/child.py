@@ -13,11 +13,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import hyrec
 from hyrec.studies import launcher
 from hyrec.studies.attempt import LOG_FILE, prepare
 from hyrec.studies.cell import Cell, logged_test_metrics
 from hyrec.studies.lock import CellLock
 from hyrec.studies.record import CellRecord, Status
+from hyrec.studies.source import source_commit
 
 _STOPPING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that others send to end a process, unlike those of a crash."""
@@ -57,6 +59,8 @@ class Child:
             ended="",
             error="",
             folder=str(cell.folder.resolve()),
+            version=hyrec.__version__,
+            commit=source_commit(),
         )
         self.record.save(cell.folder)
         command = [*program, *cell.options(self.attempt.checkpoint)]

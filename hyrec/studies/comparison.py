@@ -14,6 +14,7 @@ from hyrec.studies.direction import base_name, is_auc
 from hyrec.studies.drawn_metrics import BOOTSTRAPPED
 from hyrec.studies.plan import PlannedVariant
 from hyrec.studies.results import CellResult, StudyResults
+from hyrec.studies.same_rows import other_rows
 from hyrec.studies.scores import Floats, Scores
 from hyrec.studies.statistics import Interval, holm, paired_t
 from hyrec.studies.study import StudyError
@@ -101,6 +102,13 @@ class ComparisonRow:
     notes: tuple[str, ...] = ()
 
     @property
+    def runs(self) -> str:
+        """Seeds of the difference, and those of the mean where these are others: ``4 (mean: 5)``."""
+        if self.is_baseline or len(self.differences) == len(self.values):
+            return str(len(self.values))
+        return f"{len(self.differences)} (mean: {len(self.values)})"
+
+    @property
     def difference(self) -> float:
         """Mean paired difference; NaN when there is none."""
         return math.nan if self.interval is None else self.interval.mean
@@ -131,8 +139,13 @@ def compare(
     """
     results.check_metric(metric)
     rows = [_row(results, planned, metric, level) for planned in results.plan.variants]
-    if replicates:
+    if replicates and base_name(metric) in BOOTSTRAPPED:
         rows = _with_groups(results, rows, metric, level, replicates, seed)
+    else:
+        rows = [_with_same_rows(results, row) for row in rows]
+        if replicates:
+            note = f"{metric} cannot be bootstrapped over groups"
+            rows = [row if row.is_baseline or row.group_note else replace(row, group_note=note) for row in rows]
     adjusted = holm([math.nan if row.verdict == "not comparable" else row.p for row in rows])
     return [_with_verdict(row, p_holm, 1 - level) for row, p_holm in zip(rows, adjusted, strict=True)]
 
@@ -202,13 +215,18 @@ def _with_verdict(row: ComparisonRow, p_holm: float, alpha: float) -> Comparison
     return replace(row, p_holm=p_holm, verdict=verdict, explanation=sentence)
 
 
+def _with_same_rows(results: StudyResults, row: ComparisonRow) -> ComparisonRow:
+    """Refuse a difference between predictions of other test rows, as the bootstrap does."""
+    names = [row.baseline, row.variant]
+    cells = [results.cells[name, seed] for name in names for seed in row.differences]
+    reason = other_rows(cells, row.metric.rpartition("/")[0])
+    return replace(row, verdict="not comparable", interval=None, group_note=reason) if reason else row
+
+
 def _with_groups(
     results: StudyResults, rows: list[ComparisonRow], metric: str, level: float, replicates: int, seed: int
 ) -> list[ComparisonRow]:
     """Add the intervals over groups: one baseline at a time, so that its draws are computed once."""
-    if base_name(metric) not in BOOTSTRAPPED:
-        note = f"{metric} cannot be bootstrapped over groups"
-        return [row if row.is_baseline else replace(row, group_note=note) for row in rows]
     done = {row.variant: row for row in rows}
     for base in dict.fromkeys(row.baseline for row in rows):
         others = [row for row in rows if row.baseline == base and not row.is_baseline and row.differences]
@@ -234,8 +252,8 @@ class _Drawn:
             mine = self._values(row.variant, list(row.differences))
         except OtherRowsError as error:  # the figures over seeds would not be paired either
             return replace(row, verdict="not comparable", interval=None, group_note=str(error))
-        except ValueError as error:
-            return replace(row, group_note=str(error))
+        except ValueError as error:  # no interval over groups; the other figures stand if the rows are the same
+            return _with_same_rows(self.results, replace(row, group_note=str(error)))
         assert self.bootstrap is not None
         pairs = [(own, self.of_baseline[s]) for s, own in mine.items()]
         difference = float(np.mean([own[0] - base[0] for own, base in pairs]))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import platform
 from pathlib import Path
 
+from hyrec.studies.study import StudyError
+
 LOCK_FILE = "cell.lock"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 class CellLock:
@@ -30,6 +34,9 @@ class CellLock:
 
         Args:
             folder: Folder of the cell; made when it does not exist.
+
+        Raises:
+            StudyError: On a file system without locks.
         """
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
@@ -38,6 +45,14 @@ class CellLock:
         except BlockingIOError:
             os.close(descriptor)
             return None
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno not in _NO_LOCKS:
+                raise
+            raise StudyError(
+                f"The file system of {folder} has no file locks (flock: {error.strerror}), without which two processes "
+                "could run one cell. Put the study on another one with --out."
+            ) from error
         except BaseException:
             os.close(descriptor)
             raise

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hyrec.studies.cell import Cell
 
 PLAN_FILE = "plan.json"
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class PlannedVariant:
         seconds_per_cell: Estimated wall time of one cell, in seconds; None when it was not measured.
         digest: Hash of all resolved options; it changes when a config that the variant names is edited.
         order_option: Option of the data that orders the training rows by the seed; empty for data without one.
+        options: All resolved options by dotted key, as JSON knows them; what ``digest`` is the hash of. Empty in plans
+            that an earlier version wrote.
     """
 
     variant: Variant
@@ -62,6 +66,28 @@ class PlannedVariant:
     seconds_per_cell: float | None = None
     digest: str = ""
     order_option: str = "--data.seed"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def differences(self, other: PlannedVariant) -> list[str]:
+        """Return what the same variant of another plan would run differently, one line each.
+
+        Args:
+            other: The variant there.
+        """
+        mine, theirs = self.options, other.options
+        if mine and theirs:
+            keys = [key for key in {**mine, **theirs} if _json(mine, key) != _json(theirs, key)]
+            if keys:
+                return [
+                    f"{key.removesuffix('.class_path')}: {_json(mine, key)} -> {_json(theirs, key)}" for key in keys
+                ]
+        gone = [argument for argument in self.arguments if argument not in other.arguments]
+        new = [argument for argument in other.arguments if argument not in self.arguments]
+        if gone or new:
+            return [f"{' '.join(gone) or 'nothing'} -> {' '.join(new) or 'nothing'}"]
+        if self.arguments != other.arguments:
+            return ["the order of its options"]
+        return ["what its configs say"] if self.digest != other.digest else []
 
 
 @dataclass(frozen=True)
@@ -74,6 +100,8 @@ class Plan:
         version: Version of hyrec.
         commit: Commit of the checkout that hyrec was imported from; None outside of one.
         selection: What the command line changed in the study file: ``set``, ``seeds``, ``variants``.
+        file_seeds: Seeds that the study file named, whatever was selected; empty when that was not written down.
+        working_folder: Folder that relative paths in the arguments count from; empty when that was not written down.
     """
 
     study: Study
@@ -81,6 +109,8 @@ class Plan:
     version: str
     commit: str | None = None
     selection: Mapping[str, Any] = field(default_factory=dict)
+    file_seeds: tuple[int, ...] = ()
+    working_folder: str = ""
 
     def planned(self, name: str) -> PlannedVariant:
         """Return the entry of a variant.
@@ -90,15 +120,6 @@ class Plan:
         """
         rows = {planned.variant.name: planned for planned in self.variants}
         return rows[self.study.variant(name).name]
-
-    def describing(self, study: Study) -> Plan:
-        """Return this plan with the words of a study that runs the same cells: its question, its remarks.
-
-        Args:
-            study: The study, as its file reads now.
-        """
-        rows = tuple(replace(planned, variant=study.variant(planned.variant.name)) for planned in self.variants)
-        return replace(self, study=study, variants=rows)
 
     def cells(self, folder: str | Path) -> tuple[Cell, ...]:
         """Return the cells, all variants of the first seed first, so that a half-done study is balanced.
@@ -142,7 +163,8 @@ class Plan:
             )
             for row in content["variants"]
         )
-        return cls(**{**content, "study": study, "variants": rows})
+        seeds = tuple(content.get("file_seeds", ()))
+        return cls(**{**content, "study": study, "variants": rows, "file_seeds": seeds})
 
     def save(self, folder: str | Path, *, replace: bool = True) -> Path:
         """Write ``plan.json``; readers see the whole file or none.
@@ -165,7 +187,7 @@ class Plan:
             if replace:
                 os.replace(name, target)
             else:
-                os.link(name, target)
+                _link(name, target)
         finally:
             Path(name).unlink(missing_ok=True)
         return target
@@ -186,22 +208,42 @@ class Plan:
             raise StudyError(f"{path} cannot be read: {error!r}. It may be of another version of hyrec.") from error
 
     def differences(self, other: Plan) -> list[str]:
-        """Return what another plan would run differently, one line each; empty when cells of both are the same.
+        """Return what keeps another plan from going on with the cells of this one, one line each.
+
+        Seeds, variants, metrics, slices and fits may be added; what is there must stay as it is.
 
         Args:
-            other: The plan to compare with, such as that of a study file that has been edited since.
+            other: The plan to go on with, such as that of a study file that has been edited since.
         """
-        lines = self.study.differences(other.study)
-        theirs = {planned.variant.name: planned for planned in other.variants}
-        for mine in self.variants:
-            planned = theirs.get(mine.variant.name)
-            if planned is None:
-                continue
-            gone = [argument for argument in mine.arguments if argument not in planned.arguments]
-            new = [argument for argument in planned.arguments if argument not in mine.arguments]
-            if mine.arguments != planned.arguments:
-                changed = f"{' '.join(gone)} -> {' '.join(new)}" if gone or new else "the order of its options"
-                lines.append(f"variant {mine.variant.name}: {changed}")
-            elif mine.digest != planned.digest:
-                lines.append(f"variant {mine.variant.name}: what its configs say")
+        mine, theirs = self.study, other.study
+        lines = [f"name: {mine.name} -> {theirs.name}"] if mine.name != theirs.name else []
+        if any(seed not in theirs.seeds for seed in mine.seeds):
+            lines.append(f"seeds: {list(mine.seeds)} -> {list(theirs.seeds)}; seeds can be added, none can go")
+        after = {planned.variant.name: planned for planned in other.variants}
+        for planned in self.variants:
+            name = planned.variant.name
+            if name not in after:
+                lines.append(f"variant {name} is gone; variants can be added, none can go")
+            else:
+                lines += [f"variant {name}: {change}" for change in planned.differences(after[name])]
         return lines
+
+
+def _link(source: str, target: Path) -> None:
+    """Give a file a second name that is still free; in one step where the file system has hard links.
+
+    Raises:
+        FileExistsError: When the name is taken.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Whoever makes the empty file has the name; readers may meet it empty for a moment.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        os.replace(source, target)
+
+
+def _json(options: Mapping[str, Any], key: str) -> str:
+    return json.dumps(options[key], sort_keys=True, ensure_ascii=False) if key in options else "not set"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,8 @@ class CellRecord:
         ended: When it ended; empty while it runs.
         error: Last lines of the log of an attempt that did not finish.
         folder: Where the cell lay, absolute; its checkpoints hold this path.
+        version: Version of hyrec that the latest attempt ran with; empty when that was not written down.
+        commit: Commit of the checkout that it ran from; None outside of one.
     """
 
     study: str
@@ -48,6 +50,8 @@ class CellRecord:
     ended: str
     error: str
     folder: str
+    version: str = ""
+    commit: str | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``cell.json``; readers see the whole file or none."""
@@ -68,7 +72,8 @@ class CellRecord:
         path = folder / RECORD_FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            known = {field.name: content[field.name] for field in fields(cls)}
+            needed = {field.name for field in fields(cls) if field.default is MISSING}
+            known = {f.name: content[f.name] for f in fields(cls) if f.name in needed or f.name in content}
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

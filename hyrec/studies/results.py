@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -10,14 +11,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
 from hyrec.schema import suggest
 from hyrec.studies.cell import METRICS_FILE, TEST, logged_rows
+from hyrec.studies.places import inside
 from hyrec.studies.plan import Plan
 from hyrec.studies.study import StudyError
+
+ROW_COLUMNS = ("row", "group", "weight")
+"""Columns of saved predictions that say, with the labels, which test rows they are of."""
+_LABEL = "label_"
 
 
 class Unfinished(NamedTuple):
@@ -49,6 +56,8 @@ class CellResult:
         folder: Folder of the run.
         metrics: Test metrics by name, ``auc`` and not ``test/auc``; NaN where a metric was not defined.
         seconds: Wall time, in seconds.
+        version: Version of hyrec that it ran with; empty when the cell's record does not say.
+        commit: Commit that it ran from; None outside of a checkout.
     """
 
     variant: str
@@ -56,6 +65,8 @@ class CellResult:
     folder: Path
     metrics: Mapping[str, float]
     seconds: float
+    version: str = ""
+    commit: str | None = None
 
     def curves(self) -> dict[str, list[tuple[int, float]]]:
         """Return what was logged during the run: by name (``train/loss``, ``val/auc``) pairs of step and value.
@@ -71,6 +82,23 @@ class CellResult:
             return None
         table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
         return table.sort_by("row") if "row" in table.column_names else table
+
+    @cached_property
+    def row_hashes(self) -> dict[str, str]:
+        """A hash of each column that says which test rows were scored, in the order of ``row``; empty without one."""
+        parts = sorted((self.folder / "predictions").glob("part-*.parquet"))
+        tables = [pq.read_table(part, columns=_row_columns(part)) for part in parts]
+        table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+        if "row" not in table.column_names:
+            return {}
+        order = np.argsort(table.column("row").to_numpy(), kind="stable")
+        hashes = {}
+        for name in table.column_names:
+            column = table.column(name)
+            whole = pa.types.is_integer(column.type) and not column.null_count and not name.startswith(_LABEL)
+            values = column.to_numpy().astype(np.int64 if whole else np.float64)[order]
+            hashes[name] = hashlib.blake2b(values.tobytes(), digest_size=16).hexdigest()
+        return hashes
 
     @cached_property
     def primary_task(self) -> str | None:
@@ -147,17 +175,37 @@ def read_results(folder: str | Path) -> StudyResults:
         status = str(record.get("status", "missing"))
         if status != "finished":
             reason = str(record.get("error") or "").strip() or _NO_REASON.get(status, f"its record says {status!r}")
+            reason = inside(reason, folder, *_study_of(record.get("folder"), cell.folder.relative_to(folder)))
             unfinished = Unfinished(cell.variant, cell.seed, status, reason, cell.folder)
             (failed if status == "failed" else missing).append(unfinished)
             continue
         try:
             metrics = read_test_metrics(cell.folder)
         except StudyError as error:
-            failed.append(Unfinished(cell.variant, cell.seed, "failed", str(error), cell.folder))
+            failed.append(Unfinished(cell.variant, cell.seed, "failed", inside(str(error), folder), cell.folder))
             continue
         seconds = float(record.get("seconds") or 0.0)
-        cells[cell.variant, cell.seed] = CellResult(cell.variant, cell.seed, cell.folder, metrics, seconds)
+        cells[cell.variant, cell.seed] = CellResult(
+            cell.variant,
+            cell.seed,
+            cell.folder,
+            metrics,
+            seconds,
+            version=str(record.get("version") or ""),
+            commit=record.get("commit"),
+        )
     return StudyResults(folder, plan, cells, tuple(failed), tuple(missing))
+
+
+def _row_columns(part: Path) -> list[str]:
+    return [name for name in pq.read_schema(part).names if name in ROW_COLUMNS or name.startswith(_LABEL)]
+
+
+def _study_of(cell: Any, place: Path) -> list[Path]:
+    """Return where the study lay when a cell was run there, from the folder of that cell."""
+    lay = Path(cell) if isinstance(cell, str) else Path()
+    ends = len(place.parts)
+    return [Path(*lay.parts[:-ends])] if lay.parts[-ends:] == place.parts and len(lay.parts) > ends + 1 else []
 
 
 _NO_REASON = {

@@ -21,6 +21,10 @@ COUNT_COLUMNS: dict[Role, str] = {"user": "user_activity", "item": "item_frequen
 _Ints: TypeAlias = npt.NDArray[np.int64]
 
 
+class UnnumberedRowsError(StudyError):
+    """Data whose batches do not say which rows they hold, so that predictions cannot be told apart by row."""
+
+
 def describe_rows(data: RankingData, user: str | None = None, item: str | None = None) -> pa.Table:
     """Return what slices of a study's metrics are made of, a row for each test row.
 
@@ -36,7 +40,8 @@ def describe_rows(data: RankingData, user: str | None = None, item: str | None =
         item: Feature that tells items apart. None: the id feature of role ``item`` with the most values.
 
     Raises:
-        StudyError: When a feature does not exist or is no id.
+        StudyError: When a feature does not exist or is no id, or there are no test rows.
+        UnnumberedRowsError: When the data leave ``Batch.row`` out.
     """
     features = counted_features(data.schema, user, item)
     names = list(dict.fromkeys(features.values()))
@@ -45,7 +50,7 @@ def describe_rows(data: RankingData, user: str | None = None, item: str | None =
     parts: list[dict[str, npt.NDArray[Any]]] = []
     for batch in data.scan("test", names, sequences=sequences):
         if batch.row is None:
-            raise StudyError(f"{type(data).__name__} does not number its rows, so predictions cannot be sliced.")
+            raise UnnumberedRowsError(f"{type(data).__name__} does not number its rows (Batch.row)")
         part = {"row": batch.row.numpy()}
         if batch.group is not None:
             part["group"] = batch.group.numpy()

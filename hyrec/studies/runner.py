@@ -19,6 +19,7 @@ from hyrec.studies.lock import CellLock, holder
 from hyrec.studies.progress import SHOWN, StudyProgress, duration
 from hyrec.studies.record import CellRecord
 from hyrec.studies.study import StudyError
+from hyrec.studies.threads import threads_of_cell
 
 GRACE = 20.0
 """Seconds that children get to end by themselves after Ctrl-C."""
@@ -205,8 +206,7 @@ def _outcome(cell: Cell, record: CellRecord, *, ran: bool) -> CellOutcome:
 
 
 def _environment(cell: Cell, jobs: int, more: Callable[[Cell], Mapping[str, str]] | None) -> dict[str, str]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    defaults = {"OMP_NUM_THREADS": str(max(1, cores // jobs)), "PYTHONUNBUFFERED": "1"}
+    defaults = {"OMP_NUM_THREADS": str(threads_of_cell(jobs)), "PYTHONUNBUFFERED": "1"}
     if not {"", os.getcwd()} & set(sys.path):
         # 'python -m' would look for hyrec in the current folder first, which may hold another checkout
         defaults["PYTHONSAFEPATH"] = "1"

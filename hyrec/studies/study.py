@@ -14,6 +14,10 @@ MATCHABLE = ("flops", "dense_parameters")
 """What a variant can be made equal to the baseline in."""
 
 
+MAX_SEED = 2**32 - 1
+"""The largest seed that NumPy and Lightning take."""
+
+
 class StudyError(ValueError):
     """A study that cannot be used: what was wrong, what is allowed, the nearest name."""
 
@@ -87,6 +91,9 @@ class Study:
         twice = sorted({seed for seed in self.seeds if self.seeds.count(seed) > 1})
         if twice:
             raise StudyError(f"seeds holds {twice[0]} twice: the same run again says nothing new.")
+        wrong = [seed for seed in self.seeds if not 0 <= seed <= MAX_SEED]
+        if wrong:
+            raise StudyError(f"seeds must be whole numbers from 0 to {MAX_SEED}, got {wrong[0]}.")
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from hyrec.schema import suggest
-from hyrec.studies.study import MATCHABLE, SCALING_AXES, Study, StudyError, Variant
+from hyrec.studies.study import MATCHABLE, MAX_SEED, SCALING_AXES, Study, StudyError, Variant
 
 _STUDY_KEYS = (
     "name",
@@ -263,8 +263,8 @@ def _seeds(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or not value:
         raise StudyError(f"seeds must be a list of whole numbers, as in [0, 1, 2], got {value!r}.")
     for seed in value:
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise StudyError(f"seeds must be whole numbers from 0, got {seed!r}.")
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+            raise StudyError(f"seeds must be whole numbers from 0 to {MAX_SEED}, got {seed!r}.")
     return tuple(value)
 
 

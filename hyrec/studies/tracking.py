@@ -20,10 +20,13 @@ from hyrec.studies.results import StudyResults
 
 LOGGER_CONFIG = "pkg:hyrec/logger/wandb.yaml"
 COLUMNS = (
-    *("variant", "metric", "seeds", "mean", "sd", "difference", "low", "high", "p_holm", "group_low", "group_high"),
-    *("verdict", "dense_parameters", "sparse_parameters", "flops_per_sample", "seconds"),
+    *("variant", "metric", "seeds", "mean_seeds", "mean", "sd", "difference", "low", "high", "p_holm"),
+    *("group_low", "group_high", "verdict", "dense_parameters", "sparse_parameters", "flops_per_sample", "seconds"),
 )
-"""Columns of a study's table: ``low`` and ``high`` bound the difference over seeds, ``group_*`` over test groups."""
+"""Columns of a study's table: ``low`` and ``high`` bound the difference over seeds, ``group_*`` over test groups.
+
+``seeds`` counts those of the difference, ``mean_seeds`` those of mean and sd.
+"""
 _SWEEP = "WANDB_SWEEP_ID"
 
 
@@ -98,7 +101,8 @@ def study_table(rows: Sequence[ComparisonRow]) -> list[list[Any]]:
     """Return the cells of the table, in the order of ``COLUMNS``; None where there is no figure."""
     return [
         [
-            *(row.variant, row.metric, len(row.values), _number(row.mean), _number(row.sd), _number(row.difference)),
+            *(row.variant, row.metric, len(row.values if row.is_baseline else row.differences), len(row.values)),
+            *(_number(row.mean), _number(row.sd), _number(row.difference)),
             *_bounds(row.interval),
             _number(row.p_holm),
             *_bounds(row.group_interval),
@@ -125,7 +129,7 @@ def _log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: st
         id=_id(f"{study.name}/table", folder, ""),
         resume="allow",
         dir=str(folder),
-        config=plan.to_dict(),
+        config=_config(plan),
     )
     run.log({"study": wandb.Table(columns=list(COLUMNS), data=study_table(rows))})
     counts = {"finished": len(results.cells), "failed": len(results.failed), "missing": len(results.missing)}
@@ -136,6 +140,12 @@ def _log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: st
             artifact.add_file(str(path.resolve()), name=str(path.relative_to(folder)))
     run.log_artifact(artifact)
     run.finish()
+
+
+def _config(plan: Plan) -> dict[str, Any]:
+    """Return the plan without the resolved options of every variant, which the cells log themselves."""
+    content = plan.to_dict()
+    return {**content, "variants": [{k: v for k, v in row.items() if k != "options"} for row in content["variants"]]}
 
 
 def _sources(arguments: Sequence[str]) -> list[str]:

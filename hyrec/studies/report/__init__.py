@@ -28,7 +28,8 @@ def write_report(folder: str | Path) -> Path:
     from hyrec.studies.report.html import html
     from hyrec.studies.report.markdown import markdown
 
-    document = contents(Findings.read(folder))
+    # Absolute, so that messages name it as contents() will find and shorten it.
+    document = contents(Findings.read(Path(folder).absolute()))
     target = Path(folder) / REPORT_FOLDER
     target.mkdir(parents=True, exist_ok=True)
     text, charts = markdown(document)

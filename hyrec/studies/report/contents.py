@@ -7,6 +7,7 @@ from hyrec.studies.report.costs import costs_section
 from hyrec.studies.report.effects import effects_section
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.paper import paper_section
+from hyrec.studies.report.portable import portable
 from hyrec.studies.report.provenance import changes_section, provenance_section
 from hyrec.studies.report.scaling import scaling_section
 from hyrec.studies.report.slicing import calibration_section, slices_section
@@ -40,13 +41,14 @@ def contents(findings: Findings) -> Document:
         f"baseline {study.baseline}",
         f"hyrec {plan.version}{commit}",
     )
-    return Document(
+    document = Document(
         title=study.name,
         question=study.question,
         facts=facts,
         lead=summary(findings),
         sections=tuple(section for section in sections if section is not None),
     )
+    return portable(document, findings.results.folder)
 
 
 def _count(number: int, what: str) -> str:

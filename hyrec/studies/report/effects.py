@@ -92,13 +92,6 @@ def _bounds(interval: Interval | None) -> tuple[float, float] | None:
     return (interval.low, interval.high) if interval is not None and interval.known else None
 
 
-def _seeds(row: ComparisonRow) -> str:
-    """Count the seeds of the difference, and those of the mean where these are others."""
-    if row.is_baseline or len(row.differences) == len(row.values):
-        return str(len(row.values))
-    return f"{len(row.differences)} (mean: {len(row.values)})"
-
-
 def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
     relative = ("relative AUC", "relative AUC above chance") if is_auc(metric) else ()
     header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
@@ -109,7 +102,7 @@ def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table
         cells: list[Inline] = [
             Code(row.variant),
             f"{fixed(row.mean)} ± {fixed(row.sd)}" if math.isfinite(row.sd) else fixed(row.mean),
-            _seeds(row),
+            row.runs,
             signed(row.difference, digits_for(row.difference)) if row.interval else MISSING,
             span(*seeds) if seeds else MISSING,
             span(*groups) if groups else MISSING,

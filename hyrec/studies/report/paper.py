@@ -31,7 +31,7 @@ class PaperRow:
         high: Upper end.
         ours_above_chance: The same change by the other convention.
         paper: Relative change in the paper.
-        paper_above_chance: The same by the other convention.
+        paper_above_chance: The same by the other convention; None where the printed baseline is at chance.
         printed: Figure that the paper prints for the variant.
     """
 
@@ -43,7 +43,7 @@ class PaperRow:
     high: float
     ours_above_chance: float | None
     paper: float
-    paper_above_chance: float
+    paper_above_chance: float | None
     printed: float
 
     @property
@@ -111,7 +111,7 @@ def _paper_row(row: ComparisonRow, tone: Tone, printed: float, base: float) -> P
         high=high,
         ours_above_chance=row.relative_auc_above_chance,
         paper=printed / base - 1,
-        paper_above_chance=(printed - 0.5) / (base - 0.5) - 1,
+        paper_above_chance=(printed - 0.5) / (base - 0.5) - 1 if base != 0.5 else None,
         printed=printed,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -62,7 +63,7 @@ def provenance_section(findings: Findings) -> Section:
     plan, study = findings.results.plan, findings.study
     commit: tuple[Span, ...] = (", commit ", Code(plan.commit)) if plan.commit else (", no commit known",)
     items: list[Inline] = [
-        (f"hyrec {plan.version}", *commit),
+        (f"hyrec {plan.version}", *commit, *_ran_with(findings)),
         ("Base: ", *_joined(list(study.configs)), *_options(study.options)),
         f"Seeds: {listing([str(seed) for seed in study.seeds])}; every variant has the same, so differences are paired",
         _rows(findings),
@@ -101,6 +102,25 @@ def provenance_section(findings: Findings) -> Section:
         "How this was made",
         (Bullets(tuple(items)), Table(("Metric", "Meaning", "Direction"), tuple(metrics)), intervals),
     )
+
+
+def _ran_with(findings: Findings) -> tuple[Span, ...]:
+    """Say which versions the cells ran with, where one is known to be another than the plan's."""
+    plan = findings.results.plan
+    counts = Counter((cell.version, cell.commit) for cell in findings.results.cells.values())
+    if all(source == (plan.version, plan.commit) for source in counts if source[0]):
+        return ()
+    spans: list[Span] = ["; cells ran with "]
+    for number, ((version, commit), count) in enumerate(counts.most_common()):
+        spans.append(", " if number else "")
+        cells = f"({count} cell{'' if count == 1 else 's'})"
+        if not version:
+            spans.append(f"a version that they did not write down {cells}")
+        elif commit:
+            spans += [f"{version}, commit ", Code(commit), f" {cells}"]
+        else:
+            spans.append(f"{version}, no commit known {cells}")
+    return tuple(spans)
 
 
 def _joined(names: list[str]) -> tuple[Span, ...]:

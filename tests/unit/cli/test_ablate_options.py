@@ -30,6 +30,7 @@ def plan_of(study: Study) -> Plan:
             sparse_parameters=10,
             flops_per_sample=1e6 * (1 - 0.04 * i),
             matched={"model.d_model": 24} if i else {},
+            options={"model.x": 0, **study.options, **variant.options},
         )
         for i, variant in enumerate(study.variants)
     )
@@ -53,11 +54,15 @@ def seen(monkeypatch, study):
         status = calls.get("status", "finished")
         if status == "stopped":
             raise KeyboardInterrupt
+        for cell in cells:
+            cell.folder.mkdir(parents=True, exist_ok=True)
+            (cell.folder / "cell.json").touch()
         return [CellOutcome(cell, status) for cell in cells]
 
     def planned(name, selection):
         calls["selection"] = selection
-        return replace(plan_of(ablate_run.selected_study(name, selection)), selection=selection)
+        seeds = ablate_run.seeds_of_file(name)
+        return replace(plan_of(ablate_run.selected_study(name, selection)), selection=selection, file_seeds=seeds)
 
     monkeypatch.setattr(ablate_run, "_planned", planned)
     monkeypatch.setattr(ablate_run, "run_cells", run_cells)
@@ -131,7 +136,120 @@ def test_a_resumed_study_keeps_its_selection_and_refuses_another(seen, tmp_path,
     assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--resume"]) == 0
     assert seen["ran"] == ["hyformer/s4", "no_pooling/s4"] * 2
     told = mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--resume", "--seeds", "5")
-    assert "seeds: [4] -> [5]" in told
+    assert "seeds: [4] -> [5]; seeds can be added, none can go" in told
+
+
+def study_file(folder, **changes):
+    """Write a study of two variants and two seeds, with some of its keys changed."""
+    variants = {"a": {}, "b": {"options": {"model.x": 1}}, **changes.pop("more", {})}
+    base = {"configs": ["pkg:hyrec/debug.yaml"], "options": changes.pop("options", {})}
+    file = folder / "s.yaml"
+    file.write_text(json.dumps({"seeds": [0, 1], "metrics": ["auc"], "base": base, "variants": variants, **changes}))
+    return str(file)
+
+
+def test_a_resume_adds_the_seeds_and_variants_that_the_study_file_has_gained(seen, tmp_path, capsys):
+    out = tmp_path / "out"
+    main(["ablate", "run", study_file(tmp_path), "--out", str(out)])
+    seen["ran"].clear()
+    more = {"c": {"options": {"model.x": 2}}}
+    file = study_file(tmp_path, seeds=[0, 1, 2], more=more, metrics=["logloss", "auc"])
+    assert main(["ablate", "run", file, "--out", str(out), "--resume"]) == 0
+    assert seen["ran"] == [f"s/{variant}/s{seed}" for seed in (0, 1, 2) for variant in "abc"]
+    assert "the study file has new seeds, which are added: 2" in capsys.readouterr().err
+    stored = Plan.load(out)
+    assert (stored.study.seeds, stored.study.metrics) == ((0, 1, 2), ("logloss", "auc"))
+    assert [planned.variant.name for planned in stored.variants] == ["a", "b", "c"]
+
+
+def test_seeds_can_be_added_on_the_command_line_and_stay_added(seen, tmp_path):
+    words = ["ablate", "run", study_file(tmp_path), "--out", str(tmp_path / "out")]
+    main([*words, "--seeds", "0"])
+    main([*words, "--resume", "--seeds", "0,1,2"])
+    seen["ran"].clear()
+    assert main([*words, "--resume"]) == 0
+    assert Plan.load(tmp_path / "out").study.seeds == (0, 1, 2)
+    assert len(seen["ran"]) == 6
+
+
+def test_a_selection_of_seeds_stays_until_the_file_gains_some(seen, tmp_path):
+    words = ["ablate", "run", study_file(tmp_path), "--out", str(tmp_path / "out")]
+    main([*words, "--seeds", "1"])
+    main([*words, "--resume"])
+    assert Plan.load(tmp_path / "out").study.seeds == (1,)
+    study_file(tmp_path, seeds=[0, 1, 5])
+    main([*words, "--resume"])
+    assert Plan.load(tmp_path / "out").study.seeds == (1, 5)
+
+
+def test_seeds_that_left_the_file_stay_in_a_begun_study_and_that_is_said(seen, tmp_path, capsys):
+    words = ["ablate", "run", study_file(tmp_path), "--out", str(tmp_path / "out")]
+    main(words)
+    study_file(tmp_path, seeds=[0])
+    assert main([*words, "--resume"]) == 0
+    assert Plan.load(tmp_path / "out").study.seeds == (0, 1)
+    assert "no longer names stay, since cells have them: 1" in capsys.readouterr().err
+
+
+def test_a_resume_refuses_a_kept_variant_that_changed_and_names_the_key(seen, tmp_path, mistake):
+    words = ["ablate", "run", study_file(tmp_path), "--out", str(tmp_path / "out")]
+    main(words)
+    study_file(tmp_path, options={"model.x": 7}, seeds=[0, 1, 2])
+    assert "variant a: model.x: 0 -> 7" in mistake(*words, "--resume")
+    assert Plan.load(tmp_path / "out").study.seeds == (0, 1)
+
+
+def test_a_resume_refuses_to_lose_a_variant(seen, tmp_path, mistake):
+    words = ["ablate", "run", study_file(tmp_path, more={"c": {"options": {"model.x": 2}}}), "--out", str(tmp_path)]
+    main(words)
+    assert "variant c is gone" in mistake(*words, "--resume", "--variants", "b")
+
+
+def test_while_no_cell_has_started_a_changed_study_takes_the_place_of_the_old_one(seen, tmp_path):
+    words = ["ablate", "run", study_file(tmp_path), "--out", str(tmp_path / "out")]
+    seen["status"] = "stopped"
+    assert main(words) == 130
+    seen["status"] = "finished"
+    study_file(tmp_path, options={"model.x": 7}, seeds=[3])
+    assert main(words) == 0
+    assert Plan.load(tmp_path / "out").study.options == {"model.x": 7}
+    assert seen["ran"][-2:] == ["s/a/s3", "s/b/s3"]
+
+
+def test_a_resume_in_another_folder_says_where_paths_count_from(seen, tmp_path, monkeypatch, capsys):
+    words = ["ablate", "run", study_file(tmp_path), "--out", str(tmp_path / "out")]
+    main(words)
+    plan = Plan.load(tmp_path / "out")
+    replace(plan, working_folder=str(tmp_path)).save(tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    main([*words, "--resume"])
+    assert "relative paths" not in capsys.readouterr().err
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    main([*words, "--resume"])
+    told = capsys.readouterr().err
+    assert f"begun in {tmp_path}; relative paths now count from {tmp_path / 'else'}" in told
+
+
+def test_a_config_beside_the_study_is_named_when_it_is_looked_for_elsewhere(tmp_path, monkeypatch, mistake):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "mine.yaml").write_text("model: {}\n")
+    (tmp_path / "studies" / "s.yaml").write_text("base: {configs: [mine.yaml]}\nvariants: {a: {}}\n")
+    monkeypatch.chdir(tmp_path)
+    told = mistake("ablate", "run", "studies/s.yaml", "--dry-run")
+    assert "The config 'mine.yaml' does not exist" in told
+    assert f"Paths count from the current folder, {tmp_path}" in told
+    assert "write studies/mine.yaml" in told
+
+
+@pytest.mark.parametrize("action", ["run", "sweep"])
+def test_ctrl_c_while_a_study_is_only_shown_leaves_no_traceback(action, seen, monkeypatch, capsys):
+    def stopped(name, selection):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ablate_run, "_planned", stopped)
+    assert main(["ablate", action, DEBUG, *(["--dry-run"] if action == "run" else [])]) == 130
+    assert capsys.readouterr().err.strip() == "Stopped."
 
 
 def test_a_study_whose_configs_were_edited_is_not_resumed(seen, tmp_path, mistake):
@@ -158,6 +276,7 @@ def test_an_array_task_with_another_study_is_refused(seen, tmp_path, mistake):
     main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "0"])
     told = mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "1", "--seeds", "0,1,2")
     assert "seeds: [0, 1] -> [0, 1, 2]" in told
+    assert "add seeds, variants or metrics with --resume" in told
 
 
 def test_of_two_tasks_that_start_at_once_the_first_plan_stays(seen, tmp_path, monkeypatch):
@@ -183,6 +302,11 @@ def test_of_two_tasks_that_start_at_once_the_first_plan_stays(seen, tmp_path, mo
         (["run", DEBUG, "--jobs", "0"], "--jobs must be at least 1"),
         (["run", DEBUG, "--json"], "--json goes with --dry-run"),
         (["run", DEBUG, "--no-probe"], "--no-probe goes with --dry-run"),
+        (["run", DEBUG, "--dry-run", "--resume"], "leave --resume out"),
+        (["run", DEBUG, "--dry-run", "--index", "0"], "leave --index out"),
+        (["run", DEBUG, "--dry-run", "--array"], "leave --array out"),
+        (["run", DEBUG, "--dry-run", "--wandb", "p"], "leave --wandb out"),
+        (["run", DEBUG, "--seeds", "4294967296"], "seeds must be whole numbers from 0 to 4294967295"),
         (["run", DEBUG, "--seeds", "a,b"], "--seeds needs whole numbers"),
         (["run", DEBUG, "--variants", "no_poolin"], "Did you mean 'no_pooling'?"),
         (["run", DEBUG, "--set", "model.d_model"], "--set needs KEY=VALUE"),

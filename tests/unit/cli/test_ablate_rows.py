@@ -1,5 +1,6 @@
 """The data of a study is prepared once, and its test rows described."""
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -7,7 +8,7 @@ from hyrec.cli import ablate_rows
 from hyrec.cli.ablate_rows import DataCLI, data_arguments, write_rows
 from hyrec.data.simulated import SimulatedData
 from hyrec.studies.plan import Plan, PlannedVariant
-from hyrec.studies.rows import describe_rows
+from hyrec.studies.rows import UnnumberedRowsError, describe_rows
 from hyrec.studies.study import Study, StudyError, Variant
 
 BASE = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=300")
@@ -68,3 +69,14 @@ def test_a_file_is_written_again_only_for_other_data(tmp_path):
 def test_a_slice_by_a_feature_that_does_not_exist_gets_the_nearest(tmp_path):
     with pytest.raises(StudyError, match=r"slices.item is 'item_ids'.*Did you mean 'item_id'"):
         write_rows(plan(("a", BASE), slices={"item": "item_ids"}), tmp_path)
+
+
+def test_data_without_row_numbers_run_without_slices_and_that_is_said(tmp_path, monkeypatch, capsys):
+    def unnumbered(data, user, item):
+        raise UnnumberedRowsError("OwnData does not number its rows (Batch.row)")
+
+    pq.write_table(pa.table({"row": [0]}), tmp_path / "rows.parquet")
+    monkeypatch.setattr(ablate_rows, "describe_rows", unnumbered)
+    assert write_rows(plan(("a", BASE)), tmp_path) is None
+    assert "OwnData does not number its rows (Batch.row), so there is no rows.parquet" in capsys.readouterr().err
+    assert list(tmp_path.glob("*.parquet")) == []

@@ -284,3 +284,35 @@ def test_few_groups_that_count_are_said(tmp_path):
     inside = by_name(compare(build.done(), "query_auc", replicates=50))["other"].group_interval
     assert re.search(r"only (1\d|20) of 620 groups hold both labels", inside.note)
     assert by_name(compare(build.done(), "auc", replicates=50))["other"].group_interval.note == ""
+
+
+@pytest.mark.parametrize(("metric", "replicates"), [("auc", 0), ("ece", 0), ("ece", 50)])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": np.arange(1, 721)}, "The test rows differ: 1 are only in the first"),
+        ({"population": 1}, "labels of .* test rows differ"),
+    ],
+)
+def test_other_rows_are_found_without_a_bootstrap(tmp_path, metric, replicates, change, message):
+    build = Builder(tmp_path, ["base", "elsewhere", "other"])
+    build.predictions("base", 0.6).predictions("elsewhere", 1.6, **change).predictions("other", 1.6)
+    rows = by_name(compare(build.done(), metric, replicates=replicates))
+    assert (rows["elsewhere"].verdict, rows["elsewhere"].interval) == ("not comparable", None)
+    assert re.search(message, rows["elsewhere"].group_note)
+    assert rows["other"].interval is not None
+    assert rows["other"].verdict != "not comparable"
+
+
+def test_rows_in_another_order_are_the_same_rows(tmp_path):
+    build = Builder(tmp_path, ["base", "other"]).predictions("base", 0.6).predictions("other", 1.6)
+    for path in (tmp_path / "other").rglob("*.parquet"):
+        pq.write_table(pq.read_table(path).take(list(range(len(GROUP)))[::-1]), path)
+    assert by_name(compare(build.done(), "auc", replicates=0))["other"].verdict == "better"
+
+
+def test_runs_are_those_of_the_difference_and_those_of_the_mean_beside_them(tmp_path):
+    build = Builder(tmp_path, ["base", "other"])
+    build.values("base", [0.7, 0.71, 0.7, 0.72, None]).values("other", [0.71, 0.72, 0.72, 0.73, 0.71])
+    rows = by_name(compare(build.done(), "auc"))
+    assert (rows["base"].runs, rows["other"].runs) == ("4", "4 (mean: 5)")

@@ -1,3 +1,6 @@
+import errno
+import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -55,31 +58,57 @@ def test_cells_come_seed_by_seed_in_the_order_of_the_study(plan, tmp_path):
     assert cells[1].arguments == ("--x=none",)
 
 
+def edited(plan, **changes):
+    """Return the plan with its second variant changed."""
+    return replace(plan, variants=(plan.variants[0], replace(plan.variants[1], **changes)))
+
+
 def test_a_plan_differs_when_its_command_lines_or_its_configs_do(plan):
     assert plan.differences(plan) == []
-    changed = replace(plan.variants[1], arguments=("--x=other",))
-    assert plan.differences(replace(plan, variants=(plan.variants[0], changed))) == [
-        "variant none: --x=none -> --x=other"
-    ]
-    edited = replace(plan.variants[1], digest="e")
-    assert plan.differences(replace(plan, variants=(plan.variants[0], edited))) == [
-        "variant none: what its configs say"
+    assert plan.differences(edited(plan, arguments=("--x=other",))) == ["variant none: --x=none -> --x=other"]
+    assert plan.differences(edited(plan, digest="e")) == ["variant none: what its configs say"]
+
+
+def test_the_option_that_changed_is_named_where_the_plan_holds_all_of_them(plan):
+    before = edited(plan, options={"model.mixer.class_path": "A", "model.d": 8, "data.seed": None})
+    after = edited(plan, digest="e", options={"model.mixer.class_path": "B", "model.d": 8})
+    assert before.differences(after) == [
+        'variant none: model.mixer: "A" -> "B"',
+        "variant none: data.seed: null -> not set",
     ]
 
 
-def test_rows_that_changed_places_in_the_file_keep_what_was_planned_for_them(plan):
-    turned = read_study(
-        {**CONTENT, "variants": dict(reversed(CONTENT["variants"].items())), "baseline": "full"}, default_name="s"
+def test_seeds_and_variants_can_be_added_and_none_can_go(plan):
+    more = read_study(
+        {**CONTENT, "seeds": [5, 3, 1], "variants": {**CONTENT["variants"], "new": {"options": {"x": 1}}}},
+        default_name="s",
     )
-    assert plan.study.differences(turned) == []
-    described = plan.describing(turned)
-    assert [described.planned(name).arguments for name in ("full", "none")] == [("--x=full",), ("--x=none",)]
+    new = replace(plan.variants[0], variant=more.variant("new"))
+    larger = replace(plan, study=more, variants=(*plan.variants, new))
+    assert plan.differences(larger) == []
+    assert larger.differences(plan) == [
+        "seeds: [5, 3, 1] -> [3, 1]; seeds can be added, none can go",
+        "variant new is gone; variants can be added, none can go",
+    ]
 
 
-def test_new_words_leave_the_cells_as_they_are(plan, tmp_path):
-    variants = {**CONTENT["variants"], "full": {"about": "everything"}}
-    study = read_study({**CONTENT, "question": "Why?", "variants": variants}, default_name="s")
-    described = plan.describing(study)
-    assert described.study.question == "Why?"
-    assert described.planned("full").variant.about == "everything"
-    assert described.cells(tmp_path) == plan.cells(tmp_path)
+def test_a_plan_of_an_earlier_version_is_read(plan, tmp_path):
+    path = plan.save(tmp_path)
+    content = json.loads(path.read_text())
+    del content["file_seeds"], content["working_folder"]
+    for row in content["variants"]:
+        del row["options"]
+    path.write_text(json.dumps(content))
+    assert Plan.load(tmp_path) == plan
+
+
+def test_without_hard_links_the_first_plan_still_stays(plan, tmp_path, monkeypatch):
+    def link(source, target):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    plan.save(tmp_path, replace=False)
+    with pytest.raises(FileExistsError):
+        replace(plan, version="0.2").save(tmp_path, replace=False)
+    assert Plan.load(tmp_path) == plan
+    assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]

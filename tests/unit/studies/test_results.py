@@ -151,3 +151,33 @@ def test_without_a_saved_config_the_primary_task_is_not_known(study):
     finish(study / "cells/base/s0")
     (cell,) = read_results(study).cells.values()
     assert cell.primary_task is None
+
+
+def test_the_reason_of_a_failure_holds_no_path_of_this_machine(study):
+    finish(study / "cells/base/s0")
+    finish(study / "cells/other/s0")
+    (study / "cells/other/s0/metrics.csv").unlink()
+    (failed,) = read_results(study).failed
+    assert failed.reason.startswith("cells/other/s0 has no metrics.csv")
+
+
+def test_a_study_that_was_moved_is_not_named_by_its_old_place(study):
+    folder = study / "cells/base/s0"
+    finish(folder)
+    record = json.loads((folder / "cell.json").read_text())
+    was = "/home/ada/study"
+    record |= {"status": "failed", "error": f"{was}/cells/base/s0/x is bad", "folder": f"{was}/cells/base/s0"}
+    (folder / "cell.json").write_text(json.dumps(record))
+    (failed,) = read_results(study).failed
+    assert failed.reason == "cells/base/s0/x is bad"
+
+
+def test_results_say_which_version_a_cell_ran_with(study):
+    folder = study / "cells/base/s0"
+    finish(folder)
+    (cell,) = read_results(study).cells.values()
+    assert (cell.version, cell.commit) == ("", None)
+    record = json.loads((folder / "cell.json").read_text())
+    (folder / "cell.json").write_text(json.dumps({**record, "version": "0.2", "commit": "abc"}))
+    (cell,) = read_results(study).cells.values()
+    assert (cell.version, cell.commit) == ("0.2", "abc")

@@ -1,5 +1,7 @@
 """What is known about each test row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,7 +9,7 @@ import pytest
 
 from hyrec.data.parquet import ParquetData
 from hyrec.schema import Schema
-from hyrec.studies.rows import counted_features, describe_rows
+from hyrec.studies.rows import UnnumberedRowsError, counted_features, describe_rows
 from hyrec.studies.study import StudyError
 
 FLAT = {
@@ -86,6 +88,15 @@ def test_what_the_data_lack_is_left_out(tmp_path):
     )
     path = str(tmp_path / "rows.parquet")
     assert describe_rows(ParquetData(schema, train=path, test=path)).column_names == ["row"]
+
+
+def test_data_that_do_not_number_their_rows_are_told_from_other_mistakes(flat, monkeypatch):
+    scan = flat.scan
+    monkeypatch.setattr(
+        flat, "scan", lambda *args, **options: (replace(batch, row=None) for batch in scan(*args, **options))
+    )
+    with pytest.raises(UnnumberedRowsError, match="ParquetData does not number its rows"):
+        describe_rows(flat)
 
 
 def test_candidates_of_a_request_share_its_history(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import hyrec
 from hyrec.studies.cell import Cell
 from hyrec.studies.interrupt import StudyInterrupted
 from hyrec.studies.lock import CellLock
@@ -507,3 +509,29 @@ def test_no_cell_survives_a_runner_that_is_killed(fake: Fake) -> None:
     assert (outcome.status, outcome.metrics) == ("finished", {"auc": 0.5})
     assert fake.calls()[-1]["checkpoint"] == str(cell.folder / "checkpoints/last.ckpt")
     assert record(cell).seconds > 0.1
+
+
+def test_the_record_says_which_hyrec_ran_the_cell(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hyrec.studies.child.source_commit", lambda: "abc-dirty-1")
+    cell = fake.cell()
+    fake.run([cell])
+    assert (record(cell).version, record(cell).commit) == (hyrec.__version__, "abc-dirty-1")
+
+
+def test_a_record_without_version_and_commit_is_read(fake: Fake) -> None:
+    cell = fake.cell()
+    fake.run([cell])
+    path = cell.folder / "cell.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({key: content[key] for key in content if key not in ("version", "commit")}))
+    found = record(cell)
+    assert (found.version, found.commit, found.status) == ("", None, "finished")
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("hyrec.studies.lock.fcntl.flock", flock)
+    with pytest.raises(StudyError, match=r"has no file locks \(flock: No locks available\).*--out"):
+        CellLock.take(tmp_path)

@@ -80,6 +80,7 @@ def test_the_match_of_the_study_is_for_all_but_the_baseline_and_gives_way_to_a_v
         ({"baseline": "ful"}, "The baseline 'ful' is no variant. Did you mean 'full'?"),
         ({"seeds": [0, 1, 0]}, "seeds holds 0 twice"),
         ({"seeds": [0.5]}, "seeds must be whole numbers"),
+        ({"seeds": [2**32]}, "seeds must be whole numbers from 0 to 4294967295, got 4294967296"),
         ({"seeds": 3}, "seeds must be a list of whole numbers"),
         ({"metrics": []}, "metrics is empty"),
         ({"metrics": ["auc", "auc"]}, "metrics names one twice"),

@@ -121,6 +121,15 @@ def test_the_table_holds_mean_interval_verdict_and_costs(tmp_path: Path):
     assert less["seconds"] == pytest.approx(10.0)
 
 
+def test_seeds_of_the_table_are_those_of_the_difference(tmp_path: Path):
+    results = results_of(tmp_path)
+    cells = {key: cell for key, cell in results.cells.items() if key != ("full@d_model=32", 2)}
+    rows = compare(replace(results, cells=cells), "query_auc", replicates=0)
+    base, less = (dict(zip(COLUMNS, row, strict=True)) for row in study_table(rows))
+    assert (base["seeds"], base["mean_seeds"]) == (2, 2)
+    assert (less["seeds"], less["mean_seeds"]) == (2, 3)
+
+
 def test_the_table_is_json_without_nan(tmp_path: Path):
     rows = compare(results_of(tmp_path), "query_auc", replicates=0)
     assert any(math.isnan(row.p_holm) for row in rows)

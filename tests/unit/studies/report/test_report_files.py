@@ -319,3 +319,35 @@ def test_a_variant_that_changes_nothing_is_suspected(study: Callable[[], Path]) 
         shutil.copy(folder / "cells/hyformer" / cell.name / "metrics.csv", cell)
     text = text_of(write_report(folder))
     assert text.count("Every seed gives the very same figures: perhaps its options change nothing.") == 1
+
+
+def test_the_report_says_which_versions_the_cells_ran_with_where_they_are_not_the_plans(
+    study: Callable[[], Path],
+) -> None:
+    folder = study()
+    assert "cells ran with" not in write_report(folder).with_name("report.md").read_text()
+    for number, path in enumerate(sorted(folder.glob("cells/*/*/cell.json"))):
+        source = {"version": "0.2", "commit": "feed"} if number < 2 else {"version": "0.1.0", "commit": None}
+        path.write_text(json.dumps({**json.loads(path.read_text()), **source}))
+    text = write_report(folder).with_name("report.md").read_text()
+    assert "cells ran with 0.1.0, no commit known (13 cells), 0.2, commit `feed` (2 cells)" in text
+
+
+def test_no_path_of_this_machine_stands_in_a_report(study: Callable[[], Path]) -> None:
+    folder = study()
+    (folder / "cells/merged/s0/metrics.csv").unlink()
+    (folder / "rows.parquet").unlink()
+    fail_cell(folder, "no_pooling", 1, f"OSError: {folder}/cells/no_pooling/s1/x cannot be written")
+    page = write_report(folder)
+    for text in (page.read_text(), page.with_name("report.md").read_text()):
+        assert str(folder) not in text
+        assert "cells/no_pooling/s1/x cannot be written" in text
+        assert "cells/merged/s0 has no metrics.csv" in text
+
+
+def test_a_paper_whose_baseline_is_at_chance_has_no_change_above_it(tmp_path: Path) -> None:
+    planted = (replace(TABLE[0], paper={"query_auc": 0.5}), replace(TABLE[1], paper={"query_auc": 0.6}))
+    folder = write_study(tmp_path / "s", planted, seeds=(0, 1), requests=60)
+    (row,) = paper_rows(Findings.read(folder), "query_auc")
+    assert (row.paper, row.paper_above_chance) == (pytest.approx(0.2), None)
+    assert write_report(folder).is_file()

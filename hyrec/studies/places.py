@@ -1,0 +1,29 @@
+"""Paths inside of a study's folder, as they are shown in a report that others read elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+THE_STUDY = "the study's folder"
+
+
+def inside(text: str, *folders: str | Path) -> str:
+    """Return a text in which absolute paths below a folder start at that folder.
+
+    Args:
+        text: A message.
+        folders: The study's folder; besides, folders where the study lay before.
+
+    Example:
+        >>> inside("/home/ada/s/cells/a/s0/metrics.csv is damaged. /home/ada/s holds it.", "/home/ada/s")
+        "cells/a/s0/metrics.csv is damaged. the study's folder holds it."
+    """
+    # Absolute ones alone: a relative name such as "tiny" may be any word of the text.
+    names = {str(name) for folder in folders for name in (Path(folder).absolute(), Path(folder).resolve())} - {"/"}
+    for name in sorted(names, key=len, reverse=True):
+        # Not in the middle of another path; a full stop may end the sentence.
+        start, found = r"(?<![\w./-])", re.escape(name.rstrip("/"))
+        text = re.sub(rf"{start}{found}/+(?=[\w.])", "", text)
+        text = re.sub(rf"{start}{found}/*(?![\w/-]|\.\w)", THE_STUDY, text)
+    return text
