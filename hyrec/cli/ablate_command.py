@@ -93,10 +93,16 @@ def _run(parser: StrictParser, arguments: list[str]) -> int:
 def _report(parser: StrictParser, arguments: list[str]) -> int:
     parser.add_argument("folder", help="folder of a study, as written by 'hyrec ablate run'")
     parser.add_argument("--wandb", metavar="PROJECT", help="also log the table of the study to this W&B project")
+    parser.add_argument(
+        "--baseline",
+        default="",
+        metavar="VARIANT",
+        help="compare with this variant, into report-VARIANT/ of the folder",
+    )
     options = parser.read(arguments)
     from hyrec.cli.ablate_run import report_study
 
-    return report_study(Path(options.folder), wandb=options.wandb)
+    return report_study(Path(options.folder), baseline=options.baseline, wandb=options.wandb)
 
 
 def _sweep(parser: StrictParser, arguments: list[str]) -> int:

@@ -103,22 +103,23 @@ def run_study(
     return 1 if broken else 0
 
 
-def report_study(folder: Path, *, wandb: str | None = None) -> int:
+def report_study(folder: Path, *, baseline: str = "", wandb: str | None = None) -> int:
     """Print the comparison of a study and write its report.
 
     Args:
         folder: Folder of the study.
+        baseline: Variant to compare the others with, in place of the study's own.
         wandb: W&B project to log the table to.
 
     Raises:
-        StudyError: When the folder is not that of a study.
+        StudyError: When the folder is not that of a study, or the study has no such variant.
     """
     from hyrec.studies.report import write_report
 
-    results = read_results(folder)
+    results = read_results(folder, baseline)
     if results.cells:
         print(comparison_as_text(results))
-        print(f"Report: {write_report(folder)}")
+        print(f"Report: {write_report(folder, baseline)}")
     else:
         print(f"No cell of {folder} has finished yet: there is nothing to report.")
     if wandb and results.cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -122,6 +123,7 @@ class StudyResults:
         cells: Finished cells by name of the variant and seed, in the order of the plan.
         failed: Cells that were run and did not succeed.
         missing: Cells that were not run to the end: never started, interrupted, or still running.
+        own_baseline: Baseline that the study names; the plan's study may have another, chosen later.
     """
 
     folder: Path
@@ -129,6 +131,7 @@ class StudyResults:
     cells: Mapping[tuple[str, int], CellResult]
     failed: tuple[Unfinished, ...] = ()
     missing: tuple[Unfinished, ...] = ()
+    own_baseline: str = ""
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -153,7 +156,7 @@ class StudyResults:
         return {seed: value for seed, value in found.items() if value is not None}
 
 
-def read_results(folder: str | Path) -> StudyResults:
+def read_results(folder: str | Path, baseline: str = "") -> StudyResults:
     """Read the folder of a study.
 
     Only cells count whose record says that they finished and whose test metrics can be read. The others are listed,
@@ -161,12 +164,16 @@ def read_results(folder: str | Path) -> StudyResults:
 
     Args:
         folder: Folder that ``hyrec ablate run`` wrote.
+        baseline: Variant to compare the others with, in place of the study's own.
 
     Raises:
-        StudyError: When the folder holds no plan.
+        StudyError: When the folder holds no plan, or the study has no such variant.
     """
     folder = Path(folder)
     plan = Plan.load(folder)
+    own_baseline = plan.study.baseline
+    if baseline:
+        plan = dataclasses.replace(plan, study=dataclasses.replace(plan.study, baseline=baseline))
     cells: dict[tuple[str, int], CellResult] = {}
     failed: list[Unfinished] = []
     missing: list[Unfinished] = []
@@ -194,7 +201,7 @@ def read_results(folder: str | Path) -> StudyResults:
             version=str(record.get("version") or ""),
             commit=record.get("commit"),
         )
-    return StudyResults(folder, plan, cells, tuple(failed), tuple(missing))
+    return StudyResults(folder, plan, cells, tuple(failed), tuple(missing), own_baseline)
 
 
 def _row_columns(part: Path) -> list[str]:

@@ -38,7 +38,7 @@ def contents(findings: Findings) -> Document:
     facts = (
         f"{_count(len(study.variants), 'variant')} × {_count(len(study.seeds), 'seed')}",
         f"{_count(len(findings.results.cells), 'cell')} finished",
-        f"baseline {study.baseline}",
+        f"baseline {study.baseline}" + _chosen_later(findings),
         f"hyrec {plan.version}{commit}",
     )
     document = Document(
@@ -49,6 +49,11 @@ def contents(findings: Findings) -> Document:
         sections=tuple(section for section in sections if section is not None),
     )
     return portable(document, findings.results.folder)
+
+
+def _chosen_later(findings: Findings) -> str:
+    own = findings.results.own_baseline
+    return f" in place of {own}, chosen after the study" if own and own != findings.study.baseline else ""
 
 
 def _count(number: int, what: str) -> str:

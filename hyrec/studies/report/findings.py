@@ -32,9 +32,9 @@ class Findings:
     refused: Mapping[str, str]
 
     @classmethod
-    def read(cls, folder: str | Path) -> Findings:
-        """Read a study's folder and compare its variants on every metric of the study."""
-        results = read_results(folder)
+    def read(cls, folder: str | Path, baseline: str = "") -> Findings:
+        """Read a study's folder and compare its variants, with one of them or with the study's own baseline."""
+        results = read_results(folder, baseline)
         comparisons: dict[str, Sequence[ComparisonRow]] = {}
         refused: dict[str, str] = {}
         for metric in results.plan.study.metrics:

@@ -18,6 +18,7 @@ from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import fixed, signed
 from hyrec.studies.report.paper import paper_rows
 from hyrec.studies.results import read_results
+from hyrec.studies.study import StudyError
 from tests.unit.studies.report.study_folder import SCALING, TABLE, Planted, fail_cell, remove_cell, write_study
 
 VERDICTS = {"query_auc": "worse", "auc": "better"}
@@ -351,3 +352,26 @@ def test_a_paper_whose_baseline_is_at_chance_has_no_change_above_it(tmp_path: Pa
     (row,) = paper_rows(Findings.read(folder), "query_auc")
     assert (row.paper, row.paper_above_chance) == (pytest.approx(0.2), None)
     assert write_report(folder).is_file()
+
+
+def test_another_baseline_is_compared_with_in_a_report_of_its_own(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "study", TABLE)
+    own = write_report(folder)
+    before = own.read_bytes()
+    baseline = next(v.variant.name for v in read_results(folder).plan.variants[1:])
+    page = write_report(folder, baseline)
+    assert page.parent.name == f"report-{baseline}"
+    assert own.read_bytes() == before
+    assert f"baseline {baseline} in place of" in page.read_text(encoding="utf-8")
+    one, other = read_results(folder), read_results(folder, baseline)
+    difference = next(r.difference for r in compare(one, "query_auc") if r.variant == baseline)
+    (back,) = (r.difference for r in compare(other, "query_auc") if r.variant == one.plan.study.baseline)
+    assert difference is not None
+    assert back == pytest.approx(-difference)
+
+
+def test_a_baseline_that_the_study_does_not_have_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "study", TABLE)
+    name = read_results(folder).plan.variants[1].variant.name
+    with pytest.raises(StudyError, match=name):
+        write_report(folder, name + "x")
