@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
+import resource
 from pathlib import Path
 
 import pytest
@@ -69,15 +69,20 @@ def test_every_slot_makes_a_plugin_that_is_listed_with_its_slot(installed: Envir
         assert (entry["state"], entry["slots"], entry["clashes"]) == ("enabled", [slot], [])
 
 
+def cpu_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_the_list_answers_in_under_four_tenths_of_a_second_without_torch(installed: Environment) -> None:
     command = [installed.bin / "python", "-X", "importtime", "-m", "hyrec", "plugins", "list"]
     assert not re.search(r"\| +(torch|lightning|pyarrow|polars)$", installed.check(*command), re.MULTILINE)
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = cpu_seconds_of_children()
         assert "hyrec-tiny-mixer" in installed.hyrec("plugins", "list")
-        seconds.append(time.perf_counter() - start)
-    # The best of five: other programs on the machine are not what is measured.
+        seconds.append(cpu_seconds_of_children() - start)
+    # Processor time, the best of five: other programs on the machine are not what is measured.
     assert min(seconds) < 0.4, seconds
 
 
