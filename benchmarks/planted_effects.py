@@ -17,7 +17,7 @@ import yaml
 
 from hyrec.data.simulation.log import Log, generate
 from hyrec.data.simulation.spec import SimulatorSpec, Strengths
-from hyrec.studies.results import CellResult, read_results
+from hyrec.studies.analysis.results import CellResult, read_results
 
 
 def simulator_of(cell: CellResult) -> SimulatorSpec:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from hyrec.schema import Schema, suggest
+from hyrec.messages import suggest
+from hyrec.schema import Schema
 
 if TYPE_CHECKING:
     from hyrec.slots import QueryDecoder, SequenceEncoder, TokenMixer

@@ -3,50 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_type_hints
 
-import yaml
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the closest of ``known``, or an empty string.
-
-    Example:
-        >>> suggest("itme", ["item", "user"])
-        " Did you mean 'item'?"
-    """
-    names = list(known)
-    lowered = {n.lower(): n for n in names}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return f" Did you mean {lowered[close[0]]!r}?" if close else ""
-
-
-def read_yaml(text: str) -> Any:
-    """Read YAML as ``yaml.safe_load`` does, but refuse a key that is written twice.
-
-    Raises:
-        yaml.YAMLError: With line and column.
-    """
-    return yaml.load(text, Loader=_StrictLoader)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable):
-                if key in seen:
-                    mark = key_node.start_mark
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key!r} is written twice; keep one of them", mark
-                    )
-                seen.add(key)
-        return super().construct_mapping(node, deep)
+from hyrec.messages import suggest
 
 
 def plain_dataclass(value: Any) -> Any:

@@ -20,11 +20,12 @@ import hyrec.components  # noqa: F401  (so that YAML finds each component by its
 from hyrec.batch import Batch
 from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
+from hyrec.messages import suggest
 from hyrec.metrics import RankingMetric, default_metrics
 from hyrec.network import Network, Parts
 from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
-from hyrec.schema import Schema, suggest
+from hyrec.schema import Schema
 from hyrec.slots import (
     Backbone,
     Head,

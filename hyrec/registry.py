@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
-from hyrec.schema import suggest
+from hyrec.messages import suggest
 from hyrec.slots import SLOTS, Component
 
 

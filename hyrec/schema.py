@@ -13,10 +13,9 @@ from typing import Any, Literal
 
 import yaml
 
-from hyrec.mappings import build_dataclass as build_dataclass
-from hyrec.mappings import plain_dataclass as plain_dataclass
-from hyrec.mappings import read_yaml
-from hyrec.mappings import suggest as suggest
+from hyrec.files import read_yaml
+from hyrec.mappings import build_dataclass, plain_dataclass
+from hyrec.messages import suggest
 
 PADDING_ID = 0
 """Fills a slot that holds nothing. Its embedding is zero and never trained."""

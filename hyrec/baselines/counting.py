@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hyrec.batch import Batch
-from hyrec.schema import Role, Schema, suggest
+from hyrec.messages import suggest
+from hyrec.schema import Role, Schema
 
 COUNTED_ROLES: tuple[Role, ...] = ("item", "user", "context")
 

@@ -15,6 +15,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
+from hyrec.files import replaced
+
 
 class BestCheckpoint(ModelCheckpoint):
     """Save ``best.ckpt`` by a validation metric and ``last.ckpt``, in ``checkpoints`` of the run's folder.
@@ -155,11 +157,8 @@ class _ReplacedWhenComplete(TorchCheckpointIO):
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(dict(checkpoint), path, storage_options)
             return
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        torch.save(checkpoint, partial)
-        partial.replace(path)
+        with replaced(path) as partial:
+            torch.save(checkpoint, partial)
 
 
 def _may_save(trainer: Trainer) -> bool:

@@ -3,57 +3,40 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from hyrec.cli.arguments import StrictParser
-from hyrec.cli.errors import CommandError, listed
-from hyrec.schema import suggest
+from hyrec.messages import CommandError
+
+if TYPE_CHECKING:
+    from hyrec.studies.plan.request import StudyRequest
 
 ACTIONS = {
-    "run": "train and test every variant of a study with every seed",
-    "report": "write the report of a study's folder: Markdown and one HTML page",
-    "sweep": "print a W&B sweep that trains the variants of a study",
+    "run": ("hyrec.cli.ablate_command:configure_run", "train and test every variant of a study with every seed"),
+    "report": (
+        "hyrec.cli.ablate_command:configure_report",
+        "write the report of a study's folder: Markdown and one HTML page",
+    ),
+    "sweep": ("hyrec.cli.ablate_command:configure_sweep", "print a W&B sweep that trains the variants of a study"),
 }
 ARRAY_VARIABLE = "SLURM_ARRAY_TASK_ID"
 
-_LISTS = ("--seeds", "--variants")
+
+def configure(parser: StrictParser) -> None:
+    """Add the actions."""
+    parser.epilog = "example: hyrec ablate run pkg:hyrec/ablations/hyformer_table2.yaml --dry-run"
+    parser.actions("action", ACTIONS)
 
 
-def run(arguments: list[str]) -> int:
-    """Run ``hyrec ablate ...``.
-
-    Args:
-        arguments: ``ablate``, the action and its options.
-    """
-    action = arguments[1] if len(arguments) > 1 else ""
-    if action in ("", "-h", "--help"):
-        print("usage: hyrec ablate ACTION [options]\n")
-        print("\n".join(f"  {name:<8}{text}" for name, text in ACTIONS.items()))
-        print("\n  hyrec ablate run pkg:hyrec/ablations/hyformer_table2.yaml --dry-run")
-        return 0
-    if action not in ACTIONS:
-        raise CommandError(
-            f"There is no 'hyrec ablate {action}'.{suggest(action, ACTIONS)} {listed(ACTIONS, 'Actions')}"
-        )
-    parser = StrictParser(prog=f"hyrec ablate {action}", description=ACTIONS[action])
-    try:
-        return {"run": _run, "report": _report, "sweep": _sweep}[action](parser, arguments[2:])
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
-
-
-def _run(parser: StrictParser, arguments: list[str]) -> int:
+def configure_run(parser: StrictParser) -> None:
+    """Add the options of ``hyrec ablate run``."""
     _add_study(parser)
     add = parser.add_argument
-    add("--out", help="folder of the study; default: runs/studies/NAME")
     add("--dry-run", action="store_true", help="show what would run, what differs and what it costs; train nothing")
     add("--no-probe", action="store_true", help="with --dry-run: estimate no times, which trains for some seconds")
     add("--json", action="store_true", help="with --dry-run: write JSON")
@@ -62,7 +45,53 @@ def _run(parser: StrictParser, arguments: list[str]) -> int:
     add("--index", type=int, help="run one cell only, for array jobs; --dry-run shows how many there are")
     add("--array", action="store_true", help=f"the same, with the index that ${ARRAY_VARIABLE} holds")
     add("--wandb", metavar="PROJECT", help="log every cell, and a table of the study, to this W&B project")
-    options = parser.read(_spread(arguments))
+    parser.set_defaults(run=_stoppable(_run))
+
+
+def configure_report(parser: StrictParser) -> None:
+    """Add the options of ``hyrec ablate report``."""
+    parser.add_argument("folder", type=Path, help="folder of a study, as written by 'hyrec ablate run'")
+    parser.add_argument("--wandb", metavar="PROJECT", help="also log the table of the study to this W&B project")
+    parser.add_argument(
+        "--baseline",
+        default="",
+        metavar="VARIANT",
+        help="compare with this variant, into report-VARIANT/ of the folder",
+    )
+    parser.set_defaults(run=_stoppable(lambda options: _report(options.folder, options.baseline, options.wandb)))
+
+
+def configure_sweep(parser: StrictParser) -> None:
+    """Add the options of ``hyrec ablate sweep``."""
+    _add_study(parser)
+    parser.add_argument("--wandb", metavar="PROJECT", default="hyrec", help="W&B project. Default: hyrec")
+    parser.set_defaults(run=_stoppable(_sweep))
+
+
+def _add_study(parser: StrictParser) -> None:
+    add = parser.add_argument
+    add("study", help="a study's YAML file, or pkg:hyrec/ablations/NAME.yaml")
+    add("--seeds", default="", help="these seeds in place of the study's, as 0,1,2")
+    add("--variants", default="", help="these variants only, as a,b; the baseline is always there")
+    parser.lists = ("--seeds", "--variants")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the base; a variant's own wins")
+    add("--out", type=Path, help="folder of the study; default: runs/studies/NAME")
+
+
+def _stoppable(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Return a command that Ctrl-C ends without a traceback."""
+
+    def run(options: argparse.Namespace) -> int:
+        try:
+            return command(options)
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr)
+            return 130
+
+    return run
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.jobs < 1:
         raise CommandError(f"--jobs must be at least 1, got {options.jobs}.")
     for name, needed in (("no_probe", "dry_run"), ("json", "dry_run")):
@@ -73,72 +102,86 @@ def _run(parser: StrictParser, arguments: list[str]) -> int:
             value = getattr(options, name)
             if value is not None and value is not False:
                 raise CommandError(f"--dry-run shows the whole study and runs nothing: leave --{name} out.")
-    index = _index(options)
-    from hyrec.cli.ablate_run import dry_run, run_study
+    index, selection = _index(options), _selection(options)
+    from hyrec.studies.plan.request import StudyRequest
 
-    selection = _selection(options)
-    if options.dry_run:
-        return dry_run(options.study, selection, jobs=options.jobs, probe=not options.no_probe, as_json=options.json)
-    return run_study(
-        options.study,
-        selection,
-        folder=Path(options.out) if options.out else None,
-        jobs=options.jobs,
-        resume=options.resume,
-        index=index,
-        wandb=options.wandb,
-    )
+    request = StudyRequest.read(options.study, selection)
+    return _dry_run(request, options) if options.dry_run else _run_study(request, options, index)
 
 
-def _report(parser: StrictParser, arguments: list[str]) -> int:
-    parser.add_argument("folder", help="folder of a study, as written by 'hyrec ablate run'")
-    parser.add_argument("--wandb", metavar="PROJECT", help="also log the table of the study to this W&B project")
-    parser.add_argument(
-        "--baseline",
-        default="",
-        metavar="VARIANT",
-        help="compare with this variant, into report-VARIANT/ of the folder",
-    )
-    options = parser.read(arguments)
-    from hyrec.cli.ablate_run import report_study
+def _dry_run(request: StudyRequest, options: argparse.Namespace) -> int:
+    from hyrec.studies.plan.planner import make_plan
+    from hyrec.studies.plan.timing import timed
+    from hyrec.studies.report.plan_text import plan_as_dict, plan_as_text
 
-    return report_study(Path(options.folder), baseline=options.baseline, wandb=options.wandb)
+    plan = make_plan(request)
+    if not options.no_probe:
+        plan = timed(plan, options.jobs, report=lambda line: print(line, file=sys.stderr, flush=True))
+    jobs = options.jobs
+    print(json.dumps(plan_as_dict(plan, jobs=jobs), indent=1) if options.json else plan_as_text(plan, jobs=jobs))
+    return 0
 
 
-def _sweep(parser: StrictParser, arguments: list[str]) -> int:
-    _add_study(parser)
-    parser.add_argument("--out", help="folder of the study; default: runs/studies/NAME")
-    parser.add_argument("--wandb", metavar="PROJECT", default="hyrec", help="W&B project. Default: hyrec")
-    options = parser.read(_spread(arguments))
-    from hyrec.cli.ablate_run import print_sweep
+def _run_study(request: StudyRequest, options: argparse.Namespace, index: int | None) -> int:
+    from hyrec.studies.run.interrupt import StudyInterrupted
+    from hyrec.studies.run.settle import StudyThereError
+    from hyrec.studies.run.study import StudyRun, run_study
 
-    folder = Path(options.out) if options.out else None
-    return print_sweep(options.study, _selection(options), folder=folder, wandb=options.wandb)
+    run = StudyRun(request, options.out, options.jobs, options.resume, index, options.wandb)
+    try:
+        _, outcomes = run_study(run)
+        if index is None:
+            _report(run.folder, wandb=options.wandb)
+    except StudyThereError as error:
+        raise CommandError(f"{error} Go on with\n  {run.command}") from error
+    except KeyboardInterrupt as interrupt:
+        print(f"\nStopped. Go on with\n  {run.command}", file=sys.stderr)
+        return interrupt.exit_code if isinstance(interrupt, StudyInterrupted) else 130
+    broken = [outcome for outcome in outcomes if outcome.status in ("failed", "interrupted")]
+    if broken:
+        told = f"{len(broken)} of {len(outcomes)} cells have no result. Try them again with"
+        print(f"{told}\n  {run.command}", file=sys.stderr)
+    return 1 if broken else 0
 
 
-def _add_study(parser: StrictParser) -> None:
-    parser.add_argument("study", help="a study's YAML file, or pkg:hyrec/ablations/NAME.yaml")
-    parser.add_argument("--seeds", default="", help="these seeds in place of the study's, as 0,1,2")
-    parser.add_argument("--variants", default="", help="these variants only, as a,b; the baseline is always there")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the base; a variant's own wins"
-    )
+def _report(folder: Path, baseline: str = "", wandb: str | None = None) -> int:
+    """Print the comparison of a study and write its report."""
+    from hyrec.studies.analysis.results import read_results
+    from hyrec.studies.report import write_report
+    from hyrec.studies.report.text import comparison_as_text
+
+    results = read_results(folder, baseline)
+    if not results.cells:
+        print(f"No cell of {folder} has finished yet: there is nothing to report.")
+        return 0
+    print(comparison_as_text(results))
+    print(f"Report: {write_report(folder, baseline)}")
+    if wandb:
+        from hyrec.studies.report.wandb import log_study
+
+        log_study(results, wandb)
+    return 0
 
 
-def _spread(arguments: Sequence[str]) -> list[str]:
-    """Join lists that are written with spaces, ``--seeds 0 1 2``, to one value."""
-    joined: list[str] = []
-    for argument in arguments:
-        previous = joined[-2] if len(joined) > 1 else ""
-        if previous in _LISTS and not argument.startswith("-") and not argument.endswith((".yaml", ".yml")):
-            joined[-1] += f",{argument}"
-        else:
-            joined.append(argument)
-    return joined
+def _sweep(options: argparse.Namespace) -> int:
+    import yaml
+
+    from hyrec.studies.plan.planner import make_plan
+    from hyrec.studies.plan.request import StudyRequest
+    from hyrec.studies.plan.sweep import sweep_of
+    from hyrec.studies.run.study import StudyRun
+
+    request = StudyRequest.read(options.study, _selection(options))
+    make_plan(request)  # a study that cannot be run makes no sweep
+    sweep = sweep_of(request, StudyRun(request, options.out).folder, options.wandb)
+    print(yaml.safe_dump(sweep, sort_keys=False), end="")
+    return 0
 
 
 def _selection(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line changes in the study file; empty when nothing."""
+    from hyrec.files import plain_value
+
     chosen: dict[str, Any] = {}
     if options.seeds:
         parts = [part.strip() for part in options.seeds.split(",")]
@@ -152,9 +195,7 @@ def _selection(options: argparse.Namespace) -> dict[str, Any]:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
             raise CommandError(f"--set needs KEY=VALUE, as in model.d_model=32. Got {assignment!r}.")
-        with contextlib.suppress(yaml.YAMLError):  # what is no YAML stays text, as with hyrec fit
-            value = yaml.safe_load(value)
-        chosen.setdefault("set", {})[key.removeprefix("--")] = value
+        chosen.setdefault("set", {})[key.removeprefix("--")] = plain_value(value)  # as with hyrec fit
     return chosen
 
 

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 from hyrec.cli.arguments import StrictParser
-from hyrec.cli.configs import find_file, load_mapping
-from hyrec.cli.errors import CommandError, listed
-from hyrec.schema import build_dataclass, suggest
+from hyrec.config.shipped import find_file, load_mapping
+from hyrec.mappings import build_dataclass
+from hyrec.messages import CommandError, suggest
 
 ACTIONS = {
-    "build": "logs to training Parquet and schema.yaml, by a recipe",
-    "simulate": "a simulated log whose click probabilities are known",
-    "profile": "columns, missing values and list lengths of Parquet files",
+    "build": ("hyrec.cli.data_command:build", "logs to training Parquet and schema.yaml, by a recipe"),
+    "simulate": ("hyrec.cli.data_command:simulate", "a simulated log whose click probabilities are known"),
+    "profile": ("hyrec.cli.data_command:profile", "columns, missing values and list lengths of Parquet files"),
 }
 
 
-def run(arguments: list[str]) -> int:
-    """Run ``hyrec data ...``.
-
-    Args:
-        arguments: ``data``, the action and its options.
-    """
-    action = arguments[1] if len(arguments) > 1 else ""
-    if action in ("", "-h", "--help"):
-        print("usage: hyrec data ACTION [options]\n")
-        print("\n".join(f"  {name:<10}{text}" for name, text in ACTIONS.items()))
-        return 0
-    if action not in ACTIONS:
-        raise CommandError(f"There is no 'hyrec data {action}'.{suggest(action, ACTIONS)} {listed(ACTIONS, 'Actions')}")
-    parser = StrictParser(prog=f"hyrec data {action}", description=ACTIONS[action])
-    return {"build": _build, "simulate": _simulate, "profile": _profile}[action](parser, arguments[2:])
+def configure(parser: StrictParser) -> None:
+    """Add the actions."""
+    parser.actions("action", ACTIONS)
 
 
-def _build(parser: StrictParser, arguments: list[str]) -> int:
+def build(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data build``."""
     parser.add_argument("--recipe", required=True, help="a recipe's YAML file, or pkg:package/file.yaml")
     parser.add_argument("--input", required=True, help="folder with the files that the recipe names")
     parser.add_argument("--out", required=True, help="folder to write to; its files are replaced")
-    options = parser.read(arguments)
-    from hyrec.data.build import Recipe, build
+    parser.set_defaults(run=_build)
+
+
+def _build(options: argparse.Namespace) -> int:
+    from hyrec.data.logs import Recipe, build
 
     recipe = Recipe.load(find_file(options.recipe, "recipe"))
     source = Path(options.input)
@@ -53,8 +46,8 @@ def _build(parser: StrictParser, arguments: list[str]) -> int:
     return 0
 
 
-def _simulate(parser: StrictParser, arguments: list[str]) -> int:
-    from hyrec.data.simulation.files import simulate
+def simulate(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data simulate``, one for each number of the simulator."""
     from hyrec.data.simulation.spec import SimulatorSpec
 
     parser.add_argument("--out", required=True, help="folder to write to")
@@ -62,9 +55,15 @@ def _simulate(parser: StrictParser, arguments: list[str]) -> int:
     numbers = [f for f in dataclasses.fields(SimulatorSpec) if f.name != "strengths"]
     for field in numbers:
         parser.add_argument(f"--{field.name}", type=type(field.default), help=f"default: {field.default}")
-    options = parser.read(arguments)
+    parser.set_defaults(run=_simulate, numbers=[field.name for field in numbers])
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from hyrec.data.simulation.files import simulate
+    from hyrec.data.simulation.spec import SimulatorSpec
+
     given: dict[str, Any] = load_mapping(options.config) if options.config else {}
-    chosen = {f.name: getattr(options, f.name) for f in numbers}
+    chosen = {name: getattr(options, name) for name in options.numbers}
     given |= {name: value for name, value in chosen.items() if value is not None}
     report = simulate(build_dataclass(SimulatorSpec, given, "simulator", ValueError), options.out)
     for file, sizes in report["files"].items():
@@ -75,10 +74,14 @@ def _simulate(parser: StrictParser, arguments: list[str]) -> int:
     return 0
 
 
-def _profile(parser: StrictParser, arguments: list[str]) -> int:
+def profile(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data profile``."""
     parser.add_argument("files", nargs="+", help="Parquet files")
     parser.add_argument("--rows", type=int, default=100_000, help="rows to read, from the start; 0 reads all")
-    options = parser.read(arguments)
+    parser.set_defaults(run=_profile)
+
+
+def _profile(options: argparse.Namespace) -> int:
     from hyrec.cli.profile import profile
 
     print(profile([find_file(file, "file") for file in options.files], options.rows))

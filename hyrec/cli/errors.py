@@ -6,26 +6,13 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from hyrec.messages import CommandError
+
 MAX_LINES = 5
-MAX_NAMES = 12
 _WORKER_ERROR = re.compile(r"^Caught \w+ in \w+ worker process")
-
-
-class CommandError(Exception):
-    """A command line or config that cannot be used: what was wrong, what is allowed, the nearest name."""
-
-
-def listed(names: Iterable[str], what: str) -> str:
-    """Return ``"<what>: a, b, c."``, cut after a dozen names."""
-    known = list(names)
-    if not known:
-        return f"{what}: none."
-    if len(known) > MAX_NAMES:
-        return f"{what}: {', '.join(known[:MAX_NAMES])} and {len(known) - MAX_NAMES} more."
-    return f"{what}: {', '.join(known)}."
 
 
 def guarded(command: Callable[[], int]) -> int:

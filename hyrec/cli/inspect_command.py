@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import warnings
-from typing import Any
-
-from jsonargparse import Namespace
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hyrec.cli.arguments import StrictParser
-from hyrec.cli.errors import CommandError
-from hyrec.cli.inspection import Inspection, inspect_ranker
-from hyrec.cli.lightning import HyrecCLI
-from hyrec.cli.table import count, table
-from hyrec.ranker import Ranker
-from hyrec.schema import Schema, suggest
+from hyrec.config.experiment import Experiment
+from hyrec.inspection import Inspection, inspect_ranker, without_memory
+from hyrec.messages import CommandError, suggest
+from hyrec.plain_text import count, table
+from hyrec.schema import Schema
 
-_OWN = ("--lengths", "--candidates", "--json")
 _DEFAULT_BATCH = 256
 
 
-def run(arguments: list[str]) -> int:
-    """Run ``hyrec inspect``.
-
-    Args:
-        arguments: ``inspect``, its own options, and those of ``fit``.
-    """
-    own, rest = _part(arguments[1:])
-    parser = StrictParser(
-        prog="hyrec inspect", description="Show what a config is made of. Takes every option of fit besides."
-    )
+def configure(parser: StrictParser) -> None:
+    """Add the options that are not those of ``fit``."""
+    parser.description = "Show what a config is made of. Takes every option of fit besides."
+    parser.takes_more = True
     parser.add_argument(
         "--lengths",
         default="",
@@ -38,55 +26,25 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--candidates", type=int, default=1, help="samples of each request")
     parser.add_argument("--json", action="store_true", help="write JSON")
-    options = parser.read(own)
-    if options.candidates < 1:
-        raise CommandError(f"--candidates must be at least 1, got {options.candidates}.")
-    cli = ModelCLI(rest)
-    data = cli.config.get("data")
-    batch_size = (data.get("init_args") or {}).get("batch_size", _DEFAULT_BATCH) if data else _DEFAULT_BATCH
-    lengths = read_lengths(options.lengths, cli.model.schema)
-    report = inspect_ranker(cli.model, cli.mode, lengths=lengths, candidates=options.candidates, batch_size=batch_size)
-    print(json.dumps(report.to_dict(), indent=1) if options.json else as_text(report))
-    return 0
+    parser.set_defaults(run=run, takes_more=True)
 
 
-class ModelCLI(HyrecCLI):
-    """Build only the model, in a mode in which tensors have shapes and no memory.
+def run(options: argparse.Namespace) -> int:
+    """Print an inspection.
 
     Args:
-        args: Options as for ``fit``.
+        options: Its own options, and in ``more`` those of ``fit``.
     """
-
-    model: Ranker
-    mode: FakeTensorMode
-
-    def __init__(self, args: list[str]) -> None:
-        super().__init__(args, run=False)
-
-    def before_instantiate_classes(self) -> None:
-        """Leave trainer and loggers alone."""
-
-    def instantiate_classes(self) -> None:
-        """Build the model; neither data nor trainer."""
-        self.model, self.mode = self.build(self.config.model)
-
-    def build(self, options: Namespace) -> tuple[Ranker, FakeTensorMode]:
-        """Build a model, and return it with the mode that its tensors live in.
-
-        Args:
-            options: Parsed options of the model: class and arguments.
-
-        Raises:
-            ValueError: From a component that cannot be built with these options.
-        """
-        mode = FakeTensorMode()
-        with mode, warnings.catch_warnings():
-            # Whatever reads or writes the memory that these tensors lack would corrupt the process.
-            warnings.filterwarnings("error", message="Accessing the data pointer of FakeTensor")
-            built: Any = self.parser.instantiate_classes(
-                Namespace(schema=self.config.schema, model=options)  # type: ignore[no-untyped-call]
-            )
-        return built.model, mode
+    if options.candidates < 1:
+        raise CommandError(f"--candidates must be at least 1, got {options.candidates}.")
+    experiment = Experiment.parse(options.more)
+    with without_memory():
+        model = experiment.model()
+    batch_size = (experiment.options["data"].get("init_args") or {}).get("batch_size", _DEFAULT_BATCH)
+    lengths = read_lengths(options.lengths, model.schema)
+    report = inspect_ranker(model, lengths=lengths, candidates=options.candidates, batch_size=batch_size)
+    print(json.dumps(report.to_dict(), indent=1) if options.json else as_text(report))
+    return 0
 
 
 def read_lengths(text: str, schema: Schema) -> dict[str, int]:
@@ -150,21 +108,3 @@ def as_text(report: Inspection) -> str:
             + table(["what", "size"], memory, right=(1,)),
         ]
     )
-
-
-def _part(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Part inspect's own options from those of fit."""
-    own: list[str] = []
-    rest = list(arguments)
-    kept: list[str] = []
-    if rest in (["--help"], ["-h"]):
-        return ["--help"], []
-    while rest:
-        token = rest.pop(0)
-        if token.partition("=")[0] not in _OWN:
-            kept.append(token)
-            continue
-        own.append(token)
-        if token in ("--lengths", "--candidates") and rest:
-            own.append(rest.pop(0))
-    return own, kept

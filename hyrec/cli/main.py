@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import importlib
+import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from hyrec import __version__
+from hyrec.cli.arguments import StrictParser
+from hyrec.cli.errors import guarded
 
+EXPERIMENTS = ("fit", "validate", "test", "predict")
+"""Commands whose options are those of an experiment, which has a parser of its own."""
 COMMANDS = {
-    "fit": ("hyrec.cli.lightning", "train, then test the best checkpoint"),
-    "validate": ("hyrec.cli.lightning", "evaluate a checkpoint on the validation rows"),
-    "test": ("hyrec.cli.lightning", "evaluate a checkpoint on the test rows"),
-    "predict": ("hyrec.cli.lightning", "write scores as Parquet"),
+    "fit": ("hyrec.cli.run_command", "train, then test the best checkpoint"),
+    "validate": ("hyrec.cli.run_command", "evaluate a checkpoint on the validation rows"),
+    "test": ("hyrec.cli.run_command", "evaluate a checkpoint on the test rows"),
+    "predict": ("hyrec.cli.run_command", "write scores as Parquet"),
     "inspect": (
         "hyrec.cli.inspect_command",
         "tokens, parameters, FLOPs and memory of a config; touches no data",
     ),
     "data": ("hyrec.cli.data_command", "build data from logs, simulate it, or profile a file"),
-    "ablate": ("hyrec.cli.ablate_command", "run a study: variants over seeds, with intervals, costs and a report"),
+    "ablate": (
+        "hyrec.cli.ablate_command",
+        "run a study: variants over seeds, with intervals, costs and a report",
+    ),
     "plugins": ("hyrec.cli.plugins_command", "list installed plugins and components"),
 }
-"""Module and one-line description of every command. Each module has ``run(arguments) -> exit code``."""
-
-_HELP = """usage: hyrec COMMAND [options]
-
-Ranking models over long sequences and many features, assembled from parts.
-
-commands:
-{commands}
-
+"""What fills the parser of every command, and a line of description."""
+_EXAMPLES = """\
   hyrec fit --config pkg:hyrec/hyformer.yaml        train HyFormer on simulated data
   hyrec fit --config pkg:hyrec/hyformer.yaml --help list every option
-  hyrec --version
 """
 
 
@@ -47,30 +46,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0, 2 for a mistake on the command line or in a config.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        width = max(map(len, COMMANDS)) + 2
-        lines = (f"  {name:<{width}}{text}" for name, (_, text) in COMMANDS.items())
-        print(_HELP.format(commands="\n".join(lines)), end="")
-        return 0
-    if arguments[0] in ("-V", "--version"):
-        print(f"hyrec {__version__}")
-        return 0
-    from hyrec.cli.errors import CommandError, guarded
+    # Lightning 2.6 calls jsonargparse functions that are about to change; the warnings help no user.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    return guarded(lambda: _run(arguments))
 
-    def run() -> int:
-        name = arguments[0]
-        if name not in COMMANDS:
-            from hyrec.schema import suggest
 
-            raise CommandError(
-                f"There is no command {name!r}.{suggest(name, COMMANDS)} Commands: {', '.join(COMMANDS)}."
-            )
-        # Lightning 2.6 calls jsonargparse functions that are about to change; the warnings help no user.
-        os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
-        command: Callable[[list[str]], int] = importlib.import_module(COMMANDS[name][0]).run
-        return command(arguments)
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] in ([name] for name in EXPERIMENTS):
+        from hyrec.cli.run_command import run
 
-    return guarded(run)
+        return run(arguments)
+    parser = StrictParser(
+        prog="hyrec",
+        description="Ranking models over long sequences and many features, assembled from parts.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"hyrec {__version__}")
+    parser.actions("command", COMMANDS)
+    try:
+        options, more = parser.parse_known_args(["--help"] if arguments in ([], ["help"]) else arguments)
+    except SystemExit as end:  # of help and version
+        return int(end.code or 0)
+    if more and not getattr(options, "takes_more", False):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if not hasattr(options, "run"):  # a command that only has actions, and none was named
+        return _run([*arguments, "--help"])
+    options.more = more
+    code: int = options.run(options)
+    return code
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import sys
@@ -12,14 +13,14 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from hyrec.cli.arguments import StrictParser
-from hyrec.cli.configs import load_mapping
-from hyrec.cli.diagnose import merge_options, wrong_option
-from hyrec.cli.errors import CommandError, listed
-from hyrec.cli.parser import shortened
-from hyrec.cli.plugins_catalogue import Catalogue, Entry, configs_of, options_of
-from hyrec.cli.sources import read_sources
-from hyrec.plugins import Plugin
-from hyrec.schema import Schema, suggest
+from hyrec.config.diagnose import merge_options, wrong_option
+from hyrec.config.parser import shortened
+from hyrec.config.shipped import load_mapping
+from hyrec.config.sources import read_sources
+from hyrec.messages import CommandError, listed, suggest
+from hyrec.plugins.catalogue import Catalogue, Entry, configs_of, options_of
+from hyrec.plugins.discovery import Plugin
+from hyrec.schema import Schema
 from hyrec.slots import SLOTS
 from hyrec.testing import RuleResult, check_class, check_component, check_data, check_metric
 
@@ -31,28 +32,24 @@ NOT_CHECKED = {
 """What no rule can say, by slot; other slots: that the component computes what its docstring says."""
 
 
-def run(arguments: list[str]) -> int:
+def configure(parser: StrictParser) -> None:
+    """Add the options."""
+    parser.description = "Check a component, or all that a plugin brings."
+    parser.add_argument("--config", action="append", default=[], help="config that names the data to check with")
+    parser.add_argument("--plugin", action="append", default=[], help="local code to load: a file, folder or module")
+    parser.add_argument("--json", action="store_true", help="write JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
     """Run ``hyrec plugins check``.
 
     Args:
-        arguments: What follows ``check``.
+        options: Its options.
 
     Returns:
         0 when no rule is broken, 1 otherwise.
     """
-    parser = StrictParser(prog="hyrec plugins check", description="Check a component, or all that a plugin brings.")
-    parser.add_argument("name", help="class, distribution or plugin")
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="[CLASS.]KEY=VALUE",
-        help="option of the component, the value as in YAML; repeat for several",
-    )
-    parser.add_argument("--config", action="append", default=[], help="config that names the data to check with")
-    parser.add_argument("--plugin", action="append", default=[], help="local code to load: a file, folder or module")
-    parser.add_argument("--json", action="store_true", help="write JSON")
-    options = parser.read(arguments)
     catalogue = Catalogue.load(options.plugin)
     found = catalogue.find(options.name)
     entries = _of_plugin(catalogue, found) if isinstance(found, Plugin) else [found]

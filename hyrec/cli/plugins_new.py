@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from hyrec import __version__, plugins
+from hyrec import __version__
 from hyrec.cli.arguments import StrictParser
-from hyrec.cli.errors import CommandError, listed
-from hyrec.plugin_source import declared_classes
-from hyrec.schema import suggest
+from hyrec.messages import CommandError, listed, suggest
+from hyrec.plugins import discovery
+from hyrec.plugins.source import declared_classes
 
-TEMPLATES = Path(__file__).parents[1] / "templates" / "plugin"
+TEMPLATES = Path(__file__).parents[1] / "plugins" / "templates"
 PREFIX = "hyrec-"
 """What the names of plugins start with by custom; it is no part of the class name."""
 
@@ -64,22 +64,22 @@ _PARTS = {
 """What the generated config names in the slots that the package does not fill."""
 
 
-def run(arguments: list[str]) -> int:
-    """Run ``hyrec plugins new``.
-
-    Args:
-        arguments: What follows ``new``.
-    """
-    parser = StrictParser(
-        prog="hyrec plugins new",
-        description="Write a complete package that brings a component: code, config, tests, README.",
-        epilog="example: hyrec plugins new hyrec-gated --slot mixer",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def configure(parser: StrictParser) -> None:
+    """Add the options."""
+    parser.description = "Write a complete package that brings a component: code, config, tests, README."
+    parser.epilog = "example: hyrec plugins new hyrec-gated --slot mixer"
     parser.add_argument("name", help="name of the distribution, such as hyrec-gated")
     parser.add_argument("--slot", help=f"what it brings (needed): {', '.join(KINDS)}")
     parser.add_argument("--dir", default=".", help="folder that the package's folder is made in; default: here")
-    options = parser.read(arguments)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run ``hyrec plugins new``.
+
+    Args:
+        options: Its options.
+    """
     if not options.slot:
         raise CommandError(f"Add --slot SLOT to say what {options.name!r} brings. {listed(KINDS, 'Slots')}")
     if options.slot not in KINDS:
@@ -214,7 +214,7 @@ def _check_free(name: str, package: str, entry: str, class_name: str) -> None:
     """Refuse a name that an installed package, plugin or component has."""
     if importlib.util.find_spec(package) is not None:
         raise CommandError(f"There is an installed package {package!r} already. Choose another name than {name!r}.")
-    for plugin in plugins.discover():
+    for plugin in discovery.discover():
         if plugin.name == entry:
             raise CommandError(
                 f"There is a plugin {entry!r} already, of {plugin.distribution}. Choose another name than {name!r}."

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 from typing import Any
 
 import yaml
 
 from hyrec.cli.arguments import StrictParser
-from hyrec.cli.plugins_catalogue import BASES, Catalogue, Entry, configs_of, options_of, plain
-from hyrec.cli.table import table
 from hyrec.docstring import Docstring
-from hyrec.plugins import Plugin
+from hyrec.plain_text import table
+from hyrec.plugins.catalogue import BASES, Catalogue, Entry, configs_of, options_of, plain
+from hyrec.plugins.discovery import Plugin
 from hyrec.slots import SLOTS
 
 REQUIRED = "REQUIRED"
 """Stands in a snippet for a value that has no default."""
 
 
-def run(arguments: list[str]) -> int:
+def configure(parser: StrictParser) -> None:
+    """Add the options."""
+    parser.description = "Show a component, a plugin, or what a slot demands."
+    parser.add_argument("name", help="class, distribution or plugin, or a slot such as decoder")
+    parser.add_argument("--plugin", action="append", default=[], help="local code to load: a file, folder or module")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
     """Run ``hyrec plugins show``.
 
     Args:
-        arguments: What follows ``show``.
+        options: Its options.
     """
-    parser = StrictParser(prog="hyrec plugins show", description="Show a component, a plugin, or what a slot demands.")
-    parser.add_argument("name", help="class, distribution or plugin, or a slot such as decoder")
-    parser.add_argument("--plugin", action="append", default=[], help="local code to load: a file, folder or module")
-    options = parser.read(arguments)
     catalogue = Catalogue.load(options.plugin)
     slots = {**{slot: slot for slot in BASES}, **{base.__name__: slot for slot, base in BASES.items()}}
     if options.name in slots:

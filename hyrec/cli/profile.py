@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hyrec.cli.errors import CommandError
-from hyrec.cli.table import table
+from hyrec.messages import CommandError
+from hyrec.plain_text import table
 
 
 def profile(files: Sequence[Path], max_rows: int) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hyrec.data.base import Split
-from hyrec.data.parquet import ParquetData
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.data import ParquetData
+from hyrec.data.parquet.policy import DataError
+from hyrec.data.parquet.source import SplitIndex
 from hyrec.data.simulation import spec as simulation
 from hyrec.data.simulation.files import PROBABILITY_COLUMN, SPLITS, cache_path, ensure_cached, read_report
 from hyrec.data.simulation.spec import SimulatorSpec
-from hyrec.data.source import SplitIndex
-from hyrec.schema import NUM_RESERVED_IDS, Feature, Schema, suggest
+from hyrec.messages import suggest
+from hyrec.schema import NUM_RESERVED_IDS, Feature, Schema
 
 _OPTIONS = {"user_id": "num_users", "position": "max_candidates"}
 _TABLE_OPTIONS = {

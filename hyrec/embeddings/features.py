@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hyrec.batch import Batch, Jagged
+from hyrec.messages import suggest
 from hyrec.nn.named import NamedModules
-from hyrec.schema import PADDING_ID, Feature, Schema, suggest
+from hyrec.schema import PADDING_ID, Feature, Schema
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 import warnings
@@ -10,13 +11,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, cast
 
-import yaml
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from hyrec.loggers.costs import model_costs
+from hyrec.files import read_yaml
+from hyrec.inspection import model_costs
 from hyrec.loggers.wandb_run import DEFAULT_PROJECT, FINISH_SECONDS, INIT_SECONDS, require_wandb, start_run
 from hyrec.metrics import default_metrics
 from hyrec.ranker import Ranker
@@ -140,7 +141,7 @@ class RankingWandbLogger(WandbLogger):
         if not path.is_file():
             super().log_hyperparams(params)
             return
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = read_yaml(path.read_text(encoding="utf-8"))
         self.experiment.config.update(config, allow_val_change=True)
         if not self._has_tags:
             self.experiment.tags = tuple(dict.fromkeys([*(self.experiment.tags or ()), *config_tags(config)]))
@@ -158,7 +159,7 @@ class RankingWandbLogger(WandbLogger):
         except (RuntimeError, ValueError, TypeError) as error:  # an operation that does not run on shapes alone
             warnings.warn(f"FLOPs are not logged: {str(error).splitlines()[0]}", stacklevel=2)
             return
-        self.experiment.summary.update(costs)
+        self.experiment.summary.update(dataclasses.asdict(costs))
 
     @rank_zero_only
     @_survives

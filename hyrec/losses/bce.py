@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hyrec.context import BuildContext
-from hyrec.schema import suggest
+from hyrec.messages import suggest
 from hyrec.slots import Loss
 
 

@@ -1,10 +1,10 @@
 """Tools for plugin authors: tiny schemas, random batches, and the contracts of components, data sets and metrics."""
 
+from hyrec.sample_batch import random_batch
 from hyrec.testing.batches import (
     change_candidates,
     pad_batch,
     permute_samples,
-    random_batch,
     select_samples,
     tiny_schema,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hyrec.schema import suggest
+from hyrec.messages import suggest
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import rules_compute, rules_data, rules_form
 from hyrec.testing.rules import RULES, Rule, RuleResult, Subject

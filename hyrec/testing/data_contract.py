@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hyrec.batch import Batch, Jagged
 from hyrec.data.base import RankingData, Split
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 from hyrec.schema import Feature, Schema
 from hyrec.testing.class_contract import CLASS_RULES, apply_all
 from hyrec.testing.contract import ContractError

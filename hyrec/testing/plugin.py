@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 
 from hyrec.batch import Batch
+from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
-from hyrec.testing.batches import random_batch, tiny_schema
+from hyrec.testing.batches import tiny_schema
 
 
 @pytest.fixture

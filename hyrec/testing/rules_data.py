@@ -15,8 +15,9 @@ from hyrec.embeddings import EmbeddingOptions, SequenceOptions
 from hyrec.heads import MLPHead
 from hyrec.network import Network, Parts
 from hyrec.queries import GlobalQueries
+from hyrec.sample_batch import random_batch
 from hyrec.slots import SequenceEncoder
-from hyrec.testing.batches import change_candidates, random_batch
+from hyrec.testing.batches import change_candidates
 from hyrec.testing.cases import LENGTHS_WITH_EMPTY, defined
 from hyrec.testing.rules import (
     REQUEST_SLOTS,

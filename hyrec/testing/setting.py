@@ -12,8 +12,9 @@ from hyrec.context import BuildContext, Layers
 from hyrec.decoders import CrossAttentionDecoder
 from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings
 from hyrec.encoders import TransformerEncoder
+from hyrec.messages import suggest
 from hyrec.mixers import SelfAttentionMixer
-from hyrec.schema import Schema, suggest
+from hyrec.schema import Schema
 from hyrec.slots import Component, QueryDecoder, SequenceEncoder, TokenMixer
 from hyrec.testing.batches import tiny_schema
 

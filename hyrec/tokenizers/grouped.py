@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.context import BuildContext
+from hyrec.messages import suggest
 from hyrec.nn.named import NamedModules
-from hyrec.schema import suggest
 from hyrec.slots import Tokenizer
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hyrec.studies.results import read_results
+from hyrec.studies.analysis.results import read_results
 
 STUDY = """
 question: Does anything happen?

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hyrec.data.build import BuildReport, Recipe, build
+from hyrec.data.logs import BuildReport, Recipe, build
 from hyrec.schema import Schema
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,9 @@ from hyrec.mixers import RankMixer
 from hyrec.optim import RowWiseAdagrad, Schedule
 from hyrec.queries import GlobalQueries
 from hyrec.ranker import Ranker
+from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
-from hyrec.testing.batches import random_batch, select_samples, tiny_schema
+from hyrec.testing.batches import select_samples, tiny_schema
 from hyrec.tokenizers import GroupedTokens
 
 SCHEMA = tiny_schema()

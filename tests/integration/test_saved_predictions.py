@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyrec.cli.main import main
-from hyrec.studies.scores import Scores
+from hyrec.studies.analysis.scores import Scores
 
 QUIET = ["--trainer.enable_progress_bar", "false"]
 FIT = ["fit", "--config", "pkg:hyrec/debug.yaml", *QUIET]

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from hyrec.studies.cell import Cell
-from hyrec.studies.record import CellRecord
-from hyrec.studies.runner import CellOutcome, run_cells
+from hyrec.studies.run.cell import Cell
+from hyrec.studies.run.record import CellRecord
+from hyrec.studies.run.runner import CellOutcome, run_cells
 
 DISTURBANCE = '''
 import os
@@ -89,8 +89,8 @@ class Studies:
         program = f"""
 import signal
 from pathlib import Path
-from hyrec.studies.cell import Cell
-from hyrec.studies.runner import run_cells
+from hyrec.studies.run.cell import Cell
+from hyrec.studies.run.runner import run_cells
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 run_cells([Cell({cell.study!r}, {cell.variant!r}, {cell.seed}, {cell.arguments!r}, Path({str(cell.folder)!r}))])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from hyrec.studies.results import read_results
+from hyrec.studies.analysis.results import read_results
 from tests.wandb_files import OfflineRun, offline_runs, read_run
 
 pytest.importorskip("wandb", reason="W&B is optional: pip install 'hyrec[wandb]'")

@@ -19,8 +19,9 @@ from hyrec.heads import MLPHead
 from hyrec.mixers import IdentityMixer, RankMixer
 from hyrec.network import Network, Parts
 from hyrec.queries import GlobalQueries
+from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
-from hyrec.testing.batches import random_batch, tiny_schema
+from hyrec.testing.batches import tiny_schema
 from hyrec.tokenizers import GroupedTokens
 from tests.parity.building import (
     ATOL,

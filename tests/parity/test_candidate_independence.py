@@ -17,9 +17,10 @@ from hyrec.heads import MLPHead
 from hyrec.mixers import RankMixer, SelfAttentionMixer
 from hyrec.network import Network, Parts
 from hyrec.queries import GlobalQueries
+from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
 from hyrec.slots import SequenceEncoder
-from hyrec.testing.batches import random_batch, select_samples, tiny_schema
+from hyrec.testing.batches import select_samples, tiny_schema
 from hyrec.tokenizers import AutoSplitTokens, GroupedTokens
 from tests.parity.building import factory, generic
 

@@ -18,8 +18,9 @@ from hyrec.embeddings import (
 )
 from hyrec.functional import time_buckets
 from hyrec.nn.named import NamedModules
+from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
-from hyrec.testing.batches import random_batch, tiny_schema
+from hyrec.testing.batches import tiny_schema
 from tests.parity.building import ATOL, assert_rows, generic, ragged, rows
 from tests.references import embeddings as reference
 from tests.references import merging

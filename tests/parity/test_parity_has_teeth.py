@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from hyrec.batch import Batch, RequestMap, Sequence, merge_by_time
 from hyrec.nn.feedforward import PerTokenFeedForward
-from hyrec.testing.batches import random_batch
+from hyrec.sample_batch import random_batch
 from tests.parity.building import ragged
 from tests.parity.test_backbone_parity import (
     check_hyformer,

@@ -12,7 +12,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 
 from hyrec.batch import Batch, RequestMap, Sequence, SequenceStates, Tokens, expand_requests, merge_by_time
-from hyrec.testing.batches import random_batch, tiny_schema
+from hyrec.sample_batch import random_batch
+from hyrec.testing.batches import tiny_schema
 
 LENGTHS = [[3, 0, 1, 6], [0, 0], [1], [2, 2], [0, 5], [7, 0]]
 

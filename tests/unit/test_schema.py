@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hyrec.schema import Feature, Schema, SchemaError, suggest
+from hyrec.messages import suggest
+from hyrec.schema import Feature, Schema, SchemaError
 from hyrec.testing.batches import tiny_schema
 
 USER = {"vocab_size": 9}

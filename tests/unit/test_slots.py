@@ -13,7 +13,7 @@ import hyrec.components  # noqa: F401
 from hyrec import registry
 from hyrec.context import BuildContext, Layers
 from hyrec.data.base import RankingData
-from hyrec.data.parquet import ParquetData
+from hyrec.data.parquet.data import ParquetData
 from hyrec.docstring import Docstring
 from hyrec.mixers import SelfAttentionMixer
 from hyrec.schema import Schema

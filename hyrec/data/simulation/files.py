@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import tempfile
@@ -18,6 +17,7 @@ from hyrec.data.simulation.attainable import Floats, Ints, grouped_auc, log_loss
 from hyrec.data.simulation.impressions import chunks
 from hyrec.data.simulation.log import VERSION, Log, generate
 from hyrec.data.simulation.spec import SimulatorSpec, schema
+from hyrec.files import digest
 from hyrec.schema import NUM_RESERVED_IDS
 
 SPLITS = ("train", "validate", "test")
@@ -91,7 +91,7 @@ def cache_path(spec: SimulatorSpec, cache_dir: str | Path = "") -> Path:
     """
     root = Path(cache_dir or os.environ.get("HYREC_CACHE") or Path.home() / ".cache" / "hyrec").expanduser()
     content = json.dumps([VERSION, dataclasses.asdict(spec)], sort_keys=True)
-    return root / f"simulated-{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}"
+    return root / f"simulated-{digest(content)}"
 
 
 def ensure_cached(spec: SimulatorSpec, cache_dir: str | Path = "") -> Path:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from hyrec.messages import suggest
 from hyrec.metrics.functional.rows import (
     changes,
     check_rows,
@@ -16,7 +17,6 @@ from hyrec.metrics.functional.rows import (
     runs,
     segment_sum,
 )
-from hyrec.schema import suggest
 
 Binning = Literal["equal_mass", "equal_width"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
+
+from hyrec.files import write_text
 
 REPORT_FOLDER = "report"
 
@@ -39,20 +39,8 @@ def write_report(folder: str | Path, baseline: str = "") -> Path:
         if stale.name not in charts:
             stale.unlink()
     for name, chart in charts.items():
-        _write(target / name, chart)
-    _write(target / "report.md", text)
+        write_text(target / name, chart)
+    write_text(target / "report.md", text)
     page = target / "report.html"
-    _write(page, html(document))
+    write_text(page, html(document))
     return page
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file; readers see the whole of it or what was there before."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hyrec.studies.calibration import Reliability
+from hyrec.studies.analysis.calibration import Reliability
 from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.blocks import Tone
 from hyrec.studies.report.drawing import Drawing, shorten

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from hyrec.studies.comparison import ComparisonRow
+from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.analysis.statistics import paired_t
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent
 from hyrec.studies.report.cost import CostPoint, cost_panel
 from hyrec.studies.report.findings import Findings, tone_of
 from hyrec.studies.report.numbers import MISSING, short, times
-from hyrec.studies.statistics import paired_t
 
 _COSTS = (("flops_per_sample", "FLOPs per sample"), ("dense_parameters", "dense parameters"))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hyrec.studies.comparison import ComparisonRow
-from hyrec.studies.direction import direction, is_auc
+from hyrec.metrics.direction import direction, is_auc
+from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.analysis.statistics import Interval
 from hyrec.studies.report.blocks import (
     Block,
     Code,
@@ -22,7 +23,6 @@ from hyrec.studies.report.blocks import (
 from hyrec.studies.report.findings import Findings, tone_of
 from hyrec.studies.report.forest import forest_drawing
 from hyrec.studies.report.numbers import MISSING, digits_for, fixed, percent, probability, signed, span, times
-from hyrec.studies.statistics import Interval
 
 
 def effects_section(findings: Findings) -> Section:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyrec.studies.comparison import ComparisonRow, compare
+from hyrec.studies.analysis.comparison import ComparisonRow, compare
+from hyrec.studies.analysis.results import StudyResults, read_results
+from hyrec.studies.plan.study import Study
 from hyrec.studies.report.blocks import Block, Details, Figure, Tone
-from hyrec.studies.results import StudyResults, read_results
-from hyrec.studies.study import Study
 
 MAX_PANELS = 9
 """Figures with more panels are folded away until they are asked for."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hyrec.studies.comparison import ComparisonRow
-from hyrec.studies.direction import is_auc
+from hyrec.metrics.direction import is_auc
+from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, Tone
 from hyrec.studies.report.drawing import Drawing, shorten

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from hyrec.studies.places import inside
+from hyrec.studies.analysis.places import inside
 
 _Content = TypeVar("_Content")
 

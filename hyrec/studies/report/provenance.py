@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from hyrec.studies.direction import base_name, direction
+from hyrec.metrics.direction import base_name, direction
+from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Span, Table, Text
 from hyrec.studies.report.effects import group_word
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, listing
-from hyrec.studies.scores import Scores
-from hyrec.studies.slices import ROWS_FILE
+from hyrec.studies.run.rows import ROWS_FILE
 
 DEFINITIONS = {
     "query_auc": "AUC inside each group (query, request or user), plain mean over the groups that hold both labels",

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyrec.studies.direction import direction
+from hyrec.metrics.direction import direction
+from hyrec.studies.analysis.scaling import Scaling, fit_scaling
+from hyrec.studies.analysis.slopes import SlopeComparison
+from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.blocks import Block, Bullets, Code, Figure, Inline, Section, Strong, Table, absent
 from hyrec.studies.report.cost import spread
@@ -16,9 +19,6 @@ from hyrec.studies.report.drawing import Drawing, Shape, shorten, text_width
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, fixed, probability, short, signed
 from hyrec.studies.report.panel import frame
-from hyrec.studies.scaling import Scaling, fit_scaling
-from hyrec.studies.slopes import SlopeComparison
-from hyrec.studies.statistics import Interval, paired_t
 
 COSTS = {
     "flops_per_sample": "FLOPs per sample",
@@ -33,7 +33,7 @@ NUM_SERIES = 6
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 400.0, 304.0, 48.0, 44.0, 264.0
 _CURVE_POINTS = 40
 _SHORT = 5
-"""Drawn intervals of so few seeds hold the truth less often than they say (``hyrec.studies.seed_bootstrap``)."""
+"""Drawn intervals of so few seeds hold the truth less often than they say (``analysis.seed_bootstrap``)."""
 
 
 @dataclass(frozen=True)

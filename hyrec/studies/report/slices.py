@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hyrec.studies.analysis.slices import SliceRow
 from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.blocks import Tone
 from hyrec.studies.report.drawing import Drawing, shorten
 from hyrec.studies.report.forest import MARKERS
 from hyrec.studies.report.numbers import short, signed, span
 from hyrec.studies.report.panel import frame
-from hyrec.studies.slices import SliceRow
 
 _WIDTH, _HEIGHT = 300.0, 180.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 292.0, 44.0, 146.0

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 import pyarrow.parquet as pq
 
-from hyrec.studies.calibration import Reliability, reliability
-from hyrec.studies.direction import direction
+from hyrec.metrics.direction import direction
+from hyrec.studies.analysis.calibration import Reliability, reliability
+from hyrec.studies.analysis.slices import SliceRow, slice_metric
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent
 from hyrec.studies.report.calibration import reliability_axes, reliability_panel
 from hyrec.studies.report.findings import Findings, fold
 from hyrec.studies.report.numbers import MISSING, digits_for, fixed, signed, span
 from hyrec.studies.report.slices import slice_axis, slice_panel
-from hyrec.studies.slices import ROWS_FILE, SliceRow, slice_metric
+from hyrec.studies.run.rows import ROWS_FILE
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "history_length": ("history length", "events in all sequences of the request"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hyrec.studies.comparison import ComparisonRow
+from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.analysis.statistics import Interval
 from hyrec.studies.report.blocks import Aside, Block, Bullets, Code, Inline, Notice, Span, Strong, Text
 from hyrec.studies.report.effects import budget_remark, group_word
 from hyrec.studies.report.findings import Findings, tone_of
 from hyrec.studies.report.numbers import digits_for, listing, percent, signed
-from hyrec.studies.statistics import Interval
 
 _ORDER = ("better", "worse", "higher", "lower", "not distinguishable")
 _MAX_ERROR = 200

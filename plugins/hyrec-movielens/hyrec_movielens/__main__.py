@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 from hyrec_movielens.archive import find_archive
 from hyrec_movielens.dataset import build_movielens
 

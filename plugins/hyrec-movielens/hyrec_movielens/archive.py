@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 
 RATING_FILES = ("u.data", "ratings.dat", "ratings.csv")
 """The file that every official edition has; RecBole's is ``<name>.inter``."""

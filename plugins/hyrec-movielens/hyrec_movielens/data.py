@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hyrec.data.base import Split
-from hyrec.data.parquet import ParquetData
-from hyrec.data.policy import DataError
-from hyrec.data.source import SplitIndex
+from hyrec.data.parquet.data import ParquetData
+from hyrec.data.parquet.policy import DataError
+from hyrec.data.parquet.source import SplitIndex
 from hyrec.schema import Feature, Schema
 from hyrec_movielens.archive import Archive, find_archive
 from hyrec_movielens.dataset import ensure_built

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from hyrec.data.build import BuildReport, Recipe, build
-from hyrec.data.policy import DataError
+from hyrec.data.logs import BuildReport, Recipe, build
+from hyrec.data.parquet.policy import DataError
 from hyrec_movielens.archive import Archive
 from hyrec_movielens.files import MovieLens, read
 

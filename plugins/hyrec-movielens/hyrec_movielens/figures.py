@@ -17,7 +17,7 @@ os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 from hyrec.baselines import CountingBaseline
 from hyrec.cli.lightning import HyrecCLI
-from hyrec.data.parquet import ParquetData
+from hyrec.data.parquet.data import ParquetData
 from hyrec.metrics import default_metrics
 from hyrec.schema import Schema
 from hyrec_movielens.archive import find_archive

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 from hyrec_movielens.archive import Archive
 
 GENRES_100K = (

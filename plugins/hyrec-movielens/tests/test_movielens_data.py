@@ -13,7 +13,7 @@ from hyrec_movielens.archive import find_archive
 from hyrec_movielens.dataset import cache_folder, recipe_for
 from hyrec_movielens.files import read
 
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 from hyrec.schema import Schema
 
 

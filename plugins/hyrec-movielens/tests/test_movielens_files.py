@@ -10,7 +10,7 @@ from hyrec_movielens.archive import find_archive
 from hyrec_movielens.files import read
 from polars.testing import assert_frame_equal
 
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 
 WRITERS = {"100K": editions.write_100k, "1M": editions.write_1m, "RecBole": editions.write_recbole}
 

@@ -10,7 +10,7 @@ from hyrec_movielens.archive import Archive, find_archive
 from hyrec_movielens.dataset import build_movielens
 from hyrec_movielens.figures import count, train
 
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 from hyrec.schema import Schema
 
 PACKAGE = Path(__file__).parents[1] / "hyrec_movielens"

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from hyrec.cli import ablate_command, ablate_run
-from hyrec.cli.ablate_show import plan_as_dict, plan_as_text, total_seconds
 from hyrec.cli.main import main
-from hyrec.studies.cell import Cell
-from hyrec.studies.plan import Change, Plan, PlannedVariant
-from hyrec.studies.runner import CellOutcome
-from hyrec.studies.study import Study
-from hyrec.studies.study_file import read_study
+from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
+from hyrec.studies.plan.study import Study
+from hyrec.studies.plan.study_file import read_study
+from hyrec.studies.report.plan_text import plan_as_dict, plan_as_text, total_seconds
+from hyrec.studies.run.cell import Cell
+from hyrec.studies.run.runner import CellOutcome
 
 DEBUG = "pkg:hyrec/ablations/debug.yaml"
 
@@ -67,8 +67,8 @@ def seen(monkeypatch, study):
     monkeypatch.setattr(ablate_run, "_planned", planned)
     monkeypatch.setattr(ablate_run, "run_cells", run_cells)
     monkeypatch.setattr(ablate_run, "report_study", lambda folder, **_: calls["reported"].append(folder))
-    monkeypatch.setattr("hyrec.cli.ablate_rows.write_rows", lambda plan, folder: None)
-    monkeypatch.setattr("hyrec.cli.ablate_plan.check_unchanged", lambda plan: calls.get("edited", []))
+    monkeypatch.setattr("hyrec.studies.run.prepare.write_rows", lambda plan, folder: None)
+    monkeypatch.setattr("hyrec.studies.plan.planner.check_unchanged", lambda plan: calls.get("edited", []))
     return calls
 
 
@@ -105,7 +105,7 @@ def test_ctrl_c_before_there_is_a_plan_does_not_ask_for_a_resume(seen, tmp_path,
 
 def test_the_way_to_go_on_keeps_the_cell_of_an_array_and_the_project(seen, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("hyrec.loggers.wandb_run.require_wandb", lambda: None)
-    monkeypatch.setattr("hyrec.studies.tracking.require_wandb", lambda: None)
+    monkeypatch.setattr("hyrec.studies.wandb.require_wandb", lambda: None)
     seen["status"] = "failed"
     main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "1", "--wandb", "team/p"])
     assert f"--out {tmp_path} --resume --index 1 --wandb team/p\n" in capsys.readouterr().err

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from hyrec import plugins
 from hyrec.cli.main import main
+from hyrec.plugins import discovery
 
 MODULE = '''"""Local code."""
 import torch
@@ -67,7 +67,7 @@ def module(tmp_path, forget):
 def installed(tmp_path, monkeypatch, forget):
     """Install a made-up distribution, a module and its metadata, into a folder on sys.path."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(plugins, "_loaded", None)
+    monkeypatch.setattr(discovery, "_loaded", None)
 
     def install(distribution, name, source):
         (tmp_path / f"{name}.py").write_text(source)

@@ -5,9 +5,9 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from hyrec.cli.main import main
-from hyrec.cli.plugins_catalogue import BASES, Catalogue, options_of
 from hyrec.cli.plugins_show import REQUIRED, snippet
 from hyrec.docstring import Docstring
+from hyrec.plugins.catalogue import BASES, Catalogue, options_of
 from hyrec.schema import Schema
 
 OWN = [entry for entry in Catalogue.load().entries if entry.package == "hyrec"]

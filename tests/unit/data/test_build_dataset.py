@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from hyrec.data.build import Recipe, RecipeError, build
+from hyrec.data.logs import Recipe, RecipeError, build
 from hyrec.schema import Schema
 
 DAY = 86_400

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyrec.data.build.counters import count_before
-from hyrec.data.build.history import UNTIMED, EventIndex, key_codes, most_recent
+from hyrec.data.logs.counters import count_before
+from hyrec.data.logs.history import UNTIMED, EventIndex, key_codes, most_recent
 
 # Few users and few moments, so that ties between an impression and events are the rule.
 EVENTS = st.lists(

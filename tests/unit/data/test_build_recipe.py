@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hyrec.data.build import Recipe, RecipeError
+from hyrec.data.logs import Recipe, RecipeError
 
 RECIPES = Path(__file__).parents[3] / "configs" / "recipes"
 BASE = yaml.safe_load("""

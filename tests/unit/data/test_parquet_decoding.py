@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from hyrec.batch import Batch, Jagged
-from hyrec.data.arrow import Lists
-from hyrec.data.hashing import hash_strings
-from hyrec.data.parquet import ParquetData
-from hyrec.data.policy import DataError, Policies
-from hyrec.data.rules import Origin, Rules
+from hyrec.data.parquet.arrow import Lists
+from hyrec.data.parquet.data import ParquetData
+from hyrec.data.parquet.hashing import hash_strings
+from hyrec.data.parquet.policy import DataError, Policies
+from hyrec.data.parquet.values import Origin, Rules
 from hyrec.schema import Feature, Schema
 from tests.references.parquet import hash_of
 
@@ -121,7 +121,7 @@ def test_integers_are_hashed_too_and_negative_ones_obey_the_policy(tmp_path: Pat
 
 def test_a_hash_is_the_same_in_another_process() -> None:
     code = (
-        "import pyarrow as pa; from hyrec.data.hashing import hash_strings;"
+        "import pyarrow as pa; from hyrec.data.parquet.hashing import hash_strings;"
         "print(hash_strings(pa.array(['a', 'bc'])).tolist())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hyrec.data.parquet import ParquetData
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.data import ParquetData
+from hyrec.data.parquet.policy import DataError
 from hyrec.schema import Schema
 
 FLAT = {"features": {"item": {"vocab_size": 1000}}, "tasks": {"click": {}}, "time_column": "now"}

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hyrec.data.plan import EpochPlan, Layout, batch_sizes
+from hyrec.data.parquet.epoch_order import EpochPlan, Layout, batch_sizes
 
 SIZES = [5, 1, 7, 3, 4]
 

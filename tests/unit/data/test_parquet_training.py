@@ -16,9 +16,9 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
 
 from hyrec.batch import Batch
-from hyrec.data.decode import Decoder
-from hyrec.data.parquet import ParquetData
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.data import ParquetData
+from hyrec.data.parquet.decode import Decoder
+from hyrec.data.parquet.policy import DataError
 from hyrec.schema import Schema
 
 SCHEMA = {

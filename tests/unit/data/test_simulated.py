@@ -8,7 +8,7 @@ import torch
 from jsonargparse import ArgumentParser
 
 from hyrec.data.base import RankingData
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 from hyrec.data.simulated import SimulatedData
 from hyrec.data.simulation import files
 from hyrec.data.simulation.attainable import grouped_auc

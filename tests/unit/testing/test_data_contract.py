@@ -13,7 +13,7 @@ import torch
 
 from hyrec.batch import Batch
 from hyrec.data.base import RankingData
-from hyrec.data.policy import DataError
+from hyrec.data.parquet.policy import DataError
 from hyrec.data.simulated import SimulatedData
 from hyrec.data.simulation.spec import SimulatorSpec
 from hyrec.schema import Schema

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hyrec.studies.plan import Change, Plan, PlannedVariant
-from hyrec.studies.scores import Scores
-from hyrec.studies.study import Study, Variant
+from hyrec.studies.analysis.scores import Scores
+from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
+from hyrec.studies.plan.study import Study, Variant
 
 Floats = npt.NDArray[np.float64]
 METRICS = ("query_auc", "auc", "logloss")

@@ -12,13 +12,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hyrec.studies.comparison import compare
+from hyrec.studies.analysis.comparison import compare
+from hyrec.studies.analysis.results import read_results
+from hyrec.studies.plan.study import StudyError
 from hyrec.studies.report import write_report
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import fixed, signed
 from hyrec.studies.report.paper import paper_rows
-from hyrec.studies.results import read_results
-from hyrec.studies.study import StudyError
 from tests.unit.studies.report.study_folder import SCALING, TABLE, Planted, fail_cell, remove_cell, write_study
 
 VERDICTS = {"query_auc": "worse", "auc": "better"}

@@ -1,0 +1,83 @@
+"""The model's test metrics beside those of counting, and beside what is attainable."""
+
+from __future__ import annotations
+
+import math
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+
+from hyrec.baselines.counting import CountingBaseline
+from hyrec.data.base import RankingData
+from hyrec.metrics import RankingMetric, default_metrics
+
+
+class BaselineTable(L.Callback):
+    """Print a table after testing: the model, the counting baseline, and the data's known figures.
+
+    Counting is fitted on the training rows and read on the same test rows with the same metric code. A model that does
+    not beat it has not learned.
+
+    Args:
+        counting: Whether to fit and print the counting baseline. It reads the training rows once more, without
+            their sequences.
+        features: Id features to count. None: the best one of each role.
+    """
+
+    def __init__(self, counting: bool = True, features: list[str] | None = None) -> None:
+        self.counting, self.features = counting, features
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the table."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(data, RankingData) or trainer.sanity_checking or getattr(trainer, "fast_dev_run", False):
+            return
+        self._report(trainer, data, str(pl_module.primary_task))
+
+    @rank_zero_only
+    def _report(self, trainer: L.Trainer, data: RankingData, task: str) -> None:
+        measured = {k.split("/", 1)[1]: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("test/")}
+        names = [name for name in default_metrics() if name in measured]
+        rows = {"model": measured}
+        if self.counting:
+            try:
+                with torch.inference_mode(False):  # the baseline fits a few weights, inside Lightning's test loop
+                    rows["counting"] = self._count(data, task)
+            except (ValueError, FileNotFoundError) as error:
+                print(f"The counting baseline is not shown: {error}")
+        rows |= data.references("test")
+        print(comparison_table(f"test ({task})", rows, names))
+
+    def _count(self, data: RankingData, task: str) -> dict[str, float]:
+        baseline = CountingBaseline(data.schema, task, features=self.features)
+        baseline.fit(data.scan("train", baseline.columns))
+        metrics: dict[str, RankingMetric] = default_metrics()
+        for metric in metrics.values():
+            metric.distributed_available_fn = _alone  # one process reads all rows; the others do not wait for it
+        if not data.schema.group_column:
+            metrics = {n: m for n, m in metrics.items() if n not in ("query_auc", "gauc")}
+        for batch in data.scan("test", baseline.columns):
+            for metric in metrics.values():
+                metric.update(baseline.predict(batch), batch.labels[task], group=batch.group, weights=batch.weights)
+        return {name: float(metric.compute()) for name, metric in metrics.items()}
+
+
+def _alone() -> bool:
+    return False
+
+
+def comparison_table(title: str, rows: dict[str, dict[str, float]], columns: list[str]) -> str:
+    """Lay rows of figures out as text; a figure that is not known is left empty.
+
+    Args:
+        title: Head of the first column.
+        rows: Figures by row and column.
+        columns: Columns in order.
+    """
+    width = max(len(title), *(len(name) for name in rows)) + 2
+    lines = [title.ljust(width) + "".join(name.rjust(11) for name in columns)]
+    for name, figures in rows.items():
+        cells = [figures.get(column, math.nan) for column in columns]
+        lines.append(name.ljust(width) + "".join(("" if math.isnan(c) else f"{c:.4f}").rjust(11) for c in cells))
+    return "\n".join(lines)

@@ -1,0 +1,273 @@
+"""Finds the option that is wrong, after the parser has refused a config.
+
+Type hints of constructors say what is allowed. The walk follows them through the options in the order in
+which the user gave them, so that it can name the place, the nearest right spelling and what is allowed.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import importlib
+import inspect
+import re
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from hyrec.config.sources import Source
+from hyrec.messages import listed, suggest
+
+CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrong:
+    """One mistake.
+
+    Args:
+        place: Dotted key.
+        text: What is wrong and what is allowed.
+    """
+
+    place: str
+    text: str
+
+
+def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
+    """Return the message for the first mistake in the order of the sources; empty when none is found.
+
+    Args:
+        sources: Where options come from, the later ones stronger.
+        options: Type of every top-level option by name; classes and dataclasses are followed.
+    """
+    merged: dict[str, Any] = {}
+    for source in sources:
+        merge_options(merged, source.tree)
+        for key, value in merged.items():
+            if key in ("schema", "plugins", "name", "help", "print_config"):
+                continue
+            if key not in options:
+                wrong: Wrong | None = Wrong(
+                    key, f"There is no option {key!r}.{suggest(key, options)} {listed(options, 'Options')}"
+                )
+            else:
+                wrong = _check(options[key], value, key)
+            if wrong is not None:
+                where = "" if source.name.startswith("--") else f"\n(in {source.name})"
+                return wrong.text + where
+    return ""
+
+
+def wrong_option(cls: type, options: Mapping[str, Any]) -> str:
+    """Return the message for the first option that a class does not take or whose value does not fit; else empty.
+
+    Args:
+        cls: The class.
+        options: Its options, as in YAML.
+    """
+    wrong = _check_options(cls, options, cls.__name__, what=cls.__name__)
+    return wrong.text if wrong else ""
+
+
+def refused_option(message: str) -> str:
+    """Return the message for an option that the parser refused of a class which no config names (a default).
+
+    Args:
+        message: What jsonargparse says.
+    """
+    found = re.search(r"Option '([\w.]+)' is not accepted.*class_path='([\w.]+)\.(\w+)'", message)
+    if not found:
+        return ""
+    key, module, name = found.groups()
+    options = options_of(getattr(importlib.import_module(module), name))
+    return f"{name} has no option {key!r}.{suggest(key, options)}\n{listed(options, 'Options')}"
+
+
+def merge_options(base: dict[str, Any], tree: Mapping[str, Any]) -> None:
+    """Merge options into ``base`` as the parser does: another class drops the options of the class before it."""
+    if "class_path" in base and any(key not in CLASS_KEYS for key in tree):
+        # On the command line, init_args may be left out of a key.
+        options = {key: value for key, value in tree.items() if key not in CLASS_KEYS}
+        tree = {key: value for key, value in tree.items() if key in CLASS_KEYS}
+        tree = {**tree, "init_args": {**(tree.get("init_args") or {}), **options}}
+    for key, value in tree.items():
+        old = base.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping) and not _is_other_class(old, value):
+            merge_options(old, value)
+        elif isinstance(old, dict) and "class_path" in old and isinstance(value, str):
+            base[key] = {"class_path": value}
+        elif isinstance(value, Mapping):
+            copied: dict[str, Any] = {"class_path": old} if isinstance(old, str) and "class_path" not in value else {}
+            merge_options(copied, value)
+            base[key] = copied
+        else:
+            base[key] = value
+
+
+def _is_other_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return "class_path" in old and new.get("class_path", old["class_path"]) != old["class_path"]
+
+
+def _check(hint: Any, value: Any, place: str) -> Wrong | None:
+    """Check one value against its type hint; None when nothing is found."""
+    if hint is Any or hint is inspect.Parameter.empty:
+        return None
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _check_union(args, value, place)
+    if value is None:
+        return None
+    if origin is Literal:
+        return None if value in args else _wrong_choice(args, value, place)
+    if origin is collections.abc.Callable and args:
+        return _check_class(args[-1], value, place) if isinstance(args[-1], type) else None
+    if origin is dict and isinstance(value, Mapping):
+        return _first(_check(args[1], item, f"{place}.{key}") for key, item in value.items())
+    if origin in (list, collections.abc.Iterable, collections.abc.Sequence) and isinstance(value, list):
+        return _first(_check(args[0], item, f"{place}[{i}]") for i, item in enumerate(value))
+    if origin is None and isinstance(hint, type):
+        return _check_type(hint, value, place)
+    return None
+
+
+def _check_type(hint: type, value: Any, place: str) -> Wrong | None:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            return Wrong(place, f"{place} must be a mapping of options, got {value!r}.")
+        return _check_options(hint, value, place, what=place)
+    if hint in (int, float, bool, str):
+        allowed = {int: (int,), float: (int, float), bool: (bool,), str: (str, int, float)}[hint]
+        fits = isinstance(value, allowed) and (hint is bool or not isinstance(value, bool))
+        if hint is float and isinstance(value, str):
+            fits = _is_number(value)
+        return None if fits else Wrong(place, f"{place} must be {hint.__name__}, got {value!r}.")
+    if hint.__module__ in ("builtins", "datetime", "pathlib", "typing"):
+        return None
+    return _check_class(hint, value, place)
+
+
+def _check_union(args: tuple[Any, ...], value: Any, place: str) -> Wrong | None:
+    if value is None and type(None) in args:
+        return None
+    choices = [choice for arg in args if get_origin(arg) is Literal for choice in get_args(arg)]
+    members = [arg for arg in args if arg is not type(None) and get_origin(arg) is not Literal]
+    members = [arg for arg in members if _could_be(arg, value)] + ([Literal[tuple(choices)]] if choices else [])
+    found = [_check(arg, value, place) for arg in members]
+    if any(wrong is None for wrong in found):
+        return None
+    return found[0] if found else None
+
+
+def _could_be(hint: Any, value: Any) -> bool:
+    """Whether a member of a union is worth checking, by the shape of the value."""
+    origin = get_origin(hint) or hint
+    if isinstance(value, Mapping):
+        return origin is dict or origin is collections.abc.Callable or hint not in (int, float, bool, str)
+    if isinstance(value, list):
+        return origin in (list, collections.abc.Iterable, collections.abc.Sequence)
+    return origin not in (dict, list, collections.abc.Iterable)
+
+
+def _check_class(base: type, value: Any, place: str) -> Wrong | None:
+    if isinstance(value, str):
+        value = {"class_path": value}
+    if not isinstance(value, Mapping):
+        return Wrong(place, f"{place} must be a {base.__name__} class, got {value!r}.")
+    path = value.get("class_path")
+    if path is None:
+        concrete = None if inspect.isabstract(base) or _children(base) else base
+        return None if concrete is None else _check_options(concrete, value, place, what=base.__name__)
+    found = _find_class(base, str(path), place)
+    if isinstance(found, Wrong):
+        return found
+    flat = {k: v for k, v in value.items() if k not in CLASS_KEYS}
+    return _check_options(found, {**(value.get("init_args") or {}), **flat}, place, what=found.__name__)
+
+
+def _find_class(base: type, path: str, place: str) -> type | Wrong:
+    if "." in path:
+        module, _, name = path.rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            package = (error.name or module).split(".")[0]
+            return Wrong(
+                place,
+                f"{place}: {path!r} cannot be imported, there is no package or module {package!r}. "
+                "Install it, or name its code with --plugin.",
+            )
+        except AttributeError:
+            return Wrong(place, f"{place}: the module {module!r} has no class {name!r}.{suggest(path, _names(base))}")
+        return found if isinstance(found, type) else base
+    own = [] if inspect.isabstract(base) else [base]
+    same = [cls for cls in [*own, *_children(base)] if cls.__name__ == path]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        paths = " and ".join(sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in same))
+        return Wrong(place, f"{place}: {path!r} names several classes. Write one of {paths}.")
+    names = _names(base)
+    return Wrong(
+        place,
+        f"{place}: there is no {base.__name__} {path!r}.{suggest(path, names)}\n{listed(names, base.__name__)}",
+    )
+
+
+def _check_options(cls: type, value: Mapping[str, Any], place: str, *, what: str) -> Wrong | None:
+    hints = options_of(cls)
+    for key, item in value.items():
+        if key not in hints:
+            if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values()):
+                continue
+            full = f"{place}.{key}"
+            whose = place if what == place else f"{place}: {what}"
+            return Wrong(
+                full,
+                f"{whose} has no option {key!r}.{suggest(key, hints)}\n{listed(hints, 'Options')}",
+            )
+        wrong = _check(hints[key], item, f"{place}.{key}")
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def options_of(cls: type) -> dict[str, Any]:
+    """Return the type hint of every option that a class takes from a config, by name."""
+    parameters = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    try:
+        target: Any = cls if dataclasses.is_dataclass(cls) else inspect.getattr_static(cls, "__init__")
+        hints = get_type_hints(target)
+    except (NameError, TypeError):  # hints of foreign code that only its own imports resolve
+        hints = {}
+    skipped = ("self", "ctx", "schema", "params", "optimizer")
+    return {p.name: hints.get(p.name, Any) for p in parameters if p.name not in skipped}
+
+
+def _wrong_choice(args: tuple[Any, ...], value: Any, place: str) -> Wrong:
+    allowed = [str(arg) for arg in args]
+    return Wrong(place, f"{place} is {value!r}.{suggest(str(value), allowed)} {listed(allowed, 'Allowed')}")
+
+
+def _children(base: type) -> list[type]:
+    direct: list[type] = type.__subclasses__(base)
+    found = {cls for child in direct for cls in (child, *_children(child))}
+    public = (cls for cls in found if not inspect.isabstract(cls) and not cls.__name__.startswith("_"))
+    return sorted(public, key=lambda cls: cls.__name__)
+
+
+def _names(base: type) -> list[str]:
+    own = [] if inspect.isabstract(base) else [base]
+    return sorted({cls.__name__ for cls in [*own, *_children(base)]})
+
+
+def _first(found: Iterable[Wrong | None]) -> Wrong | None:
+    return next((wrong for wrong in found if wrong is not None), None)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,327 @@
+"""An experiment: what a command line or a notebook asks for, and the objects that it means."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import Namespace
+from lightning import Callback, LightningDataModule, Trainer, seed_everything
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters_context
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies import StrategyRegistry
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+from hyrec.callbacks.baseline_table import BaselineTable
+from hyrec.callbacks.prediction_writer import PredictionWriter
+from hyrec.callbacks.progress import RankingProgress
+from hyrec.config.diagnose import diagnose, refused_option
+from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of, shortened
+from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint
+from hyrec.config.shipped import shipped_configs
+from hyrec.config.sources import Sources, read_sources
+from hyrec.data.base import RankingData
+from hyrec.messages import CommandError, listed, suggest, unknown
+from hyrec.plugins import discovery
+from hyrec.ranker import Ranker
+
+_INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+_MAX_DIFFERENCES = 4
+
+
+class Experiment:
+    """Options that are settled, and the model, data and trainer that they mean.
+
+    Nothing is built before it is asked for, and every call builds anew. ``hyrec fit`` is ``parse(...).run()``; a
+    notebook takes the parts that it needs and trains with a trainer of its own.
+
+    Args:
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+        sources: Where the options come from.
+        parser: The parser that read them.
+        config: What it read.
+
+    Example:
+        >>> experiment = Experiment.parse(["--config", "pkg:hyrec/debug.yaml", "--model.d_model", "32"])
+        >>> experiment.options["model"]["init_args"]["d_model"]
+        32
+        >>> experiment.model().network.ctx.num_tokens
+        8
+    """
+
+    def __init__(self, command: str, sources: Sources, parser: HyrecParser, config: Namespace) -> None:
+        self.command, self.sources = command, sources
+        self._parser, self._config = parser, config
+        self._run_folder: Path | None = None
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Experiment:
+        """Read a command line.
+
+        Args:
+            arguments: What follows ``hyrec``. Without a command in front, the options of ``fit``.
+
+        Raises:
+            CommandError: For anything on the command line or in a config that cannot be used.
+        """
+        command, *options = arguments if arguments and not arguments[0].startswith("-") else ("fit", *arguments)
+        if command not in COMMANDS:
+            raise CommandError(unknown("There is no command", command, COMMANDS, allowed="Commands"))
+        sources, parser = read_sources(options), parser_of(command)
+        try:
+            config = parser.parse_args(sources.args)
+        except ParseError as error:
+            raise CommandError(_explain(str(error), command, sources, parser)) from error
+        config.name = config.name or sources.run_name
+        experiment = cls(command, sources, parser, config)
+        experiment._take_checkpoint()
+        return experiment
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Every option, defaults included, as plain mappings; the schema stands once, at the top."""
+        content: dict[str, Any] = json.loads(
+            self._parser.dump(self._config, skip_none=False, skip_validation=True, format="json")
+        )
+        return content
+
+    @property
+    def run_folder(self) -> Path:
+        """Folder of this run; made when it is first asked for."""
+        if self._run_folder is None:
+            given = self._config.trainer.default_root_dir
+            if given or not self._keeps_files:
+                self._run_folder = Path(given or ".")
+            else:
+                self._run_folder = choose_run_folder(self.command, self._config.name, self.sources.saved_run)
+        return self._run_folder
+
+    def model(self, **changes: Any) -> Ranker:
+        """Build the model, after seeding: every call gives the same weights. Its ``network`` is a pure module.
+
+        Args:
+            changes: Other options of the model by name, such as ``d_model=32``.
+
+        Raises:
+            ValueError: From a component that cannot be built with these options.
+        """
+        self.seed()
+        config = self._config.model.clone()
+        for name, value in changes.items():
+            config.init_args[name] = value
+        model: Ranker = self._build("model", config)
+        return model
+
+    def data(self) -> RankingData:
+        """Build the data module; it reads no files yet.
+
+        Raises:
+            ValueError: For options that exclude one another.
+        """
+        data: RankingData = self._build("data", self._config.data.clone())
+        return data
+
+    def trainer(self, *, callbacks: Sequence[Callback] = (), **changes: Any) -> Trainer:
+        """Build the trainer with the callbacks that the command needs; loggers and checkpoints go to the run's folder.
+
+        Args:
+            callbacks: Further callbacks.
+            changes: Other options of the trainer by name, such as ``max_steps=10``.
+
+        Raises:
+            CommandError: For a combination of options that Lightning refuses.
+        """
+        config = self._config.trainer.clone()
+        for name, value in changes.items():
+            config[name] = value
+        loggers = config.logger
+        for logger in loggers if isinstance(loggers, list) else [loggers]:
+            init_args = getattr(logger, "init_args", None)
+            if init_args is not None and init_args.get("save_dir", "") in (None, "."):
+                init_args["save_dir"] = str(self.run_folder)
+        given = _namespace(trainer=config, checkpoint=self._config.checkpoint.clone(), schema=self._config.schema)
+        parts = self._parser.instantiate_classes(given)
+        callbacks_given = parts.trainer.callbacks or []
+        settings: dict[str, Any] = {**parts.trainer, "default_root_dir": str(self.run_folder)}
+        settings["logger"] = self._loggers(parts.trainer.logger)
+        own = [*self._callbacks(parts.checkpoint), *callbacks]
+        settings["callbacks"] = [*(callbacks_given if isinstance(callbacks_given, list) else [callbacks_given]), *own]
+        try:
+            return Trainer(**settings)
+        except (ValueError, MisconfigurationException) as error:
+            raise CommandError(_trainer_mistake(error, self._config.trainer)) from error
+
+    def seed(self) -> None:
+        """Seed everything that is random, as ``seed_everything`` says."""
+        seed = self._config.seed_everything
+        if seed is not False:
+            chosen = seed_everything(None if seed is True else seed, workers=True, verbose=False)
+            self._config.seed_everything = chosen
+
+    def run(self) -> None:
+        """Run the command; ``fit`` ends with a test of the best checkpoint."""
+        data, model = self.data(), self.model()
+        trainer = self.trainer()
+        getattr(trainer, self.command)(model, datamodule=data, **self._method_arguments())
+        if self.command == "fit":
+            self.test_best(trainer, model, data)
+
+    def test_best(self, trainer: Trainer, model: Ranker, data: RankingData) -> None:
+        """Test the best checkpoint of a trainer that has fitted, when there are test rows and it was not interrupted.
+
+        Args:
+            trainer: The trainer.
+            model: What it has trained.
+            data: Its data.
+        """
+        if not self._config.test_after_fit or not self._keeps_files or trainer.interrupted or not _has_test_rows(data):
+            return
+        best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+        rank_zero_info(f"Testing {best or 'the last step (no checkpoint was written)'}")
+        trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True if best else None)
+
+    @property
+    def _keeps_files(self) -> bool:
+        return not self._config.trainer.fast_dev_run
+
+    def _build(self, key: str, config: Namespace) -> Any:
+        """Build the model or the data; a checkpoint then holds the options and not the objects."""
+        settings: dict[str, Any] = {"skip_none": False, "skip_link_targets": False, "skip_validation": True}
+        options = json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings))[key]
+        named = {**options.get("init_args", {}), **options.get("dict_kwargs", {})}
+        hparams = {"_class_path": options["class_path"], **named}
+        with _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR):
+            return self._parser.instantiate_classes(_namespace(schema=self._config.schema, **{key: config}))[key]
+
+    def _method_arguments(self) -> dict[str, Any]:
+        arguments = {name: self._config[name] for name in self._parser.method_arguments}
+        if arguments.get("ckpt_path") and arguments.get("weights_only") is None:
+            arguments["weights_only"] = True
+        if self.command == "predict":
+            arguments["return_predictions"] = False  # PredictionWriter has written them; keeping them costs memory
+        return arguments
+
+    def _loggers(self, given: Any) -> Any:
+        """Return the loggers that were given, and one for ``metrics.csv``, which reports read, unless logging is off.
+
+        Loggers that were given come first: the first one is what components meet as ``self.logger``.
+        """
+        if given is False or not self._keeps_files or self.command == "predict":  # predict measures nothing
+            return False if given in (None, True) else given
+        loggers = [] if given in (None, True) else given if isinstance(given, list) else [given]
+        if any(isinstance(logger, CSVLogger) for logger in loggers):
+            return loggers
+        return [*loggers, CSVLogger(str(self.run_folder), name="", version="")]
+
+    def _callbacks(self, checkpoint: Callback) -> list[Callback]:
+        callbacks: list[Callback] = []
+        if self.command in ("fit", "test"):
+            callbacks.append(BaselineTable())
+        if self.command == "fit":
+            callbacks.append(RankingProgress())
+            if self._config.trainer.enable_checkpointing is not False and self._keeps_files:
+                callbacks.append(checkpoint)
+        saves = self._config.save_predictions and self._keeps_files
+        if self.command == "predict" or (saves and self.command in ("fit", "test")):
+            writer = PredictionWriter(self._config.output or str(self.run_folder / "predictions"))
+            writer.refuse_older()  # here, before the loggers of a new run remove what an older one has logged
+            callbacks.append(writer)
+        if self._keeps_files:
+            callbacks.append(SaveRunConfig(self.options))
+        return callbacks
+
+    def _take_checkpoint(self) -> None:
+        """Find the checkpoint that was asked for; the options of its model stand over those given, with a warning."""
+        path = self._checkpoint(self._config.ckpt_path)
+        self._config.ckpt_path = path
+        if path is None:
+            return
+        stored = dict(torch.load(path, weights_only=True, map_location="cpu", mmap=True).get("hyper_parameters", {}))
+        stored.pop("_instantiator", None)
+        if not stored:
+            return
+        before = _flat(self._config.model.init_args)
+        model = {"class_path": stored.pop("_class_path"), "dict_kwargs": stored} if "_class_path" in stored else stored
+        self._config = self._parser.parse_object({"model": model}, self._config)
+        after = _flat(self._config.model.init_args)
+        changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+        if changed:
+            lines = [f"  model.{key}: {before.get(key)!r} -> {after.get(key)!r}" for key in changed[:_MAX_DIFFERENCES]]
+            lines += [f"  and {len(changed) - len(lines)} more"] if len(changed) > len(lines) else []
+            rank_zero_warn(
+                f"The checkpoint {path} was trained with other options of the model, which are "
+                "used in place of those given:\n" + "\n".join(lines)
+            )
+
+    def _checkpoint(self, given: str | None) -> str | None:
+        """Return the path of the checkpoint that was asked for."""
+        if not given:
+            if self.command == "fit":
+                return None
+            raise CommandError(
+                f"hyrec {self.command} needs a checkpoint: --ckpt_path FILE, or best or last with a run's config:"
+                f"\n  hyrec {self.command} --config runs/NAME/TIME/config.yaml --ckpt_path best"
+            )
+        if Path(given).is_file():
+            return given
+        folder = self.sources.saved_run
+        if given in ("best", "last"):
+            if found := find_checkpoint(given, folder):
+                return str(found)
+            where = f"{folder / 'checkpoints'} holds none" if folder else "no --config comes from a run's folder"
+            raise CommandError(f"There is no {given!r} checkpoint: {where}. Write the path of the file.")
+        parent = Path(given).parent
+        near = [str(p) for p in parent.glob("*.ckpt")] if parent.is_dir() else []
+        raise CommandError(
+            f"The checkpoint {given!r} does not exist.{suggest(given, near)}\n{listed(near, 'In that folder')}"
+        )
+
+
+def _explain(message: str, command: str, sources: Sources, parser: HyrecParser) -> str:
+    """Turn what the parser refuses into the nearest right spelling."""
+    found = diagnose(sources.trees, {name: GROUPS.get(name, Any) for name in parser.option_names})
+    if found:
+        broken = discovery.failures() if "there is no" in found or "cannot be imported" in found else []
+        return "\n".join([found, *broken])
+    if re.search(r"required.*\bmodel\b|\bmodel\b.*required", message):
+        return f"hyrec {command} needs a model: add --config FILE.\n" + listed(
+            [name for name in shipped_configs() if name.count("/") == 1], "hyrec ships"
+        )
+    if not any(argument.startswith("--schema=") for argument in sources.args):
+        return "The data needs a schema: add --schema FILE, or a config of the data that holds one."
+    return refused_option(message) or shortened(message)
+
+
+def _has_test_rows(data: LightningDataModule) -> bool:
+    """Whether a data module has test rows; one that cannot say has those its class loads."""
+    has = getattr(data, "has", None)
+    if has is not None:
+        return bool(has("test"))
+    return getattr(type(data), "test_dataloader", None) is not LightningDataModule.test_dataloader
+
+
+def _trainer_mistake(error: Exception, trainer: Any) -> str:
+    """Return Lightning's words, and the nearest right name of a device or strategy."""
+    text = str(error).splitlines()[0]
+    names = {"accelerator": AcceleratorRegistry.available_accelerators() | {"auto", "gpu"}}
+    names["strategy"] = {"auto", *StrategyRegistry.available_strategies()}
+    for option, known in names.items():
+        given = trainer[option]
+        if isinstance(given, str) and given not in known:
+            return unknown(f"trainer.{option} is", given, sorted(known))
+    return f"trainer: {text}"
+
+
+def _namespace(**parts: Any) -> Namespace:
+    return Namespace(**parts)  # type: ignore[no-untyped-call]
+
+
+def _flat(options: Any) -> dict[str, Any]:
+    content = {key: value for key, value in options.items() if not key.startswith("schema")}
+    return {key: value for key, value in content.items() if value is not None}

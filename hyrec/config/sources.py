@@ -1,0 +1,212 @@
+"""Reads the command line before the parser is built: config files, plugins, the data's schema.
+
+The parser needs all classes imported, and merging two schemas key by key would mix
+two data sets. So plugins are loaded here, and so is the schema: the last one given counts as a whole.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hyrec.config.shipped import SIMULATED, find_file, load_mapping
+from hyrec.files import plain_value
+from hyrec.messages import CommandError
+from hyrec.plugins import discovery
+from hyrec.schema import Schema, SchemaError
+
+CONFIG_FLAGS = ("--config", "-c")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that options come from.
+
+    Args:
+        name: Config as the user wrote it, or the option on the command line.
+        tree: Options as nested mappings; the keys of an option on the command line are split at dots.
+    """
+
+    name: str
+    tree: dict[str, Any]
+
+
+@dataclass
+class Sources:
+    """A command line, understood as far as it must be before parsing.
+
+    Args:
+        args: What the parser gets: configs without their schema, then the settled schema.
+        trees: All places that options come from, the later ones stronger.
+        config_paths: Config files in order, without the default data.
+        plugins: Local plugins that were loaded.
+    """
+
+    args: list[str] = field(default_factory=list)
+    trees: list[Source] = field(default_factory=list)
+    config_paths: list[Path] = field(default_factory=list)
+    plugins: list[str] = field(default_factory=list)
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run: that of its first config, or ``name`` in a saved config."""
+        for source in reversed(self.trees):
+            if source.tree.get("name"):
+                return str(source.tree["name"])
+        return self.config_paths[0].stem if self.config_paths else "run"
+
+    @property
+    def saved_run(self) -> Path | None:
+        """Folder of the run that a config was saved in, when a config comes from a run."""
+        for path in reversed(self.config_paths):
+            if (path.parent / "checkpoints").is_dir():
+                return path.parent
+        return None
+
+
+def read_sources(args: list[str]) -> Sources:
+    """Find configs, load plugins and settle the schema.
+
+    Args:
+        args: The command line without the subcommand.
+
+    Raises:
+        CommandError: For a config file that cannot be used.
+        PluginError: For a local plugin that cannot be loaded.
+        SchemaError: For a schema that cannot be used.
+    """
+    options = _split_options(args)
+    out = Sources()
+    files = [(value, load_mapping(value)) for key, value in options if key in CONFIG_FLAGS]
+    out.config_paths = [find_file(value) for value, _ in files]
+    local = [spec for name, tree in files for spec in _plugin_list(tree, name)]
+    local += [value for key, value in options if key == "--plugin"]
+    discovery.load()
+    out.plugins = list(dict.fromkeys(discovery.load_local(spec) for spec in local))
+    if not _chooses_data(options, [tree for _, tree in files]):
+        options.insert(0, ("--config", SIMULATED))
+    schema: dict[str, Any] | None = None
+    for key, value in options:
+        if key in CONFIG_FLAGS:
+            tree = load_mapping(value)
+            out.trees.append(Source(value, tree))
+            if "schema" in tree:
+                schema = _schema_mapping(tree["schema"], value)
+            path = find_file(value).resolve()
+            settled = {"schema", "plugins"} & set(tree)
+            out.args.append(f"--config={_without(path.read_text(), settled) if settled else path}")
+        elif key == "--schema":
+            schema = _schema_mapping(_value_of(value), key)
+        elif key.startswith("--schema."):
+            schema = _override(schema, key.removeprefix("--schema."), _value_of(value))
+        elif key != "--plugin":
+            out.args += [key] if value is None else [f"{key}={value}"]
+            out.trees.append(Source(key, _nest(key.lstrip("-"), _value_of(value))))
+    if schema is not None:
+        out.args.append(f"--schema={json.dumps(dataclasses.asdict(Schema.from_dict(schema)))}")
+    if out.plugins:
+        out.args.append(f"--plugins={json.dumps(out.plugins)}")
+    # The parser takes whatever follows a class's help for options of that class.
+    out.args.sort(key=lambda argument: argument.partition("=")[0].endswith(".help"))
+    return out
+
+
+def _split_options(args: list[str]) -> list[tuple[str, Any]]:
+    """Pair each option with its value; the value is None for a bare flag."""
+    pairs: list[tuple[str, Any]] = []
+    rest = list(args)
+    while rest:
+        token = rest.pop(0)
+        if token == "-h":
+            token = "--help"
+        if not token.startswith("-") or token in ("-", "--"):
+            raise CommandError(f"{token!r} is not an option. Options start with '--', as in --config FILE.")
+        key, equals, value = token.partition("=")
+        if equals:
+            pairs.append((key, value))
+        elif rest and not rest[0].startswith("--") and rest[0] not in CONFIG_FLAGS:
+            pairs.append((key, rest.pop(0)))
+        else:
+            pairs.append((key, None))
+        if key in (*CONFIG_FLAGS, "--plugin", "--schema") and not pairs[-1][1]:
+            raise CommandError(f"{key} needs a value, as in {key} {'PATH' if key != '--plugin' else 'MODULE'}.")
+    return pairs
+
+
+def _without(text: str, keys: set[str]) -> str:
+    """Cut top-level keys out of YAML text; the rest stays as it is written, so it is read as it would be."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(node, yaml.MappingNode)
+    entries = [key for key, _ in node.value]
+    ends = [key.start_mark.index for key in entries[1:]] + [node.end_mark.index]
+    for key, end in reversed(list(zip(entries, ends, strict=True))):
+        if key.value in keys:
+            text = text[: key.start_mark.index] + text[end:]
+    return text if text.strip() else "{}"
+
+
+def _value_of(text: str | None) -> Any:
+    return None if text is None else plain_value(text)
+
+
+def _nest(dotted: str, value: Any) -> dict[str, Any]:
+    tree: Any = value
+    for key in reversed(dotted.removesuffix("+").split(".")):
+        tree = {key: tree}
+    return tree if isinstance(tree, dict) else {}
+
+
+def _plugin_list(tree: Mapping[str, Any], name: str) -> list[str]:
+    listed = tree.get("plugins") or []
+    if not isinstance(listed, list) or not all(isinstance(spec, str) for spec in listed):
+        raise CommandError(f"{name}: plugins must be a list of modules and paths, got {listed!r}.")
+    return listed
+
+
+def _chooses_data(options: list[tuple[str, Any]], trees: list[dict[str, Any]]) -> bool:
+    """Whether any source names a schema or another data class, so that the simulated log is not meant."""
+    chosen = [value for key, value in options if key in ("--data", "--data.class_path")]
+    for tree in trees:
+        data = tree.get("data")
+        chosen.append(data.get("class_path") if isinstance(data, dict) else data)
+    has_schema = any("schema" in tree for tree in trees) or any(key == "--schema" for key, _ in options)
+    return has_schema or any(name and str(name).rpartition(".")[2] != "SimulatedData" for name in chosen)
+
+
+def _schema_mapping(value: Any, source: str) -> dict[str, Any]:
+    """Return the mapping of a schema that is given as a mapping or as the path of its file."""
+    if isinstance(value, str):
+        try:
+            value = load_mapping(value, "schema")
+        except CommandError as error:
+            raise error if source == "--schema" else CommandError(f"{source}: {error}") from error
+        value = value.get("schema", value) if set(value) == {"schema"} else value
+    if not isinstance(value, dict):
+        raise CommandError(f"{source}: schema must be a file or a mapping, got {type(value).__name__}.")
+    try:
+        Schema.from_dict(value)
+    except SchemaError as error:
+        raise SchemaError(f"{source}: {error}") from error
+    return value
+
+
+def _override(schema: dict[str, Any] | None, dotted: str, value: Any) -> dict[str, Any]:
+    """Set one key inside the schema, as in ``--schema.sequences.views.max_length 50``."""
+    if schema is None:
+        raise CommandError(f"--schema.{dotted} changes a schema, but none is given before it. Add --schema FILE.")
+    schema = copy.deepcopy(schema)
+    node, keys = schema, dotted.split(".")
+    for key in keys[:-1]:
+        node = node.setdefault(key, {})
+        if not isinstance(node, dict):
+            raise CommandError(f"--schema.{dotted}: {key!r} is a value and has no keys.")
+    node[keys[-1]] = value
+    Schema.from_dict(schema)
+    return schema

@@ -1,0 +1,15 @@
+"""``hyrec data build``: from an impression log to training Parquet and ``schema.yaml``.
+
+>>> from hyrec.data.logs import Recipe, build
+>>> report = build(Recipe.load("recipe.yaml"), "logs", "built")  # doctest: +SKIP
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from hyrec.data.logs.builder import build
+from hyrec.data.logs.recipe import Recipe, RecipeError
+from hyrec.data.logs.report import BuildReport
+
+__all__ = ["BuildReport", "Recipe", "RecipeError", "build"]

@@ -1,0 +1,121 @@
+"""The value of a recipe's column for every row, before it becomes an id or a float."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from hyrec.data.logs.history import Ints
+from hyrec.data.logs.reading import UNITS, local_times
+from hyrec.data.logs.recipe import LOG, Column, Recipe, RecipeError
+from hyrec.data.logs.vocabulary import id_values
+
+SECONDS_A_DAY = 86_400
+Signature: TypeAlias = tuple[str, str, str, str, str, str]
+
+
+def signature(name: str, column: Column) -> Signature:
+    """Return what tells two columns' values apart; equal signatures have equal values."""
+    return column.source, column.column or name, column.kind, column.derive, column.per, column.separator
+
+
+def column_values(
+    frame: pl.DataFrame, time: Ints | None, name: str, column: Column, recipe: Recipe, where: str
+) -> pl.Series:
+    """Return the value for each row.
+
+    Ids are int64 or strings (lists of them for ``multi_id``), numbers are float32.
+
+    Args:
+        frame: The log's rows, or the snapshot's events, which lack the log's columns: their values are null.
+        time: Time of each row; None for the snapshot's events, whose times are not known.
+        name: Name of the feature.
+        column: Its recipe.
+        recipe: The whole recipe.
+        where: Its place in the recipe, for messages.
+    """
+    dtype = pl.Int64 if column.kind == "id" else pl.Float32
+    if column.derive in ("hour", "weekday"):
+        if time is None:
+            return pl.Series(name, [None] * frame.height, dtype=dtype)
+        local = local_times(time, recipe)
+        derived: pl.Series = (local.dt.hour() if column.derive == "hour" else local.dt.weekday()).cast(dtype)
+        return derived
+    values = _stored(frame, column.column or name, column.source)
+    if column.kind == "multi_id":
+        return _lists(values, column, where)
+    if column.derive == "age" and time is not None:
+        return _age_in_days(values, time, recipe, where)
+    if column.derive == "first":
+        values = _lists(values, column, where).list.first()
+    if column.kind == "id":
+        return id_values(values, where)
+    if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
+        raise RecipeError(f"{where} is dense but its column is {values.dtype}; use kind: id.")
+    values = values.cast(pl.Float64)
+    if column.per:
+        per = _stored(frame, column.per, column.source).cast(pl.Float64)
+        values = pl.select(pl.when(per != 0).then(values / per)).to_series()
+    floats: pl.Series = values.cast(pl.Float32).fill_nan(None)
+    return floats
+
+
+def _stored(frame: pl.DataFrame, column: str, source: str) -> pl.Series:
+    full = column if source == LOG else f"{source}.{column}"
+    return frame[full] if full in frame.columns else pl.Series(full, [None] * frame.height, dtype=pl.Null)
+
+
+def _lists(values: pl.Series, column: Column, where: str) -> pl.Series:
+    if column.separator:
+        text = pl.col("v").cast(pl.String).str.split(column.separator)
+        parts = text.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(pl.element() != ""))
+        values = values.alias("v").to_frame().select(parts).to_series()
+    if values.dtype == pl.Null:
+        values = values.cast(pl.List(pl.Int64))
+    if values.dtype != pl.List:
+        raise RecipeError(f"{where} reads a column of {values.dtype} as lists: name the separator, or use kind: id.")
+    return values
+
+
+def _age_in_days(values: pl.Series, time: Ints, recipe: Recipe, where: str) -> pl.Series:
+    unit = recipe.log.time_unit
+    if values.dtype == pl.String:
+        values = values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    if values.dtype in (pl.Date, pl.Datetime):
+        local = values.cast(pl.Datetime("ms"))
+        since = local.dt.replace_time_zone(recipe.log.time_zone, ambiguous="earliest").dt.epoch(unit)
+    elif values.dtype.is_numeric() or values.dtype == pl.Null:
+        since = values.cast(pl.Int64)
+    else:
+        raise RecipeError(f"{where} derives an age from a column of {values.dtype}; it needs a date or a time.")
+    days = (pl.Series(time) - since).cast(pl.Float64) / (SECONDS_A_DAY * UNITS[unit])
+    floats: pl.Series = days.cast(pl.Float32)
+    return floats
+
+
+def flat(values: pl.Series) -> tuple[pl.Series, Ints]:
+    """Return the entries of a list column and the ``(N + 1,)`` offsets; a null list is an empty one."""
+    lengths = values.list.len().fill_null(0).to_numpy().astype(np.int64)
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    entries = values.filter(pl.Series(lengths > 0)).explode()
+    return entries.cast(pl.Int64) if entries.dtype == pl.Null else entries, offsets
+
+
+def statistics(
+    values: NDArray[np.float32], num_buckets: int, boundaries: list[float]
+) -> tuple[float, float, list[float]]:
+    """Return mean, standard deviation and bucket limits of the known values (of the training span).
+
+    Limits that coincide are one limit, so a column of few distinct values gets fewer buckets than asked for.
+    """
+    known = values[~np.isnan(values)].astype(np.float64)
+    if not len(known):
+        return 0.0, 1.0, boundaries or [0.0]
+    mean, std = float(known.mean()), float(known.std())
+    if num_buckets:
+        limits = np.quantile(known, np.arange(1, num_buckets) / num_buckets).astype(np.float32)
+        boundaries = [float(limit) for limit in np.unique(limits)] or [float(known[0])]
+    return mean, std if std > 0 else 1.0, boundaries

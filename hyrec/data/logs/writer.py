@@ -1,0 +1,77 @@
+"""Writes rows as Parquet, a row group at a time, so that lists never exist for all rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hyrec.data.logs.history import EventIndex, Ints, most_recent
+
+Chunk = Callable[[Ints], pa.Array]
+"""Gives a column's values for some rows of the log."""
+
+
+def scalar(values: pa.Array) -> Chunk:
+    """Return a column with one value a row."""
+    return lambda rows: values.take(pa.array(rows))
+
+
+def jagged(values: pa.Array, offsets: Ints) -> Chunk:
+    """Return a column with a list a row: ``values[offsets[i]:offsets[i + 1]]``."""
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+    return lambda rows: lists.take(pa.array(rows))
+
+
+@dataclass(frozen=True)
+class SequenceColumns:
+    """The list columns of one sequence.
+
+    Args:
+        index: The sequence's events.
+        start: First visible event of each row of the log, a position in ``index.order``.
+        end: Past the last visible event.
+        events: Values of each list column for each event of the index.
+        max_length: Most recent events that are kept.
+    """
+
+    index: EventIndex
+    start: Ints
+    end: Ints
+    events: dict[str, pa.Array]
+    max_length: int
+
+    def chunk(self, rows: Ints) -> dict[str, pa.Array]:
+        """Return the lists of some rows, oldest event first."""
+        histories = most_recent(self.index, self.start[rows], self.end[rows], self.max_length)
+        offsets, event = pa.array(histories.offsets, pa.int32()), pa.array(histories.event)
+        return {name: pa.ListArray.from_arrays(offsets, values.take(event)) for name, values in self.events.items()}
+
+
+def write(
+    path: Path, rows: Ints, columns: dict[str, Chunk], sequences: list[SequenceColumns], row_group_size: int
+) -> None:
+    """Write some rows of the log in their order; without rows the file holds the columns alone.
+
+    Args:
+        path: The file, which is replaced.
+        rows: Rows of the log.
+        columns: Columns that hold one value or one list a row.
+        sequences: Columns of the sequences.
+        row_group_size: Rows of a row group.
+    """
+
+    def table(chunk: Ints) -> pa.Table:
+        arrays = {name: values(chunk) for name, values in columns.items()}
+        for sequence in sequences:
+            arrays |= sequence.chunk(chunk)
+        return pa.table(arrays)
+
+    groups = np.split(rows, np.arange(row_group_size, len(rows), row_group_size))
+    with pq.ParquetWriter(path, table(rows[:0]).schema, compression="zstd") as writer:
+        for group in groups:
+            writer.write_table(table(group), row_group_size=row_group_size)

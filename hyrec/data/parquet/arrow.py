@@ -1,0 +1,222 @@
+"""Arrow arrays as NumPy arrays, without a step per row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from hyrec.data.parquet.chunk import Array
+from hyrec.data.parquet.hashing import hash_strings, mix64
+from hyrec.data.parquet.policy import DataError
+from hyrec.messages import suggest
+
+Holds = Literal["id", "hashed id", "number", "time", "key", "any"]
+
+_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the schema expects of one column of a file.
+
+    Args:
+        name: Name in the file.
+        use: Where the schema names it, for messages.
+        holds: What the values are.
+        depths: Allowed levels of lists: 0 a scalar, 1 a list, 2 a list of lists.
+        optional: Whether a file may lack it.
+    """
+
+    name: str
+    use: str
+    holds: Holds
+    depths: tuple[int, ...]
+    optional: bool = False
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether the type is one of the list types."""
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are strings or bytes, possibly dictionary-encoded."""
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    text = (
+        types.is_string,
+        types.is_large_string,
+        types.is_binary,
+        types.is_large_binary,
+        types.is_fixed_size_binary,
+    )
+    return any(test(kind) for test in text)
+
+
+def is_whole(kind: pa.DataType) -> bool:
+    """Whether values are integers or booleans, possibly dictionary-encoded."""
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_integer(kind) or types.is_boolean(kind))
+
+
+def depth_of(kind: pa.DataType) -> tuple[int, pa.DataType]:
+    """Return the levels of lists of a type, and the type inside."""
+    depth = 0
+    while is_list(kind):
+        depth, kind = depth + 1, kind.value_type
+    return depth, kind
+
+
+def check_columns(fields: pa.Schema, columns: Iterable[Column], file: str) -> None:
+    """Check that a file has the columns, with types that can be read.
+
+    Raises:
+        DataError: For a column that is missing (with the closest name there is) or has another type.
+    """
+    for column in columns:
+        if column.name not in fields.names:
+            if column.optional:
+                continue
+            known = fields.names if len(fields.names) <= 20 else [*fields.names[:20], "..."]
+            raise DataError(
+                f"{file} has no column {column.name!r}, which {column.use} reads."
+                f"{suggest(column.name, fields.names)} Columns: {', '.join(known)}."
+            )
+        kind = fields.field(column.name).type
+        depth, inner = depth_of(kind)
+        if depth not in column.depths and not (types.is_null(inner) and depth < max(column.depths)):
+            raise DataError(
+                f"{file}: column {column.name!r} has type {kind}, but {column.use} needs "
+                f"{' or '.join(_SHAPES[d] for d in column.depths)}."
+            )
+        if problem := _type_problem(inner, column.holds):
+            raise DataError(f"{file}: column {column.name!r} has type {kind}; {column.use} {problem}")
+
+
+_SHAPES = ("one value a row", "a list a row", "a list of lists a row")
+
+
+def _type_problem(kind: pa.DataType, holds: Holds) -> str:
+    whole = is_whole(kind)
+    if types.is_null(kind) or holds == "any":
+        return ""
+    if holds in ("id", "hashed id", "key"):
+        if whole or (holds != "id" and is_text(kind)):
+            return ""
+        if is_text(kind):
+            return "has a vocab_size, which needs integers: use hash_size, or map the strings to integers first."
+        return "needs integers or strings: cast the column, for example to int64."
+    if holds == "time":
+        if types.is_integer(kind) or types.is_floating(kind) or types.is_timestamp(kind) or types.is_date(kind):
+            return ""
+        return "needs a number in the schema's time_unit, or an Arrow timestamp."
+    if types.is_integer(kind) or types.is_boolean(kind) or types.is_floating(kind):
+        return ""
+    return "needs numbers."
+
+
+def null_mask(array: pa.Array) -> Array | None:
+    """Return where an array is null, or None when it nowhere is."""
+    return np.asarray(array.is_null()) if array.null_count else None
+
+
+def numbers(array: pa.Array) -> tuple[Array, Array | None]:
+    """Return the values of a flat numeric array, undefined where null, and where they are null."""
+    kind = array.type
+    if types.is_null(kind):
+        return np.zeros(len(array), np.int8), np.ones(len(array), bool)
+    if types.is_dictionary(kind):
+        array = array.dictionary_decode()
+        kind = array.type
+    null = null_mask(array)
+    if types.is_boolean(kind):
+        return np.asarray(array.fill_null(False).cast(pa.int8())), null
+    if types.is_timestamp(kind):
+        array = array.cast(pa.int64())
+    dtype = np.dtype(array.type.to_pandas_dtype())
+    buffer = array.buffers()[1]
+    if len(array) == 0 or buffer is None:
+        return np.zeros(len(array), dtype), null
+    return np.frombuffer(buffer, dtype, len(array), array.offset * dtype.itemsize), null
+
+
+def seconds(array: pa.Array, unit: Literal["s", "ms", "us"]) -> tuple[Array, Array | None]:
+    """Return times as float64 seconds since 1970, and where they are null.
+
+    Args:
+        array: Timestamps or dates, which know their unit, or numbers.
+        unit: Unit of numbers.
+    """
+    kind = array.type
+    if types.is_date32(kind):
+        array = array.cast(pa.timestamp("s"))
+    elif types.is_date64(kind):
+        array = array.cast(pa.timestamp("ms"))
+    per_second = _UNITS[array.type.unit if types.is_timestamp(array.type) else unit]
+    values, null = numbers(array)
+    return values.astype(np.float64) / per_second, null
+
+
+def hashes(array: pa.Array) -> tuple[Array, Array | None, Array | None]:
+    """Return stable 64-bit hashes of integers or strings, where they are null, and where negative."""
+    if types.is_null(array.type):
+        return np.zeros(len(array), np.uint64), np.ones(len(array), bool), None
+    if not is_text(array.type):
+        values, null = numbers(array)
+        negative = values < 0 if values.dtype.kind == "i" and len(values) and values.min() < 0 else None
+        bits = values if values.dtype == np.uint64 else values.astype(np.int64).view(np.uint64)
+        return mix64(bits), null, negative
+    if types.is_dictionary(array.type) and array.dictionary.null_count:
+        array = array.dictionary_decode()
+    if not types.is_dictionary(array.type):
+        array = pc.dictionary_encode(array)
+    null = null_mask(array)
+    if len(array.dictionary) == 0:
+        return np.zeros(len(array), np.uint64), null, None
+    indices, _ = numbers(array.indices.fill_null(0))
+    return hash_strings(array.dictionary)[indices], null, None
+
+
+@dataclass
+class Lists:
+    """A list array taken apart: list i is ``values[starts[i] : starts[i] + lengths[i]]``; null is empty."""
+
+    values: pa.Array
+    starts: Array
+    lengths: Array
+    null: Array | None
+
+    @staticmethod
+    def of(array: pa.Array) -> Lists:
+        """Take a list array apart, whatever its list type and slice."""
+        kind, num = array.type, len(array)
+        null = null_mask(array)
+        if types.is_null(kind):
+            return Lists(pa.nulls(0), np.zeros(num, np.int64), np.zeros(num, np.int64), np.ones(num, bool))
+        if types.is_fixed_size_list(kind):
+            size = kind.list_size
+            starts = (np.arange(num, dtype=np.int64) + array.offset) * size
+            lengths = np.full(num, size, np.int64)
+        else:
+            offsets = np.asarray(array.offsets).astype(np.int64)
+            starts, lengths = offsets[:-1], np.diff(offsets)
+        if null is not None:
+            lengths = np.where(null, 0, lengths)
+        return Lists(array.values, starts, lengths, null)
+
+    def take(self, at: Array | None) -> Lists:
+        """Return some of the lists; -1 stands for one that is not there."""
+        if at is None:
+            return self
+        absent = at < 0
+        if not len(self.starts):
+            zeros = np.zeros(len(at), np.int64)
+            return Lists(self.values, zeros, zeros, np.ones(len(at), bool))
+        null = absent if self.null is None else absent | self.null[at]
+        lengths = np.where(absent, 0, self.lengths[at])
+        return Lists(self.values, self.starts[at], lengths, null)

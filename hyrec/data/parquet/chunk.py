@@ -1,0 +1,183 @@
+"""Decoded rows as NumPy arrays, and how a batch is gathered from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hyrec.batch import Batch, Jagged, RequestMap, SequenceInput
+from hyrec.data.parquet.policy import Handled
+
+Array: TypeAlias = npt.NDArray[Any]
+Key = tuple[str, str]
+"""(field of the batch, name in it), as ``("features", "item_id")``; ``time``, ``group``, ... have no name."""
+
+EVENT_TIME = "@time"
+"""Where the times of a sequence's events are kept among its features."""
+
+
+def ranges(starts: Array, lengths: Array) -> Array:
+    """Return ``start, start + 1, ...`` of every range, one after the other.
+
+    Example:
+        >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+        [5, 6, 0, 1, 2]
+    """
+    before = np.cumsum(lengths) - lengths
+    index: Array = np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - before, lengths)
+    return index
+
+
+def to_offsets(lengths: Array) -> Array:
+    """Return where each list starts when lists of these lengths are packed, and the end: ``(n + 1,)``."""
+    out = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=out[1:])
+    return out
+
+
+@dataclass
+class Packed:
+    """Lists, packed: list i is ``offsets[i]:offsets[i + 1]`` of every array."""
+
+    offsets: Array
+    arrays: dict[str, Array]
+
+    def take(self, lists: Array) -> tuple[dict[str, Array], Array]:
+        """Gather some lists; return the arrays and their offsets."""
+        starts = self.offsets[lists]
+        lengths = self.offsets[lists + 1] - starts
+        offsets = to_offsets(lengths)
+        if len(lists) and int(lists[-1]) - int(lists[0]) + 1 == len(lists) and bool((np.diff(lists) == 1).all()):
+            rows = slice(int(starts[0]), int(starts[0] + offsets[-1]))
+            return {name: array[rows].copy() for name, array in self.arrays.items()}, offsets
+        index = ranges(starts, lengths)
+        return {name: array.take(index) for name, array in self.arrays.items()}, offsets
+
+    @staticmethod
+    def concatenate(parts: Sequence[Packed]) -> Packed:
+        """Append lists to lists."""
+        offsets = to_offsets(np.concatenate([np.diff(p.offsets) for p in parts]))
+        names = parts[0].arrays
+        return Packed(offsets, {name: np.concatenate([p.arrays[name] for p in parts]) for name in names})
+
+
+@dataclass
+class Chunk:
+    """Decoded stored rows (impressions in the ``flat`` layout, requests in the ``requests`` layout).
+
+    Args:
+        num_rows: Stored rows.
+        first_sample: Place of each row's first sample in its split, ``(num_rows,)``.
+        candidates: Offsets of the samples of each row; None when a row is a sample.
+        rows: What a row has one of.
+        row_lists: What a row has a list of.
+        samples: What a sample has one of; empty when a row is a sample.
+        sample_lists: What a sample has a list of.
+        sequences: Events of each row by sequence.
+        notes: How many values of each row a policy handled.
+    """
+
+    num_rows: int
+    first_sample: Array
+    candidates: Array | None = None
+    rows: dict[Key, Array] = field(default_factory=dict)
+    row_lists: dict[Key, Packed] = field(default_factory=dict)
+    samples: dict[Key, Array] = field(default_factory=dict)
+    sample_lists: dict[Key, Packed] = field(default_factory=dict)
+    sequences: dict[str, Packed] = field(default_factory=dict)
+    notes: dict[Handled, Array] = field(default_factory=dict)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Chunk]) -> Chunk:
+        """Append rows to rows."""
+        if len(parts) == 1:
+            return parts[0]
+        first = parts[0]
+
+        def arrays(name: str) -> dict[Any, Array]:
+            return {k: np.concatenate([getattr(p, name)[k] for p in parts]) for k in getattr(first, name)}
+
+        def packed(name: str) -> dict[Any, Packed]:
+            return {k: Packed.concatenate([getattr(p, name)[k] for p in parts]) for k in getattr(first, name)}
+
+        noted = {key for part in parts for key in part.notes}
+        notes = {
+            key: np.concatenate([p.notes.get(key, np.zeros(p.num_rows, np.int64)) for p in parts])
+            for key in sorted(noted)
+        }
+        offsets = [p.candidates for p in parts if p.candidates is not None]
+        return Chunk(
+            num_rows=sum(p.num_rows for p in parts),
+            first_sample=np.concatenate([p.first_sample for p in parts]),
+            candidates=to_offsets(np.concatenate([np.diff(o) for o in offsets])) if offsets else None,
+            rows=arrays("rows"),
+            row_lists=packed("row_lists"),
+            samples=arrays("samples"),
+            sample_lists=packed("sample_lists"),
+            sequences=packed("sequences"),
+            notes=notes,
+        )
+
+    def batch(self, rows: Array) -> tuple[Batch, dict[Handled, int]]:
+        """Gather a batch of stored rows, and what a policy handled in them."""
+        places = self.first_sample[rows]
+        request_of: RequestMap | None = None
+        of_row, samples = rows, rows
+        if self.candidates is not None:
+            first = self.candidates[rows]
+            counts = self.candidates[rows + 1] - first
+            samples = ranges(first, counts)
+            request = np.repeat(np.arange(len(rows)), counts)
+            slot = ranges(np.zeros_like(counts), counts)
+            request_of = RequestMap(
+                torch.from_numpy(request),
+                torch.from_numpy(slot),
+                len(rows),
+                max(1, int(counts.max(initial=0))),
+            )
+            of_row, places = rows[request], places[request] + slot
+        batch = Batch({}, {}, {}, len(samples), request_of, row=torch.from_numpy(places))
+        for key, array in self.rows.items():
+            _put(batch, key, _tensor(array.take(rows if key[0] == "time" else of_row, axis=0)))
+        for key, array in self.samples.items():
+            _put(batch, key, _tensor(array.take(samples, axis=0)))
+        for key, lists in self.row_lists.items():
+            _put(batch, key, _jagged(*lists.take(of_row)))
+        for key, lists in self.sample_lists.items():
+            _put(batch, key, _jagged(*lists.take(samples)))
+        batch.features = dict(sorted(batch.features.items()))
+        batch.sequences = {name: _sequence(*lists.take(rows)) for name, lists in self.sequences.items()}
+        return batch, {key: int(count[rows].sum()) for key, count in self.notes.items()}
+
+
+def _tensor(array: Array) -> Tensor:
+    """Take over an array that nothing else holds; integers become int64."""
+    return torch.from_numpy(array.astype(np.int64) if array.dtype.kind == "i" else array)
+
+
+def _jagged(arrays: dict[str, Array], offsets: Array) -> Jagged:
+    weights = _tensor(arrays["weights"]) if "weights" in arrays else None
+    return Jagged(_tensor(arrays["ids"]), torch.from_numpy(offsets), weights)
+
+
+def _sequence(arrays: dict[str, Array], offsets: Array) -> SequenceInput:
+    longest = max(1, int(np.diff(offsets).max(initial=0)))
+    if offsets[-1] == 0:
+        arrays = {name: np.zeros(1, array.dtype) for name, array in arrays.items()}
+    tensors = {name: _tensor(array) for name, array in arrays.items()}
+    time = tensors.pop(EVENT_TIME, None)
+    return SequenceInput(tensors, torch.from_numpy(offsets), longest, time)
+
+
+def _put(batch: Batch, key: Key, value: Tensor | Jagged) -> None:
+    where, name = key
+    if name:
+        getattr(batch, where)[name] = value
+    else:
+        setattr(batch, where, value)

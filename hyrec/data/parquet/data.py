@@ -1,0 +1,319 @@
+"""``ParquetData``: Parquet files as batches."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+import numpy as np
+import pyarrow as pa
+import torch.distributed
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
+
+from hyrec.batch import Batch
+from hyrec.data.base import RankingData, Split
+from hyrec.data.parquet.chunk import Array
+from hyrec.data.parquet.decode import Decoder
+from hyrec.data.parquet.epoch_order import Layout
+from hyrec.data.parquet.loader import BatchLoader, ParquetRows
+from hyrec.data.parquet.policy import DataError, Policies, PolicyCounts
+from hyrec.data.parquet.reader import IdReader, RowReader
+from hyrec.data.parquet.source import SplitIndex, TimeSpan, find_files, index_split, parse_moment
+from hyrec.messages import suggest
+from hyrec.schema import Schema
+
+_ORDERED_ROWS = 8192
+"""Rows that are decoded together when they are read in stored order."""
+
+
+class ParquetData(RankingData):
+    """Stream Parquet files: one or many, flat or a row per request, split by file or by time.
+
+    Paths name files, directories (all ``*.parquet`` below) or globs. Rows are read in batches of
+    ``batch_size`` *stored* rows: impressions when the schema's layout is ``flat``, requests with all their
+    candidates when it is ``requests``. No row is lost or doubled over processes and workers. In training all
+    processes have equally many batches, so some batches are a row shorter. Evaluation keeps the order of the
+    files.
+
+    The training order is random: row groups of all files are shuffled, and then the rows of each window of
+    ``shuffle_rows``. It depends on ``seed``, the epoch, and the numbers of processes and workers, and on
+    nothing else. A run that was interrupted inside an epoch continues with the next batch. Row groups of up
+    to some ten thousand rows read fastest.
+
+    Args:
+        schema: What the data is.
+        train: Files of the training rows.
+        validate: Files of the validation rows.
+        test: Files of the test rows.
+        predict: Files to score; they need no labels. Empty: the test rows.
+        path: Files that hold all rows, in place of train, validate and test; ``schema.split`` says when each
+            begins.
+        batch_size: Stored rows of a training batch, on each process.
+        eval_batch_size: Stored rows of any other batch. 0: as in training.
+        num_workers: Processes that read ahead. 0 reads in the training process.
+        shuffle: Whether training rows are shuffled.
+        shuffle_rows: Rows that are shuffled together. Each worker holds as many in memory, decoded.
+        seed: Of the order.
+        drop_last: Whether training leaves out the rows that do not fill a batch on every process.
+        policies: What to do with ids and lists that break the rules.
+        prefetch: Batches that each worker reads ahead.
+        persistent_workers: Whether workers outlive an epoch.
+        pin_memory: Whether batches are put into page-locked memory, from which a GPU copies faster.
+
+    Raises:
+        DataError: For paths that do not exist and options that exclude one another; on reading, for files,
+            columns and values that cannot be used.
+    """
+
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        schema: Schema,
+        train: str | list[str] | None = None,
+        validate: str | list[str] | None = None,
+        test: str | list[str] | None = None,
+        predict: str | list[str] | None = None,
+        path: str | list[str] | None = None,
+        batch_size: int = 256,
+        eval_batch_size: int = 0,
+        num_workers: int = 0,
+        shuffle: bool = True,
+        shuffle_rows: int = 65536,
+        seed: int = 0,
+        drop_last: bool = False,
+        policies: Policies = Policies(),  # noqa: B008  (frozen)
+        prefetch: int = 2,
+        persistent_workers: bool = False,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__(schema)
+        self.allow_zero_length_dataloader_with_multiple_devices = True
+        least = {"batch_size": (batch_size, 1), "eval_batch_size": (eval_batch_size, 0), "seed": (seed, 0)}
+        least |= {
+            "num_workers": (num_workers, 0),
+            "shuffle_rows": (shuffle_rows, 1),
+            "prefetch": (prefetch, 1),
+        }
+        for name, (value, minimum) in least.items():
+            if value < minimum:
+                raise DataError(f"{name} must be at least {minimum}, got {value}.")
+        self.paths = {"train": train, "validate": validate, "test": test, "predict": predict}
+        self.path = path
+        if path and (both := [name for name in ("train", "validate", "test") if self.paths[name]]):
+            raise DataError(f"path and {both[0]} exclude one another: path holds the rows of all splits.")
+        if path and not (schema.split.validate_from or schema.split.test_from):
+            raise DataError(
+                "path holds the rows of all splits, but the schema has no split: set split.validate_from and "
+                "split.test_from, or give train, validate and test in place of path."
+            )
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
+        self.num_workers, self.prefetch, self.persistent_workers = num_workers, prefetch, persistent_workers
+        self.shuffle, self.shuffle_rows, self.seed, self.drop_last = shuffle, shuffle_rows, seed, drop_last
+        self.policies, self.pin_memory = policies, pin_memory
+        self.counts: dict[str, PolicyCounts] = {name: PolicyCounts() for name in get_args(Split)}
+        self._indices: dict[str, SplitIndex] = {}
+        self._id_readers: dict[str, IdReader] = {}
+        self._train_loader: BatchLoader | None = None
+        self._train_state: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the training rows are in their epoch, for a checkpoint."""
+        return {} if self._train_loader is None else {"train": self._train_loader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next training loader continue where a checkpoint stopped.
+
+        Lightning restores a loader too, but not one that a learning-rate schedule has asked for its length before.
+        """
+        self._train_state = state_dict.get("train")
+
+    def setup(self, stage: str) -> None:
+        """Look at the files of a stage (fit, validate, test, predict), so that errors come early."""
+        for split in ("train", "validate") if stage == "fit" else (stage,):
+            if split != "validate" or self.has("validate"):
+                self.index(split)
+
+    def has(self, split: Split) -> bool:
+        """Whether there are files for a split."""
+        if self.path and split in ("train", "validate", "test"):
+            return bool(self._span(split))
+        return bool(self.paths[split]) or (split == "predict" and self.has("test"))
+
+    def index(self, split: Split) -> SplitIndex:
+        """Return the rows of a split.
+
+        Raises:
+            DataError: If the split has no files, or they cannot be used.
+        """
+        if split not in self._indices:
+            if split not in self.paths:
+                known = ", ".join(self.paths)
+                raise DataError(f"There is no split {split!r}.{suggest(split, self.paths)} Splits: {known}.")
+            if not self.has(split):
+                given = [name for name in get_args(Split) if self.has(name)]
+                raise DataError(
+                    f"There are no files for {split!r}: set data.init_args.{split}. "
+                    f"Given: {', '.join(given) or 'none'}."
+                )
+            paths, span = self.paths[split], None
+            if split == "predict" and not paths:
+                paths, span = self.paths["test"], self._span("test")
+            if self.path and not self.paths[split]:
+                paths, span = self.path, self._span("test" if split == "predict" else split)
+            assert paths is not None
+            files = find_files(paths, split if self.paths.get(split) else "path")
+            self._indices[split] = index_split(files, self._decoder(split), span)
+        return self._indices[split]
+
+    def num_samples(self, split: Split) -> int:
+        """Return the number of samples of a split, over all processes."""
+        return self.index(split).num_samples
+
+    def loader(self, split: Split) -> BatchLoader:
+        """Return this process's loader of a split; only ``train`` is shuffled, anew in each epoch."""
+        index, training = self.index(split), split == "train"
+        if training and index.num_rows < self.world_size:
+            raise DataError(
+                f"{index.num_rows} training rows cannot be shared by {self.world_size} processes: each needs "
+                "at least one. Use fewer devices."
+            )
+        shuffle = training and self.shuffle and not getattr(self.trainer, "overfit_batches", 0)
+        layout = Layout(
+            batch_size=self.batch_size if training else self.eval_batch_size,
+            rank=self.rank,
+            world_size=self.world_size,
+            streams=max(1, self.num_workers),
+            shuffle=shuffle,
+            window=self.shuffle_rows if shuffle else _ORDERED_ROWS,
+            seed=self.seed,
+            drop_last=training and self.drop_last,
+        )
+        options: dict[str, Any] = {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
+        if self.num_workers:
+            options |= {"prefetch_factor": self.prefetch, "persistent_workers": self.persistent_workers}
+        consumed = functools.partial(_finished_batches, self.trainer) if training and self.trainer else None
+        rows = ParquetRows(index, self._decoder(split), layout)
+        loader = BatchLoader(rows, counts=self.counts[split], consumed=consumed, **options)
+        if training and len(loader) == 0:
+            raise DataError(
+                f"drop_last leaves nothing: {index.num_rows} training rows over {self.world_size} processes "
+                f"do not fill a batch of {self.batch_size}. Use a smaller batch_size, or drop_last=false."
+            )
+        return loader
+
+    def train_dataloader(self) -> BatchLoader:
+        """Return the loader of the training rows."""
+        self._train_loader = loader = self.loader("train")
+        if self._train_state is not None:
+            loader.load_state_dict(self._train_state)
+            self._train_state = None
+        return loader
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """Return the loader of the validation rows; none if there are no such files."""
+        return self.loader("validate") if self.has("validate") else []
+
+    def test_dataloader(self) -> BatchLoader:
+        """Return the loader of the test rows."""
+        return self.loader("test")
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Return the loader of the rows to score."""
+        return self.loader("predict")
+
+    def scan(
+        self, split: Split, columns: Sequence[str] | None = None, *, sequences: Sequence[str] = ()
+    ) -> Iterator[Batch]:
+        """Yield all rows of a split in stored order, on every process, reading only what is asked for.
+
+        Raises:
+            DataError: For a feature or a sequence that the schema does not have.
+        """
+        for asked, known in ((columns or (), self.schema.features), (sequences, self.schema.sequences)):
+            for name in asked:
+                if name not in known:
+                    raise DataError(f"The schema has no {name!r}.{suggest(name, known)} Known: {', '.join(known)}.")
+        index = self.index(split)
+        decoder = self._decoder(split, columns, sequences)
+        reader = RowReader(index, decoder, threads=True)
+        for number, group in enumerate(index.groups):
+            for chunk in reader.read(number, 0, group.num_rows):
+                yield chunk.batch(np.arange(chunk.num_rows))[0]
+
+    def id_columns(self, split: Split, rows: Tensor | Array) -> pa.Table:
+        """Return the schema's id columns, strings included, for samples at the places ``Batch.row``."""
+        if split not in self._id_readers:
+            self._id_readers[split] = IdReader(self.index(split), self._decoder(split))
+        return self._id_readers[split].read(np.asarray(rows))
+
+    def report(self) -> str:
+        """Return what policies handled in the last pass over each split in this process."""
+        counted = self._with_skipped({split: counts.as_dict() for split, counts in self.counts.items()})
+        return "\n".join(
+            f"{split}: {line}" for split, counts in counted.items() for line in counts.report().splitlines()
+        )
+
+    def teardown(self, stage: str) -> None:
+        """Warn once, from rank zero, about all that policies handled in the last pass on all processes."""
+        mine = {split: counts.as_dict() for split, counts in self.counts.items()}
+        if self.world_size > 1 and torch.distributed.is_available() and torch.distributed.is_initialized():
+            everyone: list[Any] = [None] * self.world_size
+            torch.distributed.all_gather_object(everyone, mine)
+            totals = {split: PolicyCounts() for split in mine}
+            for theirs in everyone:
+                for split, handled in theirs.items():
+                    totals[split].add(handled)
+            mine = {split: counts.as_dict() for split, counts in totals.items()}
+        parted = {split: counts.parted() for split, counts in self._with_skipped(mine).items()}
+        for split, (ordinary, _) in parted.items():
+            if ordinary:
+                rank_zero_info(f"{split} data read as missing or unknown: {ordinary.summary()}")
+        lines = [f"{split}: {line}" for split, (_, odd) in parted.items() for line in odd.report().splitlines()]
+        if lines:
+            rank_zero_warn("\n".join(["Values that a data policy handled, in the last pass over each split:", *lines]))
+        for counts in self.counts.values():
+            counts.reset()
+
+    def _with_skipped(self, handled: dict[str, dict[tuple[str, str], int]]) -> dict[str, PolicyCounts]:
+        """Add the files that were skipped to what was handled in rows, by split."""
+        total = {}
+        for split, counted in handled.items():
+            total[split] = PolicyCounts()
+            total[split].add(counted)
+            if split in self._indices:
+                total[split].add(self._indices[split].skipped)
+        return total
+
+    def _decoder(
+        self, split: Split, features: Sequence[str] | None = None, sequences: Sequence[str] | None = None
+    ) -> Decoder:
+        return Decoder(
+            self.schema, self.policies, features=features, sequences=sequences, need_labels=split != "predict"
+        )
+
+    def _span(self, split: Split) -> TimeSpan | None:
+        """Return the span of a split of ``path``; None if the schema's split does not name it."""
+        unit, limits = self.schema.time_unit, self.schema.split
+        if not self.path:
+            return None
+        validate = parse_moment(limits.validate_from, unit) if limits.validate_from else None
+        test = parse_moment(limits.test_from, unit) if limits.test_from else None
+        if validate is not None and test is not None and validate >= test:
+            raise DataError(
+                f"split.validate_from ({limits.validate_from}) must lie before split.test_from ({limits.test_from})."
+            )
+        first = validate if validate is not None else test
+        assert first is not None
+        if split == "train":
+            return TimeSpan(stop=first)
+        if split == "validate":
+            return None if validate is None else TimeSpan(validate, np.inf if test is None else test)
+        return None if test is None else TimeSpan(test)
+
+
+def _finished_batches(trainer: Any) -> int:
+    """Return the batches of the current epoch whose training step is done."""
+    return int(trainer.fit_loop.epoch_loop.batch_progress.current.processed)

@@ -1,0 +1,349 @@
+"""From Arrow record batches to chunks of NumPy arrays, as the schema and the policies say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from hyrec.data.parquet import arrow
+from hyrec.data.parquet.arrow import Column, Lists
+from hyrec.data.parquet.chunk import EVENT_TIME, Array, Chunk, Key, Packed, ranges, to_offsets
+from hyrec.data.parquet.policy import Policies
+from hyrec.data.parquet.values import At, Origin, RowsOf, Rules
+from hyrec.schema import Feature, Schema, SequenceSpec, Task
+
+
+class Decoder:
+    """Decode record batches of one data set.
+
+    Args:
+        schema: The data.
+        policies: What to do with values that break the rules.
+        features: Names of the features to read. None: all.
+        sequences: Names of the sequences to read. None: all.
+        need_labels: Whether a file without labels, group or weight is an error; prediction does without.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        policies: Policies,
+        *,
+        features: Collection[str] | None = None,
+        sequences: Collection[str] | None = None,
+        need_labels: bool = True,
+    ) -> None:
+        self.schema, self.policies = schema, policies
+        self.features = {n: f for n, f in schema.features.items() if features is None or n in features}
+        self.sequences = {n: s for n, s in schema.sequences.items() if sequences is None or n in sequences}
+        self.grouped = schema.layout == "requests"
+        self.columns = self._columns(optional=not need_labels)
+        self.candidate_column = self._candidate_column() if self.grouped else ""
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of the files that are read."""
+        return sorted({c.name for c in self.columns} | ({self.candidate_column} if self.grouped else set()))
+
+    def _columns(self, optional: bool) -> list[Column]:
+        schema, columns = self.schema, []
+        for name, feature in self.features.items():
+            depth = int(feature.kind in ("multi_id", "weighted_ids") or feature.width > 1)
+            depth += int(self.grouped and schema.is_per_candidate(name))
+            columns.append(Column(feature.column or name, f"features.{name}", _holds(feature), (depth,)))
+            if feature.weight_column:
+                use = f"features.{name}.weight_column"
+                columns.append(Column(feature.weight_column, use, "number", (depth,)))
+        for name, spec in self.sequences.items():
+            for side, feature in spec.features.items():
+                use = f"sequences.{name}.features.{side}"
+                columns.append(Column(feature.column or side, use, _holds(feature), (1,)))
+            if spec.time_column:
+                columns.append(Column(spec.time_column, f"sequences.{name}.time_column", "time", (1,)))
+        either = (0, 1) if self.grouped else (0,)
+        for name, task in schema.tasks.items():
+            columns.append(Column(task.column or name, f"tasks.{name}", "number", either[-1:], optional))
+        if schema.group_column:
+            columns.append(Column(schema.group_column, "group_column", "key", either, optional))
+        if schema.weight_column:
+            columns.append(Column(schema.weight_column, "weight_column", "number", either, optional))
+        if schema.time_column:
+            columns.append(Column(schema.time_column, "time_column", "time", (0,)))
+        return columns + [Column(name, "id_columns", "any", either) for name in schema.id_columns]
+
+    def _candidate_column(self) -> str:
+        """Return the list column whose lengths say how many candidates a request has."""
+        features = [n for n in self.schema.features if self.schema.is_per_candidate(n)]
+        for name in sorted(features, key=lambda n: self.schema.features[n].kind != "id"):
+            return self.schema.features[name].column or name
+        name, task = next(iter(self.schema.tasks.items()))
+        return task.column or name
+
+    @property
+    def per_candidate_columns(self) -> list[str]:
+        """Columns that have, or may have, a list entry for each candidate of a request."""
+        names = {name for name in self.features if self.schema.is_per_candidate(name)}
+        uses = {f"features.{name}" for name in names} | {f"tasks.{name}" for name in self.schema.tasks}
+        uses |= {"group_column", "weight_column", "id_columns"}
+        return sorted({column.name for column in self.columns if column.use in uses})
+
+    def decode(
+        self, batch: pa.RecordBatch, origin: Origin, first_sample: int = 0, counts: Array | None = None
+    ) -> Chunk:
+        """Decode rows.
+
+        Args:
+            batch: Rows with at least the columns that this decoder reads.
+            origin: Where they come from.
+            first_sample: Place of the first row's first sample in its split.
+            counts: Candidates of each request. None: as many as the candidate column has entries.
+
+        Raises:
+            DataError: For a value that no policy allows.
+        """
+        work = _Decoding(self, batch, origin, first_sample, counts)
+        for name, feature in self.features.items():
+            work.feature(name, feature)
+        work.impression()
+        for name, task in self.schema.tasks.items():
+            work.label(name, task)
+        for name, spec in self.sequences.items():
+            work.sequence(name, spec)
+        work.chunk.notes = work.rules.notes
+        return work.chunk
+
+
+def _holds(feature: Feature) -> arrow.Holds:
+    return "number" if feature.kind == "dense" else ("hashed id" if feature.hash_size else "id")
+
+
+class _Decoding:
+    """The work on one record batch. A *place* is a row or, of a per-candidate column, a sample."""
+
+    def __init__(
+        self, decoder: Decoder, batch: pa.RecordBatch, origin: Origin, first_sample: int, counts: Array | None
+    ) -> None:
+        self.schema, self.grouped = decoder.schema, decoder.grouped
+        self.candidate_column = decoder.candidate_column
+        self.batch, self.rules = batch, Rules(decoder.policies, origin)
+        candidates = None
+        first = np.arange(batch.num_rows, dtype=np.int64)
+        if self.grouped:
+            if counts is None:
+                counts = Lists.of(batch.column(self.candidate_column)).lengths
+            candidates = to_offsets(counts)
+            first = candidates[:-1]
+        self.chunk = Chunk(batch.num_rows, first + first_sample, candidates)
+
+    def feature(self, name: str, feature: Feature) -> None:
+        per_candidate = self.grouped and self.schema.is_per_candidate(name)
+        column = feature.column or name
+        array, at, rows_of = self._open(column, per_candidate)
+        value: Array | Packed
+        if feature.kind == "id":
+            value = self.rules.ids(array, at, feature, column, rows_of)
+        elif feature.kind != "dense":
+            value = self._id_lists(feature, column, array, at, rows_of, per_candidate)
+        elif feature.width == 1:
+            value = self.rules.dense(array, at, column, rows_of)[:, None]
+        else:
+            value = self._wide(feature.width, column, array, at, rows_of)
+        self._store(("features", name), per_candidate, value)
+
+    def impression(self) -> None:
+        """Decode what an impression has besides features and labels."""
+        schema, rules, present = self.schema, self.rules, self.batch.schema.names
+        if schema.time_column:
+            column = schema.time_column
+            array = self.batch.column(column)
+            time = rules.seconds(array, None, schema.time_unit, column, _same)
+            self._store(("time", ""), False, time)
+        if schema.group_column in present:
+            array, at, rows_of, per_candidate = self._open_either(schema.group_column)
+            self._store(("group", ""), per_candidate, rules.keys(array, at, schema.group_column, rows_of))
+        if schema.weight_column in present:
+            array, at, rows_of, per_candidate = self._open_either(schema.weight_column)
+            weights = rules.sample_weights(array, at, schema.weight_column, rows_of)
+            self._store(("weights", ""), per_candidate, weights)
+        for column in schema.id_columns:
+            array, at, rows_of, per_candidate = self._open_either(column)
+            if arrow.is_whole(array.type):
+                self._store(("ids", column), per_candidate, rules.integers(array, at, column, rows_of))
+
+    def label(self, name: str, task: Task) -> None:
+        column = task.column or name
+        if column in self.batch.schema.names:
+            array, at, rows_of = self._open(column, self.grouped)
+            labels = self.rules.labels(array, at, task, column, rows_of)
+        else:
+            offsets = self.chunk.candidates
+            labels = np.full(self.chunk.num_rows if offsets is None else int(offsets[-1]), np.nan, np.float32)
+        self._store(("labels", name), self.grouped, labels)
+
+    def sequence(self, name: str, spec: SequenceSpec) -> None:
+        columns = {side: feature.column or side for side, feature in spec.features.items()}
+        if spec.time_column:
+            columns[EVENT_TIME] = spec.time_column
+        opened = {part: Lists.of(self.batch.column(column)) for part, column in columns.items()}
+        for part, lists in opened.items():
+            self.rules.note_where(columns[part], "null_list", lists.null, _same)
+        lengths = self._agree(name, list(columns.values()), list(opened.values()))
+        lengths = np.minimum(lengths, spec.max_length)
+        packed = Packed(to_offsets(lengths), {})
+        rows_of = _through(packed.offsets, _same)
+        index: At = None
+        known: Array | None = None
+        for part, lists in opened.items():
+            newest_first = spec.order == "newest_first"
+            starts = lists.starts if newest_first else lists.starts + lists.lengths - lengths
+            if known is None or not np.array_equal(starts, known):
+                index, known = _events(starts, packed.offsets, newest_first), starts
+            column = columns[part]
+            if part == EVENT_TIME:
+                unit = self.schema.time_unit
+                packed.arrays[part] = self.rules.event_seconds(lists.values, index, unit, column, rows_of)
+            elif spec.features[part].kind == "dense":
+                packed.arrays[part] = self.rules.dense(lists.values, index, column, rows_of)
+            else:
+                packed.arrays[part] = self.rules.ids(lists.values, index, spec.features[part], column, rows_of)
+        if spec.time_column:
+            self._check_times(spec.time_column, packed)
+        self.chunk.sequences[name] = packed
+
+    def _check_times(self, column: str, packed: Packed) -> None:
+        """Count events in the wrong order, and events that do not precede their impression."""
+        times, lengths = packed.arrays[EVENT_TIME], np.diff(packed.offsets)
+        rows_of = _through(packed.offsets, _same)
+        earlier = np.flatnonzero(times[1:] < times[:-1]) + 1
+        earlier = earlier[~np.isin(earlier, packed.offsets)] if len(earlier) else earlier
+        self.rules.note(column, "out_of_order", rows_of(earlier))
+        late = times >= np.repeat(self.chunk.rows["time", ""], lengths)
+        self.rules.note_where(column, "not_before_impression", late, rows_of)
+
+    def _id_lists(
+        self,
+        feature: Feature,
+        column: str,
+        array: pa.Array,
+        at: Array | None,
+        rows_of: RowsOf,
+        per_candidate: bool,
+    ) -> Packed:
+        """Decode a list of ids a place, with weights if the feature has them."""
+        lists = self._lists(column, array, at, rows_of)
+        opened, columns = [lists], [column]
+        if feature.weight_column:
+            weights, weight_at, _ = self._open(feature.weight_column, per_candidate)
+            opened.append(self._lists(feature.weight_column, weights, weight_at, rows_of))
+            columns.append(feature.weight_column)
+        lengths = self._agree("", columns, opened, rows_of)
+        if feature.max_length:
+            lengths = np.minimum(lengths, feature.max_length)
+        packed = Packed(to_offsets(lengths), {})
+        owner = _through(packed.offsets, rows_of)
+        index = _events(lists.starts, packed.offsets, False)
+        packed.arrays["ids"] = self.rules.ids(lists.values, index, feature, column, owner)
+        if feature.weight_column:
+            index = _events(opened[1].starts, packed.offsets, False)
+            packed.arrays["weights"] = self.rules.weights(opened[1].values, index, columns[1], owner)
+        return packed
+
+    def _wide(self, width: int, column: str, array: pa.Array, at: Array | None, rows_of: RowsOf) -> Array:
+        """Decode a list of ``width`` numbers a place."""
+        lists = self._lists(column, array, at, rows_of)
+        there = np.arange(len(lists.starts)) if lists.null is None else np.flatnonzero(~lists.null)
+        wrong = there[lists.lengths[there] != width]
+        if len(wrong):
+            problem = f"a list of {lists.lengths[wrong[0]]} numbers, but the schema says width={width}."
+            raise self.rules.origin.error(rows_of(wrong[:1])[0], column, problem)
+        out = np.full((len(lists.starts), width), np.nan, np.float32)
+        index = ranges(lists.starts[there], lists.lengths[there])
+        values = self.rules.dense(lists.values, index, column, lambda places: rows_of(there[places // width]))
+        out[there] = values.reshape(-1, width)
+        return out
+
+    def _lists(self, column: str, array: pa.Array, at: Array | None, rows_of: RowsOf) -> Lists:
+        lists = Lists.of(array).take(at)
+        null = lists.null if lists.null is None or at is None else lists.null & (at >= 0)
+        self.rules.note_where(column, "null_list", null, rows_of)
+        return lists
+
+    def _open(self, column: str, per_candidate: bool) -> tuple[pa.Array, Array | None, RowsOf]:
+        """Return a column's values, where each place finds its own (None: in order), and places' rows."""
+        array = self.batch.column(column)
+        offsets = self.chunk.candidates
+        if not per_candidate or offsets is None:
+            return array, None, _same
+        lists, counts = Lists.of(array), np.diff(offsets)
+        there = np.ones(len(counts), bool) if lists.null is None else ~lists.null
+        wrong = np.flatnonzero((lists.lengths != counts) & there)
+        if len(wrong):
+            row = wrong[0]
+            problem = (
+                f"{lists.lengths[row]} entries, but the request has {counts[row]} candidates (as column "
+                f"{self.candidate_column!r} or another has entries). Write one entry a candidate."
+            )
+            raise self.rules.origin.error(row, column, problem)
+        self.rules.note_where(column, "null_list", lists.null, _same)
+        at = np.full(int(offsets[-1]), -1, np.int64)
+        at[np.repeat(there, counts)] = ranges(lists.starts[there], counts[there])
+        return lists.values, at, _through(offsets, _same)
+
+    def _open_either(self, column: str) -> tuple[pa.Array, Array | None, RowsOf, bool]:
+        """Open a column that has one value a row or one a candidate."""
+        per_candidate = arrow.is_list(self.batch.schema.field(column).type)
+        return *self._open(column, per_candidate), per_candidate
+
+    def _agree(
+        self, sequence: str, columns: Sequence[str], lists: Sequence[Lists], rows_of: RowsOf | None = None
+    ) -> Array:
+        """Return the lengths of aligned lists; with the policy ``truncate``, those of the shortest."""
+        rows_of = rows_of or _same
+        shortest = np.minimum.reduce([part.lengths for part in lists])
+        for column, part in zip(columns, lists, strict=True):
+            differ = part.lengths != lists[0].lengths
+            if self.rules.policies.unequal_lengths == "error" and differ.any():
+                place = np.flatnonzero(differ)[:1]
+                what = f"sequence {sequence!r}" if sequence else "the ids"
+                problem = (
+                    f"{part.lengths[place[0]]} entries, but column {columns[0]!r} of {what} has "
+                    f"{lists[0].lengths[place[0]]}. Aligned lists must be equally long, or set "
+                    "unequal_lengths=truncate."
+                )
+                raise self.rules.origin.error(rows_of(place)[0], column, problem)
+            cut = part.lengths - shortest
+            places = np.flatnonzero(cut)
+            self.rules.note(column, "truncated", rows_of(places), cut[places])
+        return np.asarray(shortest)
+
+    def _store(self, key: Key, per_candidate: bool, value: Array | Packed) -> None:
+        if isinstance(value, Packed):
+            (self.chunk.sample_lists if per_candidate else self.chunk.row_lists)[key] = value
+        else:
+            (self.chunk.samples if per_candidate else self.chunk.rows)[key] = value
+
+
+def _same(places: Array) -> Array:
+    return places
+
+
+def _through(offsets: Array, rows_of: RowsOf) -> RowsOf:
+    """Lead from entries of lists to the rows of the lists."""
+    return lambda places: rows_of(np.searchsorted(offsets, places, side="right") - 1)
+
+
+def _events(starts: Array, offsets: Array, newest_first: bool) -> Array | slice:
+    """Return the places of the entries of lists, in order, or reversed in each list."""
+    lengths, total = np.diff(offsets), int(offsets[-1])
+    if newest_first:
+        last = starts + lengths - 1
+        return np.repeat(last + offsets[:-1], lengths) - np.arange(total, dtype=np.int64)
+    filled = np.flatnonzero(lengths)
+    if not len(filled):
+        return slice(0, 0)
+    first, end = int(starts[filled[0]]), int(starts[filled[-1]] + lengths[filled[-1]])
+    if end - first == total and bool((np.diff(starts[filled]) == lengths[filled[:-1]]).all()):
+        return slice(first, end)
+    return ranges(starts, lengths)

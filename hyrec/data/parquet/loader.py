@@ -1,0 +1,219 @@
+"""The data loader: plans become batches, in workers or not, and training resumes where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler, get_worker_info
+
+from hyrec.batch import Batch
+from hyrec.data.parquet.chunk import Array, Chunk
+from hyrec.data.parquet.decode import Decoder
+from hyrec.data.parquet.epoch_order import EpochPlan, Layout
+from hyrec.data.parquet.parcel import pack, unpack
+from hyrec.data.parquet.policy import DataError, Handled, PolicyCounts
+from hyrec.data.parquet.reader import RowReader
+from hyrec.data.parquet.source import SplitIndex
+
+Task = tuple[int, int, int, int]
+"""(epoch, streams, first batch, one past the last batch); the batches are of one window."""
+
+
+class ParquetRows(Dataset[Any]):
+    """Rows of one split; an item is the batches of a :data:`Task`, each with what a policy handled in it.
+
+    Args:
+        index: The split.
+        decoder: What to read of each row.
+        layout: What decides the order of the rows.
+    """
+
+    def __init__(self, index: SplitIndex, decoder: Decoder, layout: Layout) -> None:
+        self.index, self.decoder, self.layout = index, decoder, layout
+        self.sizes = np.array([group.num_rows for group in index.groups], np.int64)
+        self._plan: EpochPlan | None = None
+        self._pid = os.getpid()
+        self._reader: RowReader | None = None
+        self._window: tuple[Any, Chunk, Array | None] | None = None
+
+    def __len__(self) -> int:
+        return self.index.num_rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None, "_window": None, "_plan": None}
+
+    def plan(self, epoch: int, streams: int) -> EpochPlan:
+        """Return the plan of an epoch."""
+        plan = self._plan
+        if plan is None or (plan.epoch, plan.layout.streams) != (epoch, streams):
+            layout = dataclasses.replace(self.layout, streams=streams)
+            plan = self._plan = EpochPlan(self.sizes, layout, epoch)
+        return plan
+
+    def __getitem__(self, task: Task) -> Iterator[Any] | list[Any]:
+        """Return the batches, packed for transport if this is a worker process."""
+        if get_worker_info() is None:
+            return self._batches(task)
+        return [(pack(batch), counts) for batch, counts in self._batches(task)]
+
+    def _batches(self, task: Task) -> Iterator[tuple[Batch, dict[Handled, int]]]:
+        epoch, streams, start, stop = task
+        plan = self.plan(epoch, streams)
+        chunk, order = self._decoded(plan, start)
+        for batch in range(start, stop):
+            rows = plan.rows_of(batch)
+            yield chunk.batch(np.arange(rows.start, rows.stop) if order is None else order[rows])
+
+    def _decoded(self, plan: EpochPlan, batch: int) -> tuple[Chunk, Array | None]:
+        """Return the decoded window of a batch, and the order of its rows."""
+        if self._pid != os.getpid():  # a forked process must not share open files
+            self._pid, self._reader, self._window = os.getpid(), None, None
+        key = (plan.epoch, plan.layout.streams, plan.window_number(batch))
+        if self._window is None or self._window[0] != key:
+            self._window = None
+            if self._reader is None:
+                self._reader = RowReader(self.index, self.decoder, threads=get_worker_info() is None)
+            window = plan.window_of(batch)
+            parts = [c for p in window.pieces for c in self._reader.read(p.group, p.start, p.stop)]
+            self._window = (key, Chunk.concatenate(parts), window.order)
+        return self._window[1:]
+
+
+class PlanSampler(DistributedSampler[Any], SequentialSampler):
+    """Yields the tasks of an epoch; Lightning sets the epoch, and leaves the order alone.
+
+    Lightning replaces a sampler under DDP unless it is a ``DistributedSampler``, and when it overfits unless
+    it is a ``SequentialSampler``. The plan shards and orders rows itself, so this is both.
+
+    Args:
+        dataset: The rows.
+    """
+
+    def __init__(self, dataset: ParquetRows) -> None:
+        layout = dataset.layout
+        DistributedSampler.__init__(self, dataset, num_replicas=layout.world_size, rank=layout.rank)
+        self.data_source = self.rows = dataset
+        self.streams, self.start = layout.streams, 0
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of an epoch on this rank."""
+        return self.rows.plan(self.epoch, self.streams).num_batches
+
+    @property
+    def batches_per_task(self) -> int:
+        """Batches that are made together: those of a window if rows keep their order, else one."""
+        return 1 if self.rows.layout.shuffle else self.rows.layout.batches_per_window
+
+    def __iter__(self) -> Iterator[Task]:  # type: ignore[override]
+        step, total, start = self.batches_per_task, self.num_batches, self.start
+        epoch, streams = self.epoch, self.streams
+        while start < total:
+            stop = min(total, (start // step + 1) * step)
+            yield epoch, streams, start, stop
+            start = stop
+
+    def __len__(self) -> int:
+        return -(-self.num_batches // self.batches_per_task)
+
+
+class BatchLoader(DataLoader[Any]):
+    """Loads batches of one split.
+
+    An iteration starts when its first batch is asked for, so the epoch may be set until then. ``state_dict``
+    counts the batches that were delivered; after ``load_state_dict`` the epoch continues behind them.
+
+    Args:
+        dataset: The rows.
+        sampler: The tasks of an epoch.
+        counts: Where to count what policies handled in delivered batches.
+        consumed: Returns how many batches of the epoch the training loop has finished. A batch that was
+            delivered but not finished (an exception in its step) is then delivered again on resuming.
+        **options: Options of ``torch.utils.data.DataLoader``, but for those that concern the order.
+    """
+
+    sampler: PlanSampler
+
+    def __init__(
+        self,
+        dataset: ParquetRows,
+        sampler: PlanSampler | None = None,
+        counts: PolicyCounts | None = None,
+        consumed: Callable[[], int] | None = None,
+        **options: Any,
+    ) -> None:
+        self.counts, self.consumed = counts, consumed
+        self._epoch, self._delivered = 0, 0
+        self._resume: dict[str, Any] | None = None
+        options.update(batch_size=None, batch_sampler=None, shuffle=None, collate_fn=_as_it_is, drop_last=False)
+        super().__init__(dataset, sampler=sampler or PlanSampler(dataset), **options)
+
+    def __len__(self) -> int:
+        return self.sampler.num_batches
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        state = self._pending()
+        self.sampler.streams = state["streams"] if state else self.sampler.rows.layout.streams
+        self.sampler.start = self._delivered = state["batch"] if state else 0
+        self._epoch = self.sampler.epoch
+        pin = self.pin_memory and torch.cuda.is_available()
+        if self.counts is not None:
+            self.counts.reset()
+        for items in super().__iter__():
+            for parcel, handled in items:
+                if pin and isinstance(parcel, Batch):
+                    parcel = pack(parcel).pin_memory()
+                self._resume = None
+                self._delivered += 1
+                if self.counts is not None:
+                    self.counts.add(handled)
+                yield parcel if isinstance(parcel, Batch) else unpack(parcel)
+
+    def _pending(self) -> dict[str, Any] | None:
+        """Return the state to continue from, if it concerns the current epoch."""
+        return self._resume if self._resume is not None and self._resume["epoch"] == self.sampler.epoch else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epoch, the batches delivered in it, and what the order depends on."""
+        if state := self._pending():
+            return dict(state)
+        delivered = self._delivered if self._epoch == self.sampler.epoch else 0
+        if self.consumed is not None:
+            delivered = min(delivered, self.consumed())
+        order = {"streams": self.sampler.streams, "batches": len(self), **self._order()}
+        return {"epoch": self.sampler.epoch, "batch": delivered, **order}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue behind the batches of a saved state.
+
+        Raises:
+            DataError: If the state stopped inside an epoch whose rows had another order.
+        """
+        mine = self._order()
+        differ = [key for key in mine if state.get(key) != mine[key]]
+        if differ and 0 < state["batch"] < state["batches"]:
+            changes = ", ".join(f"{key} was {state.get(key)} and is {mine[key]}" for key in differ)
+            raise DataError(
+                f"The checkpoint stopped after batch {state['batch']} of {state['batches']}, and that epoch "
+                f"cannot be continued exactly: {changes}. Restore the former value, or start from an "
+                "end-of-epoch checkpoint."
+            )
+        self.sampler.set_epoch(state["epoch"])
+        self._resume = None if differ else dict(state)
+
+    def _order(self) -> dict[str, Any]:
+        """Return what the order of rows depends on, besides the epoch and the streams."""
+        layout = dataclasses.asdict(self.sampler.rows.layout)
+        for name in ("rank", "streams"):
+            del layout[name]
+        return {**layout, "rows": zlib.crc32(self.sampler.rows.sizes.tobytes())}
+
+
+def _as_it_is(items: Any) -> Any:
+    return items

@@ -1,0 +1,236 @@
+"""From stored values to those that models see: ids, numbers, labels, times, keys; and what is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from hyrec.data.parquet import arrow
+from hyrec.data.parquet.chunk import Array
+from hyrec.data.parquet.hashing import to_buckets
+from hyrec.data.parquet.policy import DataError, Handled, Policies
+from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, Feature, Task
+
+RowsOf: TypeAlias = Callable[[Array], Array]
+"""Leads from places of values to the rows that they stand in."""
+At: TypeAlias = "Array | slice | None"
+"""Which values of an Arrow array are meant: all, a slice, or by index, where -1 stands for an absent one."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where rows come from: a file, a row group, and the place of each row in it (for messages)."""
+
+    file: str
+    group: int
+    rows: Array
+
+    def error(self, row: Any, column: str, problem: str) -> DataError:
+        """Return the error of one row of one column."""
+        place = f"{self.file}, row group {self.group}, row {int(self.rows[int(row)])}, column {column!r}"
+        return DataError(f"{place}: {problem}")
+
+
+class Rules:
+    """Apply the policies to the values of one record batch, and note what was handled in which row.
+
+    Args:
+        policies: What to do with values that break the rules.
+        origin: Where the rows come from.
+    """
+
+    def __init__(self, policies: Policies, origin: Origin) -> None:
+        self.policies, self.origin = policies, origin
+        self.notes: dict[Handled, Array] = {}
+
+    def note(self, column: str, reason: str, rows: Array, counts: Array | None = None) -> None:
+        """Count one value (or ``counts`` values) for each entry of ``rows``."""
+        if not len(rows):
+            return
+        found = np.bincount(rows, weights=counts, minlength=len(self.origin.rows)).astype(np.int64)
+        known = self.notes.get((column, reason))
+        self.notes[column, reason] = found if known is None else known + found
+
+    def note_where(self, column: str, reason: str, mask: Array | None, rows_of: RowsOf) -> None:
+        """Count the values where ``mask`` is True."""
+        if mask is not None and mask.any():
+            self.note(column, reason, rows_of(np.flatnonzero(mask)))
+
+    def ids(self, array: pa.Array, at: At, feature: Feature, column: str, rows_of: RowsOf) -> Array:
+        """Map stored ids to final ids, ``0 .. feature.num_ids - 1``; int32 where that is enough."""
+        outside = negative = None
+        if feature.hash_size:
+            hashed, null, below = arrow.hashes(array)
+            values, null, absent = _pick(hashed, null, at)
+            if below is not None:
+                negative = _pick(below, None, at)[0]
+            ids = to_buckets(values, feature.hash_size) + NUM_RESERVED_IDS
+        else:
+            stored, null = arrow.numbers(array)
+            values, null, absent = _pick(stored, null, at)
+            ids, negative, outside = _shift(values, feature)
+        negative, outside = _unless(negative, null), _unless(outside, null)
+        if negative is not None and negative.any():
+            if self.policies.negative == "error":
+                rule = "a negative id, which the policy negative=error does not allow"
+                raise self._broken(column, negative, rows_of, values if not feature.hash_size else None, rule)
+            self.note_where(column, "negative", negative, rows_of)
+            ids[negative] = MISSING_ID if self.policies.negative == "missing" else OOV_ID
+        if outside is not None and outside.any():
+            if self.policies.out_of_range == "error":
+                rule = (
+                    f"an id outside vocab_size={feature.vocab_size} (offset {feature.offset} included), "
+                    "which the policy out_of_range=error does not allow"
+                )
+                raise self._broken(column, outside, rows_of, values, rule)
+            self.note_where(column, "out_of_range", outside, rows_of)
+            ids[outside] = OOV_ID
+        if null is not None:
+            ids[null] = MISSING_ID
+            self.note_where(column, "null", _unless(null, absent), rows_of)
+        return ids.astype(np.int32) if feature.num_ids < 2**31 else ids
+
+    def _broken(self, column: str, wrong: Array, rows_of: RowsOf, values: Array | None, rule: str) -> DataError:
+        place = np.flatnonzero(wrong)[:1]
+        got = "" if values is None else f"{values[place[0]]} is "
+        return self.origin.error(rows_of(place)[0], column, f"{got}{rule}.")
+
+    def dense(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
+        """Return float32 numbers, NaN where there is none."""
+        stored, null = arrow.numbers(array)
+        values, null, absent = _pick(stored, null, at)
+        with np.errstate(over="ignore", invalid="ignore"):
+            out = values.astype(np.float32)
+        if null is not None:
+            out[null] = np.nan
+        finite = np.isfinite(out)
+        if not finite.all():
+            missing = np.isnan(out)
+            self.note_where(column, "null", _unless(missing, absent), rows_of)
+            self.note_where(column, "not_finite", ~finite & ~missing, rows_of)
+            out[~finite] = np.nan
+        return out
+
+    def weights(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
+        """Return float32 weights of ids, 0 where there is none."""
+        stored, null = arrow.numbers(array)
+        values, null, _ = _pick(stored, null, at)
+        with np.errstate(over="ignore", invalid="ignore"):
+            out = values.astype(np.float32)
+        missing = ~np.isfinite(out) if null is None else null | ~np.isfinite(out)
+        self.note_where(column, "null_weight", missing, rows_of)
+        out[missing] = 0.0
+        return out
+
+    def sample_weights(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
+        """Return float32 weights of samples; each must be a number of at least 0."""
+        stored, null = arrow.numbers(array)
+        values, null, _ = _pick(stored, null, at)
+        out = values.astype(np.float32)
+        if null is not None:
+            out[null] = np.nan
+        wrong = ~(np.isfinite(out) & (out >= 0))
+        if wrong.any():
+            place = np.flatnonzero(wrong)[:1]
+            problem = f"a sample weight must be a number of at least 0, got {out[place[0]]} (NaN stands for null)."
+            raise self.origin.error(rows_of(place)[0], column, problem)
+        return out
+
+    def labels(self, array: pa.Array, at: At, task: Task, column: str, rows_of: RowsOf) -> Array:
+        """Return float32 labels: 0, 1, or NaN where unknown."""
+        stored, null = arrow.numbers(array)
+        values, null, _ = _pick(stored, null, at)
+        positive = np.isin(values, task.positive) if task.positive else values > task.threshold
+        out = positive.astype(np.float32)
+        unknown = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+        if null is not None:
+            unknown = unknown | null
+        self.note_where(column, "null_label", unknown, rows_of)
+        out[unknown] = np.nan
+        return out
+
+    def keys(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
+        """Return int64 keys of groups: integers as they are, strings hashed to 63 bits; null is an error."""
+        if arrow.is_text(array.type):
+            hashed, null, _ = arrow.hashes(array)
+            stored = (hashed >> np.uint64(1)).astype(np.int64)
+        else:
+            stored, null = arrow.numbers(array)
+        values, null, _ = _pick(stored, null, at)
+        if null is not None and null.any():
+            row = rows_of(np.flatnonzero(null)[:1])[0]
+            raise self.origin.error(row, column, "the group is null; every sample needs one.")
+        return values.astype(np.int64)
+
+    def integers(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
+        """Return int64 values to carry along, -1 for null."""
+        stored, null = arrow.numbers(array)
+        values, null, _ = _pick(stored, null, at)
+        out = values.astype(np.int64)
+        if null is not None:
+            self.note_where(column, "null_id_column", null, rows_of)
+            out[null] = -1
+        return out
+
+    def seconds(self, array: pa.Array, at: At, unit: Literal["s", "ms", "us"], column: str, rows_of: RowsOf) -> Array:
+        """Return float64 seconds since 1970; null is an error."""
+        values, unknown = self._seconds(array, at, unit)
+        if unknown.any():
+            row = rows_of(np.flatnonzero(unknown)[:1])[0]
+            raise self.origin.error(row, column, "the time is null or no number; remove the row.")
+        return values
+
+    def event_seconds(
+        self, array: pa.Array, at: At, unit: Literal["s", "ms", "us"], column: str, rows_of: RowsOf
+    ) -> Array:
+        """Return float64 seconds since 1970; NaN for an event whose time is not known."""
+        values, unknown = self._seconds(array, at, unit)
+        self.note_where(column, "null_time", unknown, rows_of)
+        return np.where(unknown, np.nan, values)
+
+    @staticmethod
+    def _seconds(array: pa.Array, at: At, unit: Literal["s", "ms", "us"]) -> tuple[Array, Array]:
+        stored, null = arrow.seconds(array, unit)
+        values, null, _ = _pick(stored, null, at)
+        return values, ~np.isfinite(values) if null is None else null | ~np.isfinite(values)
+
+
+def _pick(values: Array, null: Array | None, at: At) -> tuple[Array, Array | None, Array | None]:
+    """Return the values meant by ``at``, where they are null, and where they are absent."""
+    if at is None:
+        return values, null, None
+    if isinstance(at, slice):
+        return values[at], None if null is None else null[at], None
+    absent = at < 0
+    if not absent.any():
+        return values[at], None if null is None else null[at], None
+    if not len(values):
+        return np.zeros(len(at), values.dtype), absent, absent
+    return values[at], absent if null is None else absent | null[at], absent
+
+
+def _unless(mask: Array | None, other: Array | None) -> Array | None:
+    return mask if mask is None or other is None else mask & ~other
+
+
+def _shift(values: Array, feature: Feature) -> tuple[Array, Array | None, Array | None]:
+    """Return ids with the offset added, where the stored id is negative, and where the id is out of range."""
+    if values.dtype == np.uint64:
+        huge = values >= np.uint64(2**62)
+        ids = np.where(huge, np.uint64(2**62), values).astype(np.int64) + feature.offset
+    else:
+        ids = values.astype(np.int64)
+        if feature.offset:
+            ids = np.minimum(ids, 2**62) + feature.offset
+    if not len(ids):
+        return ids, None, None
+    negative = values < 0 if values.dtype.kind == "i" and values.min() < 0 else None
+    outside = None
+    if ids.max() >= feature.vocab_size or ids.min() < 0:
+        outside = (ids >= feature.vocab_size) | (ids < 0)
+        outside = outside if negative is None else outside & ~negative
+    return ids, negative, outside

@@ -1,0 +1,144 @@
+"""Files that are read strictly and written whole: one YAML reader, one way to replace a file, one digest."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Loads plain data only, and refuses a key that is written twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable):
+                if key in seen:
+                    problem = f"the key {key!r} is written twice; keep one of them"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str) -> Any:
+    """Read YAML as ``yaml.safe_load`` does, but refuse a key that is written twice.
+
+    Raises:
+        yaml.YAMLError: With line and column; :func:`yaml_problem` puts it into words.
+    """
+    return yaml.load(text, Loader=_StrictLoader)
+
+
+def yaml_problem(error: yaml.YAMLError) -> str:
+    """Return where YAML is wrong and why, as ``" in line 3: expected ..."``."""
+    place = getattr(error, "problem_mark", None)
+    line = f" in line {place.line + 1}" if place else ""
+    return f"{line}: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
+
+
+def plain_value(text: str) -> Any:
+    """Read a value of the command line as YAML; what is no YAML stays text.
+
+    Example:
+        >>> plain_value("0.5"), plain_value("[a, b]"), plain_value("a: b: c")
+        (0.5, ['a', 'b'], 'a: b: c')
+    """
+    try:
+        return read_yaml(text)
+    except yaml.YAMLError:
+        return text
+
+
+def digest(content: Any, size: int = 8) -> str:
+    """Return a short hash, the same in every process and on every machine.
+
+    Args:
+        content: Bytes, text, or what JSON can hold.
+        size: Bytes of the hash; it has twice as many characters.
+
+    Example:
+        >>> digest("hyrec") == digest(b"hyrec"), len(digest([1, 2], size=4))
+        (True, 8)
+    """
+    if not isinstance(content, bytes):
+        content = (content if isinstance(content, str) else json.dumps(content)).encode()
+    return hashlib.blake2b(content, digest_size=size).hexdigest()
+
+
+@contextlib.contextmanager
+def replaced(path: str | Path, *, exclusive: bool = False) -> Iterator[Path]:
+    """Yield a path to write to, which then takes the place of a file: readers see all of it or what was there.
+
+    The new file lies beside the old one, is synced and renamed. When the body raises, nothing is left of it.
+
+    Args:
+        path: The file; its folder is made when missing.
+        exclusive: Whether a file that is there stays.
+
+    Raises:
+        FileExistsError: When a file is to stay.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replaced(f"{folder}/a.txt") as partial:
+        ...         _ = partial.write_text("whole")
+        ...     pathlib.Path(f"{folder}/a.txt").read_text()
+        'whole'
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=".partial", dir=target.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)
+        _sync(partial)
+        if exclusive:
+            _link(partial, target)
+        else:
+            partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str, *, exclusive: bool = False) -> Path:
+    """Write a text file in UTF-8 that readers see whole or not at all; arguments as for :func:`replaced`."""
+    with replaced(path, exclusive=exclusive) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+    return Path(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name that is still free; in one step where the file system has hard links."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Whoever makes the empty file has the name; readers may meet it empty for a moment.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        source.replace(target)

@@ -1,0 +1,58 @@
+"""The one way to say no: what was wrong, what is allowed, and the nearest right spelling. Standard library only."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MAX_NAMES = 12
+"""Names that a list shows before it is cut."""
+
+
+class CommandError(Exception):
+    """A command line or config that cannot be used: what was wrong, what is allowed, the nearest name."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the closest of ``known``, or an empty string.
+
+    Example:
+        >>> suggest("itme", ["item", "user"])
+        " Did you mean 'item'?"
+    """
+    found = nearest(name, known)
+    return f" Did you mean {found!r}?" if found else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the closest of ``known``; None when nothing is close."""
+    lowered = {n.lower(): n for n in known}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[close[0]] if close else None
+
+
+def listed(names: Iterable[str], what: str) -> str:
+    """Return ``"<what>: a, b, c."``, cut after a dozen names."""
+    known = list(names)
+    if not known:
+        return f"{what}: none."
+    if len(known) > MAX_NAMES:
+        return f"{what}: {', '.join(known[:MAX_NAMES])} and {len(known) - MAX_NAMES} more."
+    return f"{what}: {', '.join(known)}."
+
+
+def unknown(what: str, got: str, known: Iterable[str], *, allowed: str = "Allowed") -> str:
+    """Return a message for a name that does not exist.
+
+    Args:
+        what: Begins the sentence, such as ``There is no slot``.
+        got: The name.
+        known: Names that exist.
+        allowed: What these are called.
+
+    Example:
+        >>> unknown("There is no slot", "mixr", ["mixer", "head"], allowed="Slots")
+        "There is no slot 'mixr'. Did you mean 'mixer'? Slots: mixer, head."
+    """
+    names = list(known)
+    return f"{what} {got!r}.{suggest(got, names)} {listed(names, allowed)}"

@@ -1,0 +1,1 @@
+"""Finds, loads and describes plugins; writes new ones."""

@@ -1,0 +1,228 @@
+"""What a name of a component can mean: every class that a config may name, and the installed plugins."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+
+import hyrec.callbacks
+import hyrec.components
+import hyrec.data.parquet.data
+import hyrec.data.simulated
+import hyrec.metrics
+from hyrec import __version__
+from hyrec.config.shipped import load_mapping, shipped_configs
+from hyrec.data.base import RankingData
+from hyrec.docstring import Docstring
+from hyrec.messages import CommandError, listed, suggest
+from hyrec.metrics.base import RankingMetric
+from hyrec.plugins import discovery
+from hyrec.plugins.discovery import Plugin
+from hyrec.slots import SLOTS
+
+BASES: dict[str, type] = {**SLOTS, "data": RankingData, "metric": RankingMetric, "callback": lightning.Callback}
+"""Base class of everything that a plugin can bring, by slot."""
+
+_FOREIGN = ("lightning", "pytorch_lightning", "torchmetrics", "jsonargparse")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A class that a config can name.
+
+    Args:
+        cls: The class.
+        slot: Slot that it fills.
+        distribution: Installed package that it is from; of local code the module.
+        version: Version of that package.
+    """
+
+    cls: type
+    slot: str
+    distribution: str
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        """Class name, as written in YAML."""
+        return self.cls.__name__
+
+    @property
+    def path(self) -> str:
+        """Import path."""
+        return f"{self.cls.__module__}.{self.cls.__qualname__}"
+
+    @property
+    def source(self) -> str:
+        """Distribution and version."""
+        return f"{self.distribution} {self.version}".strip()
+
+    @property
+    def package(self) -> str:
+        """Top-level package that defines it."""
+        return self.cls.__module__.split(".")[0]
+
+    @property
+    def paper(self) -> str:
+        """Where it is specified."""
+        return str(getattr(self.cls, "paper", ""))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Words to search by."""
+        return tuple(getattr(self.cls, "tags", ()))
+
+    @property
+    def status(self) -> str:
+        """``stable`` or ``experimental``."""
+        return str(getattr(self.cls, "status", "stable"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        fields = ("name", "slot", "path", "paper", "tags", "status", "distribution")
+        return {"summary": Docstring.of(self.cls).summary, **{field: getattr(self, field) for field in fields}}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything that is installed or was loaded, by name.
+
+    Args:
+        entries: Classes, sorted by slot and name.
+        plugins: Installed plugins; one that could not be imported says why.
+    """
+
+    entries: tuple[Entry, ...]
+    plugins: tuple[Plugin, ...]
+
+    @classmethod
+    def load(cls, local: Iterable[str] = ()) -> Catalogue:
+        """Import hyrec's own classes, all plugins and local code.
+
+        Args:
+            local: Modules, files or folders, as for ``--plugin``.
+
+        Raises:
+            PluginError: For local code that cannot be loaded.
+        """
+        for module in pkgutil.iter_modules(hyrec.callbacks.__path__):
+            importlib.import_module(f"hyrec.callbacks.{module.name}")
+        installed = tuple(discovery.load())
+        sources = {p.module.split(":")[0].split(".")[0]: (p.distribution, p.version) for p in installed}
+        sources["hyrec"] = ("hyrec", __version__)
+        for spec in local:
+            discovery.load_local(spec)
+        return cls(tuple(_entries(sources)), installed)
+
+    def find(self, name: str) -> Entry | Plugin:
+        """Return what a name means: a class by name or import path, else a plugin or the package that brings it.
+
+        Raises:
+            CommandError: When it means nothing, with the nearest name, or several classes.
+        """
+        found = [entry for entry in self.entries if name in (entry.name, entry.path)]
+        if len(found) > 1:
+            paths = " and ".join(f"{entry.path} ({entry.source})" for entry in found)
+            raise CommandError(f"{name!r} names several classes: {paths}. Write one of these import paths.")
+        if found:
+            return found[0]
+        for plugin in self.plugins:
+            package = plugin.module.split(":")[0].split(".")[0]
+            if _normal(name) in (_normal(plugin.distribution), _normal(plugin.name), _normal(package)):
+                return plugin
+        names = [entry.name for entry in self.entries] + [plugin.distribution for plugin in self.plugins]
+        raise CommandError(
+            "\n".join(
+                [
+                    f"There is no component or plugin {name!r}.{suggest(name, [*names, *BASES])}",
+                    "'hyrec plugins list --components' shows all; --plugin PATH adds local code.",
+                    *discovery.failures(),
+                ]
+            )
+        )
+
+    def of_plugin(self, plugin: Plugin) -> list[Entry]:
+        """Return the classes that the package of a plugin defines."""
+        package = plugin.module.split(":")[0].split(".")[0]
+        return [entry for entry in self.entries if entry.package == package]
+
+    def of_slot(self, slot: str) -> list[Entry]:
+        """Return the classes that fill a slot.
+
+        Raises:
+            CommandError: For a slot that does not exist, with the nearest right name.
+        """
+        if slot not in BASES:
+            raise CommandError(f"There is no slot {slot!r}.{suggest(slot, BASES)} {listed(BASES, 'Slots')}")
+        return [entry for entry in self.entries if entry.slot == slot]
+
+    def name_in_config(self, entry: Entry) -> str:
+        """Return how a config names a class: the bare name, or the import path when two classes share it."""
+        same = [other for other in self.entries if other.name == entry.name and other.slot == entry.slot]
+        return entry.name if len(same) == 1 else entry.path
+
+
+def options_of(cls: type) -> dict[str, inspect.Parameter]:
+    """Return the options that a config gives a class, by name."""
+    given = ("ctx", "schema")
+    return {name: p for name, p in inspect.signature(cls).parameters.items() if name not in given}
+
+
+def configs_of(package: str) -> list[str]:
+    """Return the configs that a package ships, as ``pkg:package/file.yaml``; schemas and recipes are none."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return []
+    return [name for name in shipped_configs(package) if {"model", "data", "trainer"} & set(_keys(name))]
+
+
+def plain(value: Any) -> Any:
+    """Return a default as YAML holds it; what is no plain data becomes its text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _entries(sources: dict[str, tuple[str, str]]) -> Iterator[Entry]:
+    for slot, base in BASES.items():
+        found = {cls for cls in _descendants(base) if not inspect.isabstract(cls) and not cls.__name__.startswith("_")}
+        for found_class in sorted(found, key=lambda cls: (cls.__name__, cls.__module__)):
+            package = found_class.__module__.split(".")[0]
+            if package not in _FOREIGN and _is_importable(found_class):
+                yield Entry(found_class, slot, *sources.get(package, (package, "")))
+
+
+def _descendants(base: type) -> Iterator[type]:
+    direct: list[type] = type.__subclasses__(base)
+    for cls in direct:
+        yield cls
+        yield from _descendants(cls)
+
+
+def _is_importable(cls: type) -> bool:
+    """Whether the import path of a class leads to it; a class that was refused lingers among the subclasses."""
+    return getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
+
+
+def _keys(name: str) -> list[str]:
+    try:
+        return list(load_mapping(name))
+    except CommandError:  # a package may ship YAML that is no mapping, hence no config
+        return []
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")

@@ -1,0 +1,221 @@
+"""Finds and loads plugins: installed packages with an entry point in ``hyrec.plugins``, and local files.
+
+Discovery reads metadata and source files and imports nothing, so listing plugins is fast and safe. A plugin
+that cannot be imported is remembered with its error and never takes hyrec down.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from hyrec.messages import suggest
+from hyrec.plugins.source import DeclaredClass, declared_classes, missing_imports
+
+GROUP = "hyrec.plugins"
+DISABLE = "HYREC_DISABLE_PLUGINS"
+State = Literal["enabled", "disabled", "broken"]
+
+
+class PluginError(ValueError):
+    """A plugin that was asked for by name or path and cannot be loaded."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What is known about an installed plugin without importing it.
+
+    Args:
+        name: Name of the entry point.
+        module: What the entry point imports.
+        distribution: Name of the installed package that brings it.
+        version: Version of that package.
+        state: ``disabled`` by ``HYREC_DISABLE_PLUGINS``, ``broken`` when it cannot be imported.
+        error: Why it is broken.
+        clashes: Names that another installed package claims too, with that package.
+        classes: Components that its source declares.
+    """
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    state: State = "enabled"
+    error: str = ""
+    clashes: tuple[str, ...] = ()
+    classes: tuple[DeclaredClass, ...] = field(default=(), repr=False)
+
+    @property
+    def slots(self) -> list[str]:
+        """Slots that its components fill."""
+        return sorted({cls.slot for cls in self.classes})
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags of its components."""
+        return sorted({tag for cls in self.classes for tag in cls.tags})
+
+
+def discover() -> list[Plugin]:
+    """Return every installed plugin, sorted by name, without importing any."""
+    disabled = _disabled()
+    found = []
+    for entry in sorted(set(importlib.metadata.entry_points(group=GROUP)), key=lambda e: (e.name, e.value)):
+        dist = entry.dist
+        name, version = (dist.metadata["Name"], dist.version) if dist else ("unknown", "")
+        plugin = Plugin(entry.name, entry.value, name, version)
+        off = disabled & {"all", entry.name, name}
+        found.append(replace(plugin, state="disabled") if off else _inspect(plugin))
+    return _with_clashes(found)
+
+
+def load() -> list[Plugin]:
+    """Import every enabled plugin once a process and return all of them; what failed carries its error."""
+    global _loaded
+    if _loaded is None:
+        _loaded = [_import(plugin) for plugin in discover()]
+    return _loaded
+
+
+def load_local(spec: str) -> str:
+    """Import local code by module name, file or package folder, and return the name to store for later runs.
+
+    Args:
+        spec: ``my_package.my_module``, ``path/to/file.py`` or ``path/to/package``. The folder that holds a
+            file or package joins ``sys.path``, so that worker processes find it too.
+
+    Raises:
+        PluginError: When there is no such code, or importing it fails.
+    """
+    path = Path(spec).expanduser()
+    is_path = path.suffix == ".py" or os.sep in spec or path.is_dir()
+    if is_path:
+        path = path.resolve()
+        if not (path.is_file() or (path / "__init__.py").is_file()):
+            siblings = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+            what = "is a folder without __init__.py" if path.is_dir() else "does not exist"
+            raise PluginError(f"The plugin {spec!r} {what}.{suggest(str(path), siblings)}")
+    module = path.stem if is_path else spec
+    try:
+        if is_path:
+            _import_path(path)
+        else:
+            importlib.import_module(spec)
+    except PluginError:
+        raise
+    except Exception as error:  # a plugin is foreign code: anything may come out of it
+        if isinstance(error, ModuleNotFoundError) and error.name and module.startswith(error.name):
+            hint = suggest(module, [p.stem for p in Path.cwd().glob("*.py")])
+            raise PluginError(f"The plugin {spec!r} is neither an importable module nor a path.{hint}") from error
+        raise PluginError(f"The plugin {spec!r} cannot be imported: {_in_words(error)}") from error
+    return str(path) if is_path else spec
+
+
+def failures() -> list[str]:
+    """Return one line for each installed plugin that could not be loaded; for error messages."""
+    return [f"The plugin {p.name!r} ({p.distribution}) is broken: {p.error}" for p in load() if p.state == "broken"]
+
+
+def clashes() -> list[str]:
+    """Return one line for each name that two installed packages claim."""
+    return [f"{p.distribution}: {clash}" for p in load() for clash in p.clashes]
+
+
+_loaded: list[Plugin] | None = None
+
+
+def _disabled() -> set[str]:
+    return {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
+
+
+def _inspect(plugin: Plugin) -> Plugin:
+    """Read the plugin's source: what it declares, and what already shows that it cannot be imported."""
+    package = plugin.module.split(":")[0].split(".")[0]
+    try:
+        spec = importlib.util.find_spec(package)
+        if spec is None:
+            return replace(plugin, state="broken", error=f"there is no module {package!r}")
+        files = _sources(spec.origin, spec.submodule_search_locations)
+        missing = missing_imports(files, package)
+        classes = tuple(declared_classes(files))
+    except SyntaxError as error:
+        place = f"{Path(error.filename or '?').name}, line {error.lineno}"
+        return replace(plugin, state="broken", error=f"SyntaxError: {error.msg} ({place})")
+    except (OSError, ValueError, ImportError) as error:
+        return replace(plugin, state="broken", error=_in_words(error))
+    if missing:
+        return replace(
+            plugin,
+            state="broken",
+            error=f"it imports {missing[0]!r}, which is not installed",
+            classes=classes,
+        )
+    return replace(plugin, classes=classes)
+
+
+def _sources(origin: str | None, folders: Iterable[str] | None) -> list[Path]:
+    if folders:
+        return [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
+    return [Path(origin)] if origin and origin.endswith(".py") else []
+
+
+def _import(plugin: Plugin) -> Plugin:
+    if plugin.state == "disabled":
+        return plugin
+    module, _, attribute = plugin.module.partition(":")
+    try:
+        loaded = importlib.import_module(module)
+        for part in attribute.split(".") if attribute else []:
+            loaded = getattr(loaded, part)
+    except (Exception, SystemExit) as error:  # foreign code: anything may come out of it
+        return replace(plugin, state="broken", error=_in_words(error))
+    return replace(plugin, state="enabled", error="")
+
+
+def _import_path(path: Path) -> None:
+    name, folder = path.stem, str(path.parent)
+    file = path if path.is_file() else path / "__init__.py"
+    taken = sys.modules.get(name)
+    if taken is None:
+        sys.path.append(folder)
+        importlib.invalidate_caches()
+        taken = importlib.import_module(name)
+    origin = getattr(taken, "__file__", None)
+    if origin is None or Path(origin).resolve() != file.resolve():
+        raise PluginError(
+            f"The plugin {str(path)!r} has the name of another module, {name!r} ({origin or 'built in'}). Rename it."
+        )
+
+
+def _with_clashes(plugins: list[Plugin]) -> list[Plugin]:
+    active = [p for p in plugins if p.state != "disabled"]
+    names = Counter(p.name for p in active)
+    owners: dict[tuple[str, str], set[str]] = {}
+    for plugin in active:
+        for cls in plugin.classes:
+            owners.setdefault((cls.slot, cls.name), set()).add(plugin.distribution)
+    out = []
+    for plugin in plugins:
+        found = []
+        if plugin in active and names[plugin.name] > 1:
+            others = sorted({p.distribution for p in active if p.name == plugin.name and p is not plugin})
+            found.append(f"plugin name {plugin.name!r} is also that of {', '.join(others)}")
+        for cls in plugin.classes if plugin in active else ():
+            others = sorted(owners[cls.slot, cls.name] - {plugin.distribution})
+            if others:
+                found.append(f"{cls.slot} {cls.name!r} is also in {', '.join(others)}; write its full import path")
+        out.append(replace(plugin, clashes=tuple(found)))
+    return out
+
+
+def _in_words(error: BaseException) -> str:
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

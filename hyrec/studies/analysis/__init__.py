@@ -1,0 +1,1 @@
+"""What the cells of a study say: differences, intervals, curves and slices."""

@@ -1,0 +1,188 @@
+"""Paired bootstrap over groups of test rows, on saved predictions.
+
+Groups (queries, requests or users) are drawn with replacement, and both variants are read on the same draw. The
+interval generalises over **test groups**: what other users would show, given these very trained models. It says
+nothing about another training run; for that see ``hyrec.studies.analysis.statistics.paired_t``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hyrec.messages import suggest
+from hyrec.metrics.direction import base_name
+from hyrec.studies.analysis.drawn_metrics import BOOTSTRAPPED, Counts, GroupedRows, prepare
+from hyrec.studies.analysis.scores import Floats, Scores
+from hyrec.studies.analysis.statistics import Interval, check_level
+from hyrec.studies.plan.study import StudyError
+
+_CHUNK = 64
+_FEW_GROUPS = 50
+_RANKED = ("query_auc", "gauc")
+"""Metrics in which only groups with both labels count."""
+
+
+class OtherRowsError(StudyError):
+    """Predictions that cannot be paired, since they are not of the same test rows."""
+
+
+class GroupBootstrap:
+    """Computes a metric of several models on the same draws of groups.
+
+    Args:
+        reference: Scored test rows; rows, labels, groups and weights of all models must be these. Without groups,
+            single rows are drawn, which the intervals' notes say.
+        replicates: Number of draws.
+        seed: Seed of the draws; the same seed and number of groups give the same draws.
+
+    Raises:
+        StudyError: For fewer than two groups.
+    """
+
+    def __init__(self, reference: Scores, replicates: int = 1000, seed: int = 0) -> None:
+        if replicates < 1:
+            raise StudyError(f"A bootstrap needs at least one draw, got {replicates}.")
+        self.reference, self.replicates, self.seed = reference, replicates, seed
+        self._known = ~np.isnan(reference.label)
+        label = reference.label[self._known]
+        if ((label != 0) & (label != 1)).any():
+            raise StudyError("Labels of the test rows must be 0, 1 or unknown.")
+        self.grouped = reference.group is not None
+        group = np.arange(len(label)) if reference.group is None else reference.group[self._known]
+        names, codes = np.unique(group, return_inverse=True)
+        if len(names) < 2:
+            raise StudyError(f"A bootstrap over groups needs at least two groups of test rows, got {len(names)}.")
+        weight = None if reference.weight is None else reference.weight[self._known]
+        self.rows = GroupedRows(label, codes.astype(np.int64), len(names), weight)
+
+    def values(self, metric: str, scores: Sequence[Scores]) -> tuple[Floats, Floats]:
+        """Return a metric of each model on the rows as they are, and on every draw; NaN where it is not defined.
+
+        Args:
+            metric: One of ``BOOTSTRAPPED``; a task and a slash before it are ignored.
+            scores: Scored test rows of each model.
+
+        Shape:
+            Returns ``(models,)`` and ``(replicates, models)``.
+
+        Raises:
+            StudyError: For another metric, for a metric of groups without groups, and for other test rows.
+        """
+        name = base_name(metric)
+        if name not in BOOTSTRAPPED:
+            raise StudyError(
+                f"{metric!r} cannot be bootstrapped over groups.{suggest(name, BOOTSTRAPPED)} "
+                f"Allowed: {', '.join(BOOTSTRAPPED)}."
+            )
+        if name in _RANKED and not self.grouped:
+            raise StudyError(f"{metric} needs the group of every row, and the predictions have no column 'group'.")
+        for other in scores:
+            check_same_rows(self.reference, other)
+        compute = prepare(name, self.rows, [other.score[self._known] for other in scores])
+        once = compute(np.ones((1, self.rows.num_groups), dtype=np.int64))
+        drawn = [compute(counts) for counts in group_counts(self.rows.num_groups, self.replicates, self.seed)]
+        return once[0], np.concatenate(drawn)
+
+    def interval(self, observed: float, drawn: Floats, level: float = 0.95, metric: str = "") -> Interval:
+        """Return the percentile interval of a statistic.
+
+        Args:
+            observed: Its value on the rows as they are.
+            drawn: Its value on every draw; NaN where it is not defined.
+            level: Share of such intervals that hold the truth.
+            metric: The metric. Where only groups with both labels count in it, the note speaks of these.
+
+        Shape:
+            drawn: ``(replicates,)``.
+        """
+        check_level(level)
+        count = self.rows.num_groups
+        notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
+        ranked = self.reference.num_ranked_groups() if base_name(metric) in _RANKED else count
+        if ranked < _FEW_GROUPS and ranked < count:
+            notes.append(f"only {ranked} of {count} groups hold both labels and count, so the interval is rough")
+        elif count < _FEW_GROUPS:
+            notes.append(f"only {count} {'groups' if self.grouped else 'rows'}, so the interval is rough")
+        defined = drawn[~np.isnan(drawn)]
+        if len(defined) < len(drawn):
+            notes.append(f"the metric is not defined on {len(drawn) - len(defined)} of {len(drawn)} draws")
+        if math.isnan(observed) or 2 * len(defined) < len(drawn):
+            return Interval(observed, math.nan, math.nan, math.nan, level, count, "; ".join(notes))
+        low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+        tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+        p = min(1.0, 2 * (tail + 1) / (len(defined) + 1))
+        return Interval(observed, float(low), float(high), p, level, count, "; ".join(notes))
+
+
+def bootstrap_difference(
+    metric: str,
+    variant: Sequence[Scores],
+    baseline: Sequence[Scores],
+    *,
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Return variant minus baseline with its interval over test groups, by paired bootstrap.
+
+    On every draw both are read on the same groups, and the differences of the seeds are averaged, so that the
+    interval holds for these trained models.
+
+    Args:
+        metric: One of ``BOOTSTRAPPED``.
+        variant: Scored test rows, one entry a seed.
+        baseline: Scored test rows of the baseline, for the same seeds in the same order.
+        replicates: Number of draws.
+        level: Share of such intervals that hold the truth.
+        seed: Seed of the draws.
+
+    Raises:
+        StudyError: When rows, labels or groups differ, so that nothing can be paired, or the metric is not known.
+    """
+    if len(variant) != len(baseline) or not baseline:
+        raise StudyError(
+            f"A paired bootstrap needs the same seeds of both, at least one: got {len(variant)} of the variant and "
+            f"{len(baseline)} of the baseline."
+        )
+    bootstrap = GroupBootstrap(baseline[0], replicates, seed)
+    observed, drawn = bootstrap.values(metric, [*variant, *baseline])
+    n = len(variant)
+    differences = (drawn[:, :n] - drawn[:, n:]).mean(axis=1)
+    return bootstrap.interval(float((observed[:n] - observed[n:]).mean()), differences, level, metric)
+
+
+def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[Counts]:
+    """Yield how often each group was drawn, for some draws at a time.
+
+    Shape:
+        ``(draws, num_groups)`` each; together ``replicates`` draws of ``num_groups`` groups.
+    """
+    for start in range(0, replicates, _CHUNK):
+        rng = np.random.default_rng([seed, start])
+        draws = [rng.integers(num_groups, size=num_groups) for _ in range(min(_CHUNK, replicates - start))]
+        yield np.stack([np.bincount(draw, minlength=num_groups) for draw in draws])
+
+
+def check_same_rows(first: Scores, other: Scores) -> None:
+    """Refuse predictions that cannot be paired: rows, labels, groups and weights must be the same.
+
+    Raises:
+        OtherRowsError: With what differs and how much of it.
+    """
+    if not np.array_equal(first.row, other.row):
+        shared = len(np.intersect1d(first.row, other.row))
+        raise OtherRowsError(
+            f"The test rows differ: {len(first.row) - shared} are only in the first predictions, "
+            f"{len(other.row) - shared} only in the second, {shared} in both. Pairs need the same test rows."
+        )
+    total = len(first.row)
+    if unequal := total - int(np.isclose(first.label, other.label, rtol=0, atol=0, equal_nan=True).sum()):
+        raise OtherRowsError(f"The labels of {unequal} of {total} test rows differ between the predictions.")
+    for name, mine, theirs in (("groups", first.group, other.group), ("weights", first.weight, other.weight)):
+        if (mine is None) != (theirs is None):
+            raise OtherRowsError(f"Only one of the predictions has {name}. Pairs need the same test rows.")
+        if mine is not None and theirs is not None and (unequal := int((mine != theirs).sum())):
+            raise OtherRowsError(f"The {name} of {unequal} of {total} test rows differ between the predictions.")

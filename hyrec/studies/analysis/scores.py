@@ -1,0 +1,127 @@
+"""Saved predictions as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Labels and scores of one task, sorted by row.
+
+    Args:
+        row: Place of each sample in its split, ascending.
+        label: 1, 0, or NaN for unknown.
+        score: Probability.
+        group: What query-level metrics group by. None: the data has no groups.
+        weight: Sample weights. None: every sample weighs one.
+    """
+
+    row: Ints
+    label: Floats
+    score: Floats
+    group: Ints | None
+    weight: Floats | None
+
+    @classmethod
+    def of(cls, predictions: pa.Table, task: str = "") -> Scores:
+        """Read what ``hyrec predict`` or ``hyrec fit --save_predictions true`` wrote.
+
+        Args:
+            predictions: All parts in one table, in any order.
+            task: Which labels and scores. Empty: the first one, which is the primary task.
+
+        Raises:
+            ValueError: For a task that the table does not have, a row that occurs twice, or a score that is missing.
+        """
+        tasks = [name.removeprefix("score_") for name in predictions.column_names if name.startswith("score_")]
+        chosen = task or (tasks[0] if tasks else "")
+        if chosen not in tasks or f"label_{chosen}" not in predictions.column_names:
+            known = ", ".join(predictions.column_names)
+            raise ValueError(f"The predictions have no label and score of task {chosen!r}. Columns: {known}.")
+        if "row" not in predictions.column_names:
+            raise ValueError("The predictions have no column 'row': they cannot be compared row by row.")
+        row = _numbers(predictions, "row", np.int64)
+        order = np.argsort(row, kind="stable")
+        row = row[order]
+        if twice := int((np.diff(row) == 0).sum()):
+            raise ValueError(f"The predictions hold {twice} rows more than once; remove parts of an earlier run.")
+        score = _numbers(predictions, f"score_{chosen}", np.float64)[order]
+        if missing := int(np.isnan(score).sum()):
+            raise ValueError(f"{missing} of {len(score)} predictions are missing or NaN.")
+        optional = {
+            name: _numbers(predictions, name, dtype)[order] if name in predictions.column_names else None
+            for name, dtype in (("group", np.int64), ("weight", np.float64))
+        }
+        label = _numbers(predictions, f"label_{chosen}", np.float64)[order]
+        return cls(row, label, score, optional["group"], optional["weight"])
+
+    def take(self, keep: npt.NDArray[Any]) -> Scores:
+        """Return some of the rows.
+
+        Args:
+            keep: A mask over the rows, or their places in ascending order.
+        """
+        group = None if self.group is None else self.group[keep]
+        weight = None if self.weight is None else self.weight[keep]
+        return Scores(self.row[keep], self.label[keep], self.score[keep], group, weight)
+
+    def metric(self, name: str) -> float:
+        """Return one of hyrec's metrics, computed as ``hyrec test`` does; NaN where it is undefined.
+
+        Args:
+            name: ``auc``, ``query_auc``, ``gauc``, ``logloss``, ``ne``, ``pcoc`` or ``ece``.
+
+        Raises:
+            ValueError: For another name, or for ``query_auc`` and ``gauc`` without groups.
+        """
+        from hyrec.messages import suggest
+        from hyrec.metrics import functional  # imports torch
+
+        preds, label, group, weight = self._tensors()
+        plain = {
+            "auc": functional.auc,
+            "logloss": functional.log_loss,
+            "ne": functional.normalized_entropy,
+            "pcoc": functional.pcoc,
+            "ece": functional.calibration_error,
+        }
+        if name in plain:
+            return float(plain[name](preds, label, weight))
+        if name not in ("query_auc", "gauc"):
+            known = [*plain, "query_auc", "gauc"]
+            raise ValueError(f"There is no metric {name!r}.{suggest(name, known)} Metrics: {', '.join(known)}.")
+        if group is None:
+            raise ValueError(f"{name} needs groups, and the predictions have no column 'group'.")
+        result = functional.grouped_auc(preds, label, group, weight)
+        return float(result.mean if name == "query_auc" else result.weighted)
+
+    def num_ranked_groups(self) -> int:
+        """Return how many groups hold both labels; 0 without groups."""
+        if self.group is None:
+            return 0
+        positive, negative = self.group[self.label == 1], self.group[self.label == 0]
+        return len(np.intersect1d(positive, negative))
+
+    def _tensors(self) -> tuple[Any, Any, Any, Any]:
+        import torch
+
+        group = None if self.group is None else torch.from_numpy(self.group)
+        weight = None if self.weight is None else torch.from_numpy(self.weight)
+        return torch.from_numpy(self.score), torch.from_numpy(self.label), group, weight
+
+
+def _numbers(table: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
+    """Return a column as a writable array; null becomes NaN."""
+    column = table.column(name)
+    if np.issubdtype(dtype, np.integer) and column.null_count:
+        raise ValueError(f"The predictions have {column.null_count} nulls in column {name!r}.")
+    return np.array(column.to_numpy(), dtype=dtype)

@@ -1,0 +1,1 @@
+"""What a study asks: its file, the plan of every variant, and what it costs."""

@@ -1,0 +1,193 @@
+"""A study with every variant resolved: what differs, what it costs, and which cells are to be run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hyrec.files import write_text
+from hyrec.studies.plan.study import Study, StudyError, Variant
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One option in which a variant differs from the base at its point of the grid.
+
+    Args:
+        key: Dotted key.
+        base: Value in the base; None when the base has no such option.
+        value: Value in the variant; None when the variant has no such option.
+        carried: Whether it is an argument that was given for a class and survived in the class that replaced it.
+    """
+
+    key: str
+    base: Any
+    value: Any
+    carried: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """A variant that has been parsed and counted.
+
+    Args:
+        variant: What the study says.
+        arguments: What follows ``hyrec fit``, without seed, folder and name.
+        changes: Resolved differences from the base.
+        dense_parameters: Their number, embedding tables left out.
+        sparse_parameters: Numbers in the embedding tables.
+        flops_per_sample: Forward FLOPs a sample at the longest histories that the schema allows.
+        matched: Options that budget matching chose; empty when nothing was matched.
+        seconds_per_cell: Estimated wall time of one cell, in seconds; None when it was not measured.
+        digest: Hash of all resolved options; it changes when a config that the variant names is edited.
+        order_option: Option of the data that orders the training rows by the seed; empty for data without one.
+        options: All resolved options by dotted key, as JSON knows them; what ``digest`` is the hash of. Empty in plans
+            that an earlier version wrote.
+    """
+
+    variant: Variant
+    arguments: tuple[str, ...]
+    changes: tuple[Change, ...]
+    dense_parameters: int
+    sparse_parameters: int
+    flops_per_sample: float
+    matched: Mapping[str, Any] = field(default_factory=dict)
+    seconds_per_cell: float | None = None
+    digest: str = ""
+    order_option: str = "--data.seed"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def differences(self, other: PlannedVariant) -> list[str]:
+        """Return what the same variant of another plan would run differently, one line each.
+
+        Args:
+            other: The variant there.
+        """
+        mine, theirs = self.options, other.options
+        if mine and theirs:
+            keys = [key for key in {**mine, **theirs} if _json(mine, key) != _json(theirs, key)]
+            if keys:
+                return [
+                    f"{key.removesuffix('.class_path')}: {_json(mine, key)} -> {_json(theirs, key)}" for key in keys
+                ]
+        gone = [argument for argument in self.arguments if argument not in other.arguments]
+        new = [argument for argument in other.arguments if argument not in self.arguments]
+        if gone or new:
+            return [f"{' '.join(gone) or 'nothing'} -> {' '.join(new) or 'nothing'}"]
+        if self.arguments != other.arguments:
+            return ["the order of its options"]
+        return ["what its configs say"] if self.digest != other.digest else []
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study that is ready to run.
+
+    Args:
+        study: The study, with the variants and seeds that were selected.
+        variants: One entry a variant, in the order of the study.
+        version: Version of hyrec.
+        commit: Commit of the checkout that hyrec was imported from; None outside of one.
+        selection: What the command line changed in the study file: ``set``, ``seeds``, ``variants``.
+        file_seeds: Seeds that the study file named, whatever was selected; empty when that was not written down.
+        working_folder: Folder that relative paths in the arguments count from; empty when that was not written down.
+    """
+
+    study: Study
+    variants: tuple[PlannedVariant, ...]
+    version: str
+    commit: str | None = None
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    file_seeds: tuple[int, ...] = ()
+    working_folder: str = ""
+
+    def planned(self, name: str) -> PlannedVariant:
+        """Return the entry of a variant.
+
+        Raises:
+            StudyError: When the study has no such variant.
+        """
+        rows = {planned.variant.name: planned for planned in self.variants}
+        return rows[self.study.variant(name).name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain mappings and lists."""
+        rows = [{**asdict(planned), "variant": planned.variant.name} for planned in self.variants]
+        content = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**content, "study": self.study.to_dict(), "variants": rows}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Plan:
+        """Read what :meth:`to_dict` wrote."""
+        study = Study.from_dict(content["study"])
+        rows = tuple(
+            PlannedVariant(
+                **{
+                    **row,
+                    "variant": study.variant(row["variant"]),
+                    "arguments": tuple(row["arguments"]),
+                    "changes": tuple(Change(**change) for change in row["changes"]),
+                }
+            )
+            for row in content["variants"]
+        )
+        seeds = tuple(content.get("file_seeds", ()))
+        return cls(**{**content, "study": study, "variants": rows, "file_seeds": seeds})
+
+    def save(self, folder: str | Path, *, replace: bool = True) -> Path:
+        """Write ``plan.json``; readers see the whole file or none.
+
+        Args:
+            folder: Folder of the study; made when it does not exist.
+            replace: Whether a plan that is there gives way.
+
+        Raises:
+            FileExistsError: When there is a plan that is to stay.
+        """
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, default=str)
+        return write_text(Path(folder) / PLAN_FILE, text + "\n", exclusive=not replace)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Plan:
+        """Read ``plan.json`` of a study's folder.
+
+        Raises:
+            StudyError: When the folder holds none, or one that this version cannot read.
+        """
+        path = Path(folder) / PLAN_FILE
+        if not path.is_file():
+            raise StudyError(f"{folder} is not the folder of a study: it holds no {PLAN_FILE}.")
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StudyError(f"{path} cannot be read: {error!r}. It may be of another version of hyrec.") from error
+
+    def differences(self, other: Plan) -> list[str]:
+        """Return what keeps another plan from going on with the cells of this one, one line each.
+
+        Seeds, variants, metrics, slices and fits may be added; what is there must stay as it is.
+
+        Args:
+            other: The plan to go on with, such as that of a study file that has been edited since.
+        """
+        mine, theirs = self.study, other.study
+        lines = [f"name: {mine.name} -> {theirs.name}"] if mine.name != theirs.name else []
+        if any(seed not in theirs.seeds for seed in mine.seeds):
+            lines.append(f"seeds: {list(mine.seeds)} -> {list(theirs.seeds)}; seeds can be added, none can go")
+        after = {planned.variant.name: planned for planned in other.variants}
+        for planned in self.variants:
+            name = planned.variant.name
+            if name not in after:
+                lines.append(f"variant {name} is gone; variants can be added, none can go")
+            else:
+                lines += [f"variant {name}: {change}" for change in planned.differences(after[name])]
+        return lines
+
+
+def _json(options: Mapping[str, Any], key: str) -> str:
+    return json.dumps(options[key], sort_keys=True, ensure_ascii=False) if key in options else "not set"

@@ -1,0 +1,120 @@
+"""A study as it was asked for: its file, read once, and what was chosen of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hyrec.config.shipped import PREFIX, find_file
+from hyrec.messages import CommandError
+from hyrec.studies.plan.plan import Plan
+from hyrec.studies.plan.study import Study, StudyError
+from hyrec.studies.plan.study_file import load_study, read_options
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """A study, and the part of it that is to be run.
+
+    Args:
+        file: The study's file as the user wrote it, which commands that continue the study name.
+        whole: What the file says.
+        selection: What was chosen or changed: ``set``, ``seeds``, ``variants``; empty for the whole.
+        notes: What the user should know about how the selection came about.
+
+    Raises:
+        StudyError: When the selection cannot be used.
+    """
+
+    file: str
+    whole: Study
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, file: str, selection: Mapping[str, Any] | None = None) -> StudyRequest:
+        """Read a study file.
+
+        Args:
+            file: Path of the file, or ``pkg:hyrec/ablations/NAME.yaml``.
+            selection: What is chosen or changed.
+
+        Raises:
+            StudyError: When the file, a config that it names or the selection cannot be used.
+        """
+        path = find_file(file, "study")
+        whole = load_study(path)
+        _check_configs(whole, path)
+        request = cls(file, whole, selection or {})
+        _ = request.study  # an unusable selection is told at once
+        return request
+
+    @property
+    def study(self) -> Study:
+        """The part that is to be run."""
+        found = self.whole
+        if changes := read_options(self.selection.get("set", {}), "--set"):
+            both = sorted({key for variant in found.variants for key in variant.point} & set(changes))
+            if both:
+                raise StudyError(f"--set {both[0]}: the grid of the study sets it, at every point to another value.")
+            found = replace(found, options={**found.options, **changes})
+        return found.select(variants=self.selection.get("variants", ()), seeds=self.selection.get("seeds", ()))
+
+    @property
+    def words(self) -> list[str]:
+        """Options of ``hyrec ablate run`` that choose the same part of the study again."""
+        chosen = self.selection
+        lists = [f"--{key}={','.join(map(str, chosen[key]))}" for key in ("seeds", "variants") if chosen.get(key)]
+        # JSON is YAML, as which the command line reads values.
+        return lists + [f"--set={key}={json.dumps(value)}" for key, value in chosen.get("set", {}).items()]
+
+    def resuming(self, stored: Plan) -> StudyRequest:
+        """Return what a study continues with: what was chosen then, with what is named now in its place.
+
+        Without seeds named now the seeds stay, and those that the study file has gained since then are added.
+
+        Args:
+            stored: The plan that the study was begun with.
+        """
+        kept, notes = stored.selection, list(self.notes)
+        merged: dict[str, Any] = {}
+        if options := {**kept.get("set", {}), **self.selection.get("set", {})}:
+            merged["set"] = options
+        if variants := self.selection.get("variants") or kept.get("variants"):
+            merged["variants"] = variants
+        of_file = self.whole.seeds
+        seeds = tuple(self.selection.get("seeds", ()))
+        if not seeds:
+            then = stored.file_seeds or (of_file if "seeds" in kept else stored.study.seeds)
+            before = stored.study.seeds
+            gained = tuple(seed for seed in of_file if seed not in (*then, *before))
+            gone = [seed for seed in then if seed in before and seed not in of_file]
+            seeds = before + gained
+            if gained:
+                notes.append(f"the study file has new seeds, which are added: {', '.join(map(str, gained))}.")
+            if gone:
+                listed = ", ".join(map(str, gone))
+                notes.append(f"seeds that the study file no longer names stay, since cells have them: {listed}.")
+        if seeds != of_file:
+            merged["seeds"] = list(seeds)
+        return replace(self, selection=merged, notes=tuple(notes))
+
+
+def _check_configs(study: Study, file: Path) -> None:
+    """Refuse relative configs that are not there, and say where they count from."""
+    for name in (*study.configs, *(name for variant in study.variants for name in variant.configs)):
+        if name.startswith(PREFIX) or Path(name).expanduser().is_absolute():
+            continue
+        try:
+            find_file(name)
+        except CommandError as error:
+            places = (file.parent / name, file.parent / Path(name).name)
+            beside = next((os.path.relpath(place) for place in places if place.is_file()), None)
+            hint = f" There is one beside the study: write {beside}" if beside else ""
+            raise StudyError(
+                f"{file}: {error}\nPaths count from the current folder, {Path.cwd()}, not from the study file.{hint}"
+            ) from error

@@ -1,0 +1,191 @@
+"""What a study asks: a base, variants as dotted overrides, paired seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from hyrec.messages import suggest
+
+SCALING_AXES = ("dense_parameters", "sparse_parameters", "flops_per_sample")
+"""What a scaling fit can have on its x axis."""
+MATCHABLE = ("flops", "dense_parameters")
+"""What a variant can be made equal to the baseline in."""
+
+
+MAX_SEED = 2**32 - 1
+"""The largest seed that NumPy and Lightning take."""
+
+
+class StudyError(ValueError):
+    """A study that cannot be used: what was wrong, what is allowed, the nearest name."""
+
+
+_NOT_SET = "not set"
+"""Stands for an option that is not there, unlike one that is None."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a study: a family, at one point of the grid.
+
+    Args:
+        name: Name of its folder: the family, and the point when there is a grid.
+        family: Name in the study file.
+        point: Options that the grid sets, by dotted key; empty without a grid.
+        configs: Configs after the base's.
+        options: Overrides by dotted key.
+        about: One line on what differs.
+        paper: Figures that the paper prints for this row, by metric.
+        match: Allowed relative deviation from the baseline by kind of cost; empty for a width as it is written.
+    """
+
+    name: str
+    family: str
+    point: Mapping[str, Any] = field(default_factory=dict)
+    configs: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+    paper: Mapping[str, float] = field(default_factory=dict)
+    match: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, the variants that answer it, and the seeds that every variant is trained with.
+
+    Args:
+        name: Name of its folder and of its runs.
+        question: What it asks, one sentence.
+        configs: Configs of the base, as on the command line of ``hyrec fit``.
+        options: Overrides of the base by dotted key.
+        metrics: Test metrics; the first decides.
+        seeds: Seeds; the same for every variant, so that differences are paired.
+        baseline: Family that the others are compared with.
+        variants: The rows, all families at the first point of the grid first.
+        slices: Feature whose training count slices the test rows, by role ``user`` or ``item``.
+        scaling: Costs that a scaling curve is fitted against; empty for none.
+
+    Raises:
+        StudyError: When nothing can be compared.
+    """
+
+    name: str
+    question: str
+    configs: tuple[str, ...]
+    options: Mapping[str, Any]
+    metrics: tuple[str, ...]
+    seeds: tuple[int, ...]
+    baseline: str
+    variants: tuple[Variant, ...]
+    slices: Mapping[str, str] = field(default_factory=dict)
+    scaling: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.baseline not in self.families:
+            raise StudyError(
+                f"The baseline {self.baseline!r} is no variant.{suggest(self.baseline, self.families)} "
+                f"Variants: {', '.join(self.families)}."
+            )
+        twice = sorted({seed for seed in self.seeds if self.seeds.count(seed) > 1})
+        if twice:
+            raise StudyError(f"seeds holds {twice[0]} twice: the same run again says nothing new.")
+        wrong = [seed for seed in self.seeds if not 0 <= seed <= MAX_SEED]
+        if wrong:
+            raise StudyError(f"seeds must be whole numbers from 0 to {MAX_SEED}, got {wrong[0]}.")
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families, in the order of the study file."""
+        return tuple(dict.fromkeys(variant.family for variant in self.variants))
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant of a name.
+
+        Raises:
+            StudyError: When there is none, with the nearest name.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        names = [variant.name for variant in self.variants]
+        raise StudyError(f"The study has no variant {name!r}.{suggest(name, names)} Variants: {', '.join(names)}.")
+
+    def baseline_of(self, variant: Variant) -> Variant:
+        """Return the baseline at the same point of the grid."""
+        for other in self.variants:
+            if other.family == self.baseline and other.point == variant.point:
+                return other
+        raise StudyError(f"The baseline {self.baseline!r} has no row at the point of {variant.name!r}.")
+
+    def select(self, *, variants: Sequence[str] = (), seeds: Sequence[int] = ()) -> Study:
+        """Return the study with some of its variants and other seeds; the baseline always stays.
+
+        Args:
+            variants: Families or names of variants. Default: all.
+            seeds: Seeds. Default: those of the study.
+
+        Raises:
+            StudyError: For a variant that the study has not, or seeds that are named twice.
+        """
+        known = [*self.families, *(variant.name for variant in self.variants)]
+        for name in variants:
+            if name not in known:
+                raise StudyError(
+                    f"The study has no variant {name!r}.{suggest(name, known)} Variants: {', '.join(self.families)}."
+                )
+        wanted = {v.name for v in self.variants if not variants or v.family in variants or v.name in variants}
+        wanted |= {self.baseline_of(v).name for v in self.variants if v.name in wanted}
+        kept = tuple(variant for variant in self.variants if variant.name in wanted)
+        return replace(self, variants=kept, seeds=tuple(seeds) or self.seeds)
+
+    def differences(self, other: Study) -> list[str]:
+        """Return what another study would run or compare differently, one line each.
+
+        Args:
+            other: The study to compare with, such as the same file after it has been edited.
+        """
+        lines = []
+        for name in ("name", "metrics", "seeds", "baseline"):
+            mine, theirs = _plain(getattr(self, name)), _plain(getattr(other, name))
+            if mine != theirs:
+                lines.append(f"{name}: {mine} -> {theirs}")
+        if self.configs != other.configs:
+            lines.append(f"base.configs: {' '.join(self.configs)} -> {' '.join(other.configs)}")
+        lines += _changed("base.options", self.options, other.options)
+        before, after = ({v.name: v for v in study.variants} for study in (self, other))
+        lines += [f"variant {name} is gone" for name in before if name not in after]
+        lines += [f"variant {name} is new" for name in after if name not in before]
+        for name, one in before.items():
+            two = after.get(name, one)
+            if one.configs != two.configs:
+                lines.append(f"variant {name}: configs {' '.join(one.configs)} -> {' '.join(two.configs)}")
+            lines += _changed(f"variant {name}:", one.options, two.options)
+            lines += _changed(f"variant {name}: grid", one.point, two.point)
+            lines += _changed(f"variant {name}: match", one.match, two.match)
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain mappings and lists."""
+        content = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        content["variants"] = [{f.name: _plain(getattr(v, f.name)) for f in fields(v)} for v in self.variants]
+        return content
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Study:
+        """Read what :meth:`to_dict` wrote."""
+        variants = tuple(Variant(**{**v, "configs": tuple(v["configs"])}) for v in content["variants"])
+        lists = {key: tuple(content[key]) for key in ("configs", "metrics", "seeds", "scaling")}
+        return cls(**{**content, **lists, "variants": variants})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+def _changed(place: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    keys = [key for key in {**before, **after} if before.get(key, _NOT_SET) != after.get(key, _NOT_SET)]
+    return [f"{place} {key}: {before.get(key, _NOT_SET)} -> {after.get(key, _NOT_SET)}" for key in keys]

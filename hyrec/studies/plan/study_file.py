@@ -1,0 +1,293 @@
+"""Reads a study file: YAML to a :class:`Study`, strict about every key."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hyrec.files import read_yaml, yaml_problem
+from hyrec.messages import suggest
+from hyrec.studies.plan.study import MATCHABLE, MAX_SEED, SCALING_AXES, Study, StudyError, Variant
+
+_STUDY_KEYS = (
+    "name",
+    "question",
+    "base",
+    "metrics",
+    "seeds",
+    "baseline",
+    "match",
+    "slices",
+    "variants",
+    "grid",
+    "scaling",
+)
+_VARIANT_KEYS = ("about", "paper", "configs", "options", "match")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_SAFE_VALUE = re.compile(r"[A-Za-z0-9_.+-]+")
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study file.
+
+    Args:
+        path: YAML file. Its stem is the study's name unless it has a ``name``.
+
+    Raises:
+        StudyError: For a file that is no study, with the place and the nearest right spelling.
+        OSError: When the file cannot be read.
+    """
+    file = Path(path)
+    try:
+        content = read_yaml(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise StudyError(f"The study {file} is not a text file in UTF-8.") from error
+    except yaml.YAMLError as error:
+        raise StudyError(f"The study {file} is not valid YAML{yaml_problem(error)}.") from error
+    try:
+        return read_study(_mapping(content, "the file"), default_name=file.stem)
+    except StudyError as error:
+        raise StudyError(f"{file}: {error}") from error
+
+
+def read_study(content: Mapping[str, Any], *, default_name: str) -> Study:
+    """Build a study from the content of its file.
+
+    Args:
+        content: Keys and values of the file.
+        default_name: Name of a study that has none.
+
+    Raises:
+        StudyError: As for :func:`load_study`.
+    """
+    _known(content, _STUDY_KEYS, "the study")
+    base = _mapping(content.get("base", {}), "base")
+    _known(base, ("configs", "options"), "base")
+    families = _mapping(content.get("variants"), "variants")
+    if not families:
+        raise StudyError("variants is empty: name the baseline and at least one row to compare with it.")
+    baseline = str(content.get("baseline", next(iter(families))))
+    match = _tolerances(content.get("match", {}), "match")
+    rows = [_variant(str(name), row, match if str(name) != baseline else {}) for name, row in families.items()]
+    points = _points(_mapping(content.get("grid", {}), "grid"))
+    _check_rows(rows, baseline, points)
+    variants = [
+        replace(row, name=f"{row.family}@{label}" if label else row.family, point=point)
+        for label, point in points
+        for row in rows
+    ]
+    scaling = _mapping(content.get("scaling", {}), "scaling")
+    _known(scaling, ("x",), "scaling")
+    axes = _strings(scaling.get("x", ["dense_parameters", "flops_per_sample"] if scaling else []), "scaling.x")
+    _known(axes, SCALING_AXES, "scaling.x", what="axis")
+    slices = {key: str(name) for key, name in _mapping(content.get("slices", {}), "slices").items()}
+    _known(slices, ("user", "item"), "slices")
+    return Study(
+        name=_name(str(content.get("name", default_name)), "name"),
+        question=str(content.get("question", "")).strip(),
+        configs=_strings(base.get("configs", []), "base.configs"),
+        options=read_options(base.get("options", {}), "base.options"),
+        metrics=_metrics(content.get("metrics", ["query_auc", "auc", "logloss"])),
+        seeds=_seeds(content.get("seeds", [0])),
+        baseline=baseline,
+        variants=tuple(variants),
+        slices=slices,
+        scaling=axes,
+    )
+
+
+def _variant(name: str, row: Any, match: Mapping[str, float]) -> Variant:
+    place = f"variants.{name}"
+    row = _mapping({} if row is None else row, place)
+    _known(row, _VARIANT_KEYS, place)
+    return Variant(
+        name=_name(name, place),
+        family=name,
+        configs=_strings(row.get("configs", []), f"{place}.configs"),
+        options=read_options(row.get("options", {}), f"{place}.options"),
+        about=str(row.get("about", "")).strip(),
+        paper={
+            k: _number(v, f"{place}.paper.{k}") for k, v in _mapping(row.get("paper", {}), f"{place}.paper").items()
+        },
+        match=_tolerances(row["match"], f"{place}.match") if "match" in row else dict(match),
+    )
+
+
+def _check_rows(rows: Sequence[Variant], baseline: str, points: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse rows that are the same, that undo the grid, or that nothing can match."""
+    on_grid = {key for _, point in points for key in point}
+    reference = next((row for row in rows if row.family == baseline), None)
+    seen: dict[str, str] = {}
+    for row in rows:
+        place = f"variants.{row.family}"
+        if row is reference and row.match:
+            raise StudyError(f"{place}.match: the baseline is what the others are matched to. Leave it out.")
+        if reference is not None and row is not reference and _changes(row) == _changes(reference):
+            raise StudyError(f"{place} changes nothing, so it is the baseline {baseline!r} again. Give it options.")
+        both = sorted(on_grid & set(row.options))
+        if both:
+            raise StudyError(f"{place}.options sets {both[0]!r}, which the grid sets too. Keep one of them.")
+        what = f"{_changes(row)} {sorted(row.match.items())}"
+        if what in seen:
+            raise StudyError(f"{place} changes the same as variants.{seen[what]}. Keep one of them.")
+        seen[what] = row.family
+
+
+def _changes(row: Variant) -> tuple[tuple[str, ...], str]:
+    return row.configs, repr(sorted(row.options.items()))
+
+
+def _points(grid: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return label and options of every point; the last axis of the grid moves fastest."""
+    axes = [_axis(str(key), values) for key, values in grid.items()]
+    points = []
+    for combination in itertools.product(*axes):
+        options: dict[str, Any] = {}
+        for _, chosen in combination:
+            _disjoint(options, chosen)
+            options |= chosen
+        points.append((",".join(label for label, _ in combination), options))
+    return points
+
+
+def _axis(key: str, values: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return the steps of one axis: a list is values of one option, a mapping is named groups of options."""
+    place = f"grid.{key}"
+    if isinstance(values, Mapping):
+        steps = [(str(label), read_options(options, f"{place}.{label}")) for label, options in values.items()]
+    elif isinstance(values, list):
+        steps = [(_text(value, place), {key: value}) for value in values]
+    else:
+        raise StudyError(
+            f"{place} must be a list of values, or a mapping of labels to options, got {type(values).__name__}."
+        )
+    labels = [label for label, _ in steps]
+    if not labels or len(set(labels)) != len(labels):
+        raise StudyError(f"{place} needs values that differ, got {labels}.")
+    for label in labels:
+        if not _SAFE_VALUE.fullmatch(label):
+            raise StudyError(
+                f"{place}: {label!r} becomes part of a folder's name, where letters, digits and _ . + - are allowed. "
+                f"Give the step a label: grid: {{{key.rpartition('.')[2]}: {{LABEL: {{{key}: VALUE}}}}}}."
+            )
+    return [(f"{key.rpartition('.')[2]}={label}", options) for label, options in steps]
+
+
+def _disjoint(options: Mapping[str, Any], more: Mapping[str, Any]) -> None:
+    both = sorted(set(options) & set(more))
+    if both:
+        raise StudyError(f"grid: {both[0]!r} stands on two axes.")
+
+
+def _text(value: Any, place: str) -> str:
+    if isinstance(value, (Mapping, list)) or value is None:
+        raise StudyError(f"{place}: a list holds numbers and words, got {value!r}. Use a mapping of labels to options.")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def read_options(value: Any, place: str) -> dict[str, Any]:
+    """Check overrides by dotted key.
+
+    Args:
+        value: Value by key.
+        place: Where they stand, for errors.
+
+    Raises:
+        StudyError: For a key that is no option, or that the study sets itself.
+    """
+    # YAML makes dates of words such as 2024-01-31; an option takes the word.
+    options = {
+        str(key): item.isoformat() if isinstance(item, datetime.date) else item
+        for key, item in _mapping(value, place).items()
+    }
+    for key in options:
+        if key.startswith("-") or "=" in key or not key:
+            raise StudyError(f"{place}: {key!r} is not an option. Write it as in model.mixer.expansion: 2.")
+        reserved = {
+            "seed_everything": "seeds of the study",
+            "name": "name of the study",
+            "config": "configs",
+            "trainer.default_root_dir": "--out",
+            "ckpt_path": "nothing: a cell is trained from the start",
+        }
+        if key in reserved:
+            raise StudyError(f"{place}: {key!r} is set by the study itself. Use {reserved[key]}.")
+    return options
+
+
+def _metrics(value: Any) -> tuple[str, ...]:
+    metrics = _strings(value, "metrics")
+    if not metrics:
+        raise StudyError("metrics is empty: name at least the metric that decides.")
+    if len(set(metrics)) != len(metrics):
+        raise StudyError(f"metrics names one twice: {', '.join(metrics)}.")
+    for name in metrics:
+        if name.startswith(("test/", "val/", "train/")):
+            raise StudyError(f"metrics: write {name.partition('/')[2]!r} instead of {name!r}: all are test metrics.")
+    return metrics
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value:
+        raise StudyError(f"seeds must be a list of whole numbers, as in [0, 1, 2], got {value!r}.")
+    for seed in value:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+            raise StudyError(f"seeds must be whole numbers from 0 to {MAX_SEED}, got {seed!r}.")
+    return tuple(value)
+
+
+def _tolerances(value: Any, place: str) -> dict[str, float]:
+    tolerances = _mapping(value, place)
+    _known(tolerances, MATCHABLE, place)
+    out = {}
+    for key, given in tolerances.items():
+        text = str(given).strip()
+        number = _number(text.removesuffix("%"), f"{place}.{key}") / (100 if text.endswith("%") else 1)
+        if not 0 < number < 1:
+            raise StudyError(f"{place}.{key} must be above 0 and below 100%, as in 2% or 0.02, got {given!r}.")
+        out[str(key)] = number
+    return out
+
+
+def _number(value: Any, place: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise StudyError(f"{place} must be a number, got {value!r}.")
+    return number
+
+
+def _name(name: str, place: str) -> str:
+    if not _SAFE_NAME.fullmatch(name):
+        raise StudyError(
+            f"{place}: {name!r} becomes the name of a folder, where letters, digits and _ . + - are allowed."
+        )
+    return name
+
+
+def _strings(value: Any, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise StudyError(f"{place} must be a list of words, got {value!r}.")
+    return tuple(value)
+
+
+def _mapping(value: Any, place: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise StudyError(f"{place} must be a mapping of keys to values, got {type(value).__name__}.")
+    return value
+
+
+def _known(keys: Iterable[str], known: Sequence[str], place: str, *, what: str = "key") -> None:
+    for key in keys:
+        if key not in known:
+            raise StudyError(f"{place} has no {what} {key!r}.{suggest(str(key), known)} Allowed: {', '.join(known)}.")

@@ -1,0 +1,106 @@
+"""The table of a study in Weights & Biases, as a run of its own."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from hyrec.loggers.wandb_run import require_wandb, start_run
+from hyrec.studies.analysis.comparison import ComparisonRow, compare
+from hyrec.studies.analysis.results import StudyResults
+from hyrec.studies.plan.plan import Plan
+from hyrec.studies.run.wandb import run_id
+
+COLUMNS = (
+    *("variant", "metric", "seeds", "mean_seeds", "mean", "sd", "difference", "low", "high", "p_holm"),
+    *("group_low", "group_high", "verdict", "dense_parameters", "sparse_parameters", "flops_per_sample", "seconds"),
+)
+"""Columns of a study's table: ``low`` and ``high`` bound the difference over seeds, ``group_*`` over test groups.
+
+``seeds`` counts those of the difference, ``mean_seeds`` those of mean and sd.
+"""
+
+
+def log_study(results: StudyResults, project: str, *, replicates: int = 1000) -> None:
+    """Log the table of a study, variant by metric with intervals and costs, as a run of its own.
+
+    Args:
+        results: What the cells found.
+        project: Project, or ``ENTITY/PROJECT``.
+        replicates: Draws of the bootstrap over groups; 0 leaves it out.
+
+    Raises:
+        WandbMissingError: When W&B is not installed.
+        StudyError: When the cells report no metric of the study; one that none reports is left out.
+    """
+    require_wandb()
+    study = results.plan.study
+    known = [metric for metric in study.metrics if metric in results.metric_names]
+    if not known:
+        results.check_metric(study.metrics[0])
+    rows = [row for metric in known for row in compare(results, metric, replicates=replicates)]
+    try:
+        _log_table(results, rows, project)
+    except Exception as error:  # whatever W&B raises: the study is done, and all of it is in its folder
+        warnings.warn(f"The table of {study.name} is not in W&B: {error!r}", stacklevel=2)
+
+
+def study_table(rows: Sequence[ComparisonRow]) -> list[list[Any]]:
+    """Return the cells of the table, in the order of ``COLUMNS``; None where there is no figure."""
+    return [
+        [
+            *(row.variant, row.metric, len(row.values if row.is_baseline else row.differences), len(row.values)),
+            *(_number(row.mean), _number(row.sd), _number(row.difference)),
+            *_bounds(row.interval),
+            _number(row.p_holm),
+            *_bounds(row.group_interval),
+            *(row.verdict, row.costs.dense_parameters, row.costs.sparse_parameters, row.costs.flops_per_sample),
+            _number(row.costs.seconds),
+        ]
+        for row in rows
+    ]
+
+
+def _log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str) -> None:
+    import wandb
+
+    plan, study, folder = results.plan, results.plan.study, results.folder
+    entity, _, name = project.rpartition("/")
+    run = start_run(
+        project=name,
+        entity=entity or None,
+        name=f"{study.name}/table",
+        group=study.name,
+        job_type="study",
+        tags=[study.baseline, *([plan.commit[:12]] if plan.commit else [])],
+        notes=study.question or None,
+        id=run_id(f"{study.name}/table", folder, ""),
+        resume="allow",
+        dir=str(folder),
+        config=_config(plan),
+    )
+    run.log({"study": wandb.Table(columns=list(COLUMNS), data=study_table(rows))})
+    counts = {"finished": len(results.cells), "failed": len(results.failed), "missing": len(results.missing)}
+    run.summary.update({f"cells/{key}": value for key, value in counts.items()})
+    artifact = wandb.Artifact(f"study-{run.id}", type="study")
+    for path in [folder / "plan.json", *sorted(folder.glob("report/*"))]:
+        if path.is_file():
+            artifact.add_file(str(path.resolve()), name=str(path.relative_to(folder)))
+    run.log_artifact(artifact)
+    run.finish()
+
+
+def _config(plan: Plan) -> dict[str, Any]:
+    """Return the plan without the resolved options of every variant, which the cells log themselves."""
+    content = plan.to_dict()
+    return {**content, "variants": [{k: v for k, v in row.items() if k != "options"} for row in content["variants"]]}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _bounds(interval: Any) -> list[float | None]:
+    return [None, None] if interval is None else [_number(interval.low), _number(interval.high)]

@@ -1,0 +1,137 @@
+"""One cell of a study: a variant trained with a seed, as one run of ``hyrec fit`` in a folder of its own."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hyrec.files import digest
+from hyrec.studies.plan.plan import Plan
+from hyrec.studies.plan.study import StudyError
+
+METRICS_FILE = "metrics.csv"
+TEST = "test/"
+"""What the names of test metrics begin with."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A variant and a seed.
+
+    Args:
+        study: Name of the study.
+        variant: Name of the variant.
+        seed: Seed of the initial weights, of dropout and of the order of the data.
+        arguments: What follows ``hyrec fit``, without seed, folder and name.
+        folder: Folder of the run.
+        order_option: Option of the data that takes the seed too, so that all variants of a seed see the rows in one
+            order. Empty for data that have no such option.
+        extra_arguments: What follows ``arguments`` and does not decide the result, such as where it is logged.
+        environment: Variables on top of those of the runner, which do not decide the result either.
+    """
+
+    study: str
+    variant: str
+    seed: int
+    arguments: tuple[str, ...]
+    folder: Path
+    order_option: str = "--data.seed"
+    extra_arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the run, as ``study/variant/s0``."""
+        return f"{self.study}/{self.variant}/s{self.seed}"
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides the result: two cells of one fingerprint are the same experiment."""
+        return digest([self.arguments, self.seed, self.order_option])
+
+    def options(self, checkpoint: Path | None = None) -> tuple[str, ...]:
+        """Return all that follows ``hyrec fit``. What ``arguments`` say of bar and order is left as it is.
+
+        Args:
+            checkpoint: Where the run continues from.
+        """
+        # Absolute, since a checkpoint remembers its folder and the next attempt may start somewhere else.
+        folder = str(self.folder.resolve())
+        settled = {
+            "--seed_everything": str(self.seed),
+            "--trainer.default_root_dir": folder,
+            "--name": self.name,
+            "--save_predictions": "true",
+        }
+        defaults = {"--trainer.enable_progress_bar": "false"}  # a log file keeps every state of a bar
+        if self.order_option:
+            defaults[self.order_option] = str(self.seed)
+        if checkpoint is not None:
+            settled["--ckpt_path"] = str(checkpoint.resolve())
+        arguments = (*self.arguments, *self.extra_arguments)
+        given = {argument.partition("=")[0] for argument in arguments}
+        settled |= {name: value for name, value in defaults.items() if name not in given}
+        return (*arguments, *(word for pair in settled.items() for word in pair))
+
+
+def cells_of(plan: Plan, folder: str | Path) -> tuple[Cell, ...]:
+    """Return the cells of a plan, all variants of the first seed first, so that a half-done study is balanced.
+
+    Args:
+        plan: The plan.
+        folder: Folder of the study.
+    """
+    return tuple(
+        Cell(
+            study=plan.study.name,
+            variant=planned.variant.name,
+            seed=seed,
+            arguments=planned.arguments,
+            folder=Path(folder) / "cells" / planned.variant.name / f"s{seed}",
+            order_option=planned.order_option,
+        )
+        for seed in plan.study.seeds
+        for planned in plan.variants
+    )
+
+
+def logged_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a file that a run logged its metrics to; a last line that a kill has cut is left out.
+
+    Args:
+        path: ``metrics.csv`` or one that an earlier attempt left.
+
+    Raises:
+        StudyError: When the file cannot be read, or is no table.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()  # perhaps cut inside of a number
+        rows = list(csv.DictReader(lines, restval="", restkey=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StudyError(f"{path} cannot be read: {error}.") from error
+    if any("" in row for row in rows):
+        raise StudyError(f"{path} is damaged: it holds a line with more values than names.")
+    return rows
+
+
+def logged_test_metrics(folder: Path) -> dict[str, float]:
+    """Return the test metrics that the latest attempt has logged, as ``{"auc": 0.7}``; empty when none can be read.
+
+    Args:
+        folder: Folder of the run.
+    """
+    path = folder / METRICS_FILE
+    try:
+        rows = logged_rows(path) if path.is_file() else []
+        return {
+            name.removeprefix(TEST): float(text)
+            for row in rows
+            for name, text in row.items()
+            if name.startswith(TEST) and text
+        }
+    except ValueError:  # a damaged file gives no figures; the report says what is wrong with it
+        return {}

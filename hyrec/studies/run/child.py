@@ -1,0 +1,155 @@
+"""A cell that is being run: its process, its log, and how it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import hyrec
+from hyrec.studies.plan.commit import source_commit
+from hyrec.studies.run import launcher
+from hyrec.studies.run.attempt import LOG_FILE, prepare
+from hyrec.studies.run.cell import Cell, logged_test_metrics
+from hyrec.studies.run.lock import CellLock
+from hyrec.studies.run.record import CellRecord, Status
+
+_STOPPING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that others send to end a process, unlike those of a crash."""
+_LOG_LINES = 8
+_LOG_BYTES = 65_536
+
+
+class Child:
+    """A child process that runs one cell, in a process group of its own.
+
+    A terminal's Ctrl-C reaches the runner alone, which decides what becomes of its children. On Linux the child is
+    killed when the runner dies without a word; elsewhere it runs on, and its lock keeps others from its folder.
+
+    Args:
+        cell: What to run.
+        lock: The cell's lock; the child inherits it.
+        program: Command that the cell's options follow.
+        environment: Environment of the child.
+    """
+
+    def __init__(self, cell: Cell, lock: CellLock, program: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.cell, self._lock = cell, lock
+        self.attempt = prepare(cell)
+        self._clock = time.monotonic()
+        self._stopped = False
+        self.record = CellRecord(
+            study=cell.study,
+            variant=cell.variant,
+            seed=cell.seed,
+            fingerprint=cell.fingerprint,
+            status="interrupted",
+            exit_code=None,
+            seconds=self.attempt.seconds_before,
+            attempts=self.attempt.number,
+            arguments=cell.arguments,
+            started=_now(),
+            ended="",
+            error="",
+            folder=str(cell.folder.resolve()),
+            version=hyrec.__version__,
+            commit=source_commit(),
+        )
+        self.record.save(cell.folder)
+        command = [*program, *cell.options(self.attempt.checkpoint)]
+        with (cell.folder / LOG_FILE).open("ab") as log:
+            log.write(
+                f"{'' if log.tell() == 0 else chr(10)}attempt {self.attempt.number}, {self.record.started}: ".encode()
+            )
+            log.write(f"{self.attempt.note or 'starts'}\n".encode())
+            log.flush()
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(
+                # -I and -S: only the standard library, whatever the folder or the environment holds
+                [sys.executable, "-I", "-S", launcher.__file__, str(os.getpid()), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                pass_fds=[lock.descriptor],
+                start_new_session=True,
+            )
+        try:
+            lock.sign(self._process.pid)
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def log(self) -> Path:
+        """What the child prints."""
+        return self.cell.folder / LOG_FILE
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far, the attempts that it continues included, in seconds."""
+        return self.attempt.seconds_before + time.monotonic() - self._clock
+
+    def poll(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def send(self, number: int) -> None:
+        """Send a signal to the process and all that it started, and remember that its end was wished for."""
+        self._stopped = True
+        with contextlib.suppress(ProcessLookupError):  # none of the group is left
+            os.killpg(self._process.pid, number)
+
+    def kill(self) -> None:
+        """Kill the process and all that it started, and wait for its end."""
+        self.send(signal.SIGKILL)
+        self._process.wait()
+
+    def finish(self) -> CellRecord:
+        """Write down how the cell ended, and let go of its lock.
+
+        Returns:
+            The record that ``cell.json`` now holds.
+        """
+        code = self._process.wait()
+        seconds = self.seconds
+        metrics = logged_test_metrics(self.cell.folder) if code == 0 else {}
+        status: Status = "finished" if metrics else "failed"
+        if not metrics and (self._stopped or -code in _STOPPING):
+            status = "interrupted"
+        error = "" if metrics else self._explain(code)
+        self.record = replace(
+            self.record, status=status, exit_code=code, seconds=round(seconds, 3), ended=_now(), error=error
+        )
+        self.record.save(self.cell.folder)
+        self._lock.release()
+        return self.record
+
+    def _explain(self, code: int) -> str:
+        if code < 0:
+            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+            cause = f"ended by {name}"
+            if -code == signal.SIGKILL and not self._stopped:
+                cause += " (the system does that when memory runs out)"
+        else:
+            cause = f"exit code {code}" if code else "ended without test metrics in metrics.csv"
+        return "\n".join([cause, *self._last_lines()])
+
+    def _last_lines(self) -> list[str]:
+        with self.log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(self._log_start, size - _LOG_BYTES))
+            text = file.read().decode(errors="replace")
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()]  # a progress bar's states are lines too
+        return lines[-_LOG_LINES:]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")

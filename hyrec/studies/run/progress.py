@@ -1,0 +1,93 @@
+"""What a runner says while it runs: one line for each cell that ends, made to be read in a log file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hyrec.studies.run.cell import Cell
+
+SHOWN = ("query_auc", "auc", "logloss")
+
+
+class StudyProgress:
+    """Count cells, estimate the time that is left, and print.
+
+    Args:
+        total: Cells of the study.
+        jobs: Cells that run at once.
+        metrics: Test metrics to print, those that a cell has.
+        report: Takes one line.
+    """
+
+    def __init__(self, total: int, jobs: int, metrics: Sequence[str], report: Callable[[str], object]) -> None:
+        self.total, self.jobs, self.metrics, self.report = total, jobs, metrics, report
+        self.ended = 0
+        self._seconds: dict[str, list[float]] = {}
+
+    def begin(self, before: Mapping[Cell, float]) -> None:
+        """Say how much there is to do.
+
+        Args:
+            before: Cells that are not run again, with the wall time that they took, in seconds.
+        """
+        self.ended = len(before)
+        for cell, seconds in before.items():
+            self._seconds.setdefault(cell.variant, []).append(seconds)
+        done = f"; {len(before)} done before" if before else ""
+        self.report(f"{self.total} cell{'' if self.total == 1 else 's'}, {self.jobs} at once{done}")
+
+    def note(self, cell: Cell, text: str) -> None:
+        """Say something about a cell that has not ended."""
+        self.report(f"{'':{len(self._place(0))}} {_short(cell)} {text}")
+
+    def finished(self, cell: Cell, seconds: float, metrics: Mapping[str, float], waiting: Mapping[Cell, float]) -> None:
+        """Say what a cell reached.
+
+        Args:
+            cell: The cell.
+            seconds: Its wall time, earlier attempts included.
+            metrics: Its test metrics.
+            waiting: Cells that have not ended, with the seconds for which they have been running.
+        """
+        self.ended += 1
+        self._seconds.setdefault(cell.variant, []).append(seconds)
+        figures = ", ".join(f"{name} {metrics[name]:.4f}" for name in self.metrics if name in metrics)
+        left = f"; about {duration(self._left(waiting))} left" if waiting else ""
+        result = f": {figures}" if figures else ""
+        self.report(f"{self._place(self.ended)} {_short(cell)} finished in {duration(seconds)}{result}{left}")
+
+    def other(self, cell: Cell, text: str) -> None:
+        """Say how a cell ended that did not finish."""
+        self.ended += 1
+        self.report(f"{self._place(self.ended)} {_short(cell)} {text}")
+
+    def _place(self, number: int) -> str:
+        return f"[{number:>{len(str(self.total))}}/{self.total}]"
+
+    def _left(self, waiting: Mapping[Cell, float]) -> float:
+        known = {variant: sum(values) / len(values) for variant, values in self._seconds.items()}
+        typical = sum(known.values()) / len(known)
+        left = [max(0.0, known.get(cell.variant, typical) - spent) for cell, spent in waiting.items()]
+        return max(max(left), sum(left) / self.jobs)
+
+
+def duration(seconds: float) -> str:
+    """Return a wall time in the unit in which it reads best.
+
+    Args:
+        seconds: The time, in seconds.
+
+    Example:
+        >>> duration(41.3), duration(754.0), duration(7500.0)
+        ('41 s', '12.6 min', '2 h 5 min')
+    """
+    if seconds < 99.5:
+        return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
+    minutes = seconds / 60
+    if minutes < 99.5:
+        return f"{minutes:.1f} min"
+    return f"{round(minutes) // 60} h {round(minutes) % 60} min"
+
+
+def _short(cell: Cell) -> str:
+    return f"{cell.variant} s{cell.seed}"

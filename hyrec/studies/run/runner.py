@@ -1,0 +1,213 @@
+"""Runs the cells of a study as child processes, several at once, so that it can be stopped and resumed at any time."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hyrec.studies.plan.study import StudyError
+from hyrec.studies.plan.threads import threads_of_cell
+from hyrec.studies.run.cell import Cell, logged_test_metrics
+from hyrec.studies.run.child import Child
+from hyrec.studies.run.interrupt import StopSignals, StudyInterrupted
+from hyrec.studies.run.lock import CellLock, holder
+from hyrec.studies.run.progress import SHOWN, StudyProgress, duration
+from hyrec.studies.run.record import CellRecord
+
+GRACE = 20.0
+"""Seconds that children get to end by themselves after Ctrl-C."""
+PROGRAM = (sys.executable, "-m", "hyrec", "fit")
+PRINT = functools.partial(print, flush=True)
+"""Prints a line at once, so that a log file shows where a study stands."""
+_PAUSE = 0.1
+
+
+@dataclass(frozen=True)
+class CellOutcome:
+    """How a cell stands after a run.
+
+    Args:
+        cell: The cell.
+        status: ``finished``, ``failed``, ``interrupted`` (killed from outside; a resume continues it), or
+            ``elsewhere`` when another process is running it.
+        seconds: Wall time of its attempts, in seconds.
+        metrics: Test metrics of a finished cell.
+        error: Why it did not finish, with the last lines of its log.
+        ran: Whether this call has run it.
+    """
+
+    cell: Cell
+    status: Literal["finished", "failed", "interrupted", "elsewhere"]
+    seconds: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    ran: bool = False
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    *,
+    jobs: int = 1,
+    retry_failed: bool = True,
+    report: Callable[[str], object] = PRINT,
+    metrics: Sequence[str] = SHOWN,
+    program: Sequence[str] = PROGRAM,
+    grace: float = GRACE,
+) -> list[CellOutcome]:
+    """Run every cell that has not finished, and return how all of them stand.
+
+    A cell that finished before is left alone; one that was interrupted continues from its last checkpoint; one that
+    failed starts again. A failure is reported and does not stop the rest. Several runners may work on one study at
+    once: none takes a cell that another is running.
+
+    After SIGINT, SIGTERM or SIGHUP no cell is started, those that run are asked to end and killed if they have not
+    ended in time, and the study can be resumed. A second signal kills them at once.
+
+    Variables of a cell stand over those of this process, and ``OMP_NUM_THREADS`` is the number of cores over ``jobs``
+    unless it is set.
+
+    Args:
+        cells: Cells in the order in which they start.
+        jobs: Cells that run at once.
+        retry_failed: Whether cells that failed before are run again.
+        report: Takes one line of progress.
+        metrics: Test metrics that are printed when a cell finishes.
+        program: Command that the options of a cell follow.
+        grace: Seconds that cells get to end by themselves.
+
+    Returns:
+        One outcome a cell, in the order of ``cells``.
+
+    Raises:
+        StudyError: When two cells share a folder, or one has finished with other arguments than it has now; nothing has
+            been started then.
+        StudyInterrupted: After a signal, when no child is left. It is a ``KeyboardInterrupt``.
+    """
+    if jobs < 1:
+        raise StudyError(f"A study runs at least one cell at once, got jobs={jobs}.")
+    outcomes = _standing(cells, retry_failed)
+    progress = StudyProgress(len(cells), jobs, metrics, report)
+    progress.begin({outcome.cell: outcome.seconds for outcome in outcomes.values()})
+    queue = deque(cell for cell in cells if cell.name not in outcomes)
+    running: list[Child] = []
+    with StopSignals() as stop:
+        try:
+            while (queue or running) and not stop:
+                while queue and len(running) < jobs and not stop:
+                    cell = queue.popleft()
+                    settled = _start(cell, running, program, _environment(cell, jobs), progress)
+                    if settled is not None:
+                        outcomes[cell.name] = settled
+                ended = [child for child in running if child.poll()]
+                for child in ended:
+                    running.remove(child)
+                    waiting = {other.cell: other.seconds for other in running} | dict.fromkeys(queue, 0.0)
+                    outcomes[child.cell.name] = _finish(child, progress, waiting)
+                if not ended:
+                    time.sleep(_PAUSE)
+        finally:
+            _stop(running, stop, grace, progress)
+        if stop:
+            raise StudyInterrupted(stop.number)
+    return [outcomes[cell.name] for cell in cells]
+
+
+def _standing(cells: Sequence[Cell], retry_failed: bool) -> dict[str, CellOutcome]:
+    """Return the outcomes that no run will change, by name of the cell; refuse what cannot be run."""
+    outcomes: dict[str, CellOutcome] = {}
+    folders: dict[str, str] = {}
+    for cell in cells:
+        folder = str(cell.folder.resolve())
+        if folder in folders:
+            raise StudyError(f"{folders[folder]} and {cell.name} share the folder {cell.folder}.")
+        folders[folder] = cell.name
+        record = CellRecord.load(cell.folder)
+        if record is not None and (_is_done(cell, record) or (record.status == "failed" and not retry_failed)):
+            outcomes[cell.name] = _outcome(cell, record, ran=False)
+    return outcomes
+
+
+def _is_done(cell: Cell, record: CellRecord) -> bool:
+    """Whether the very cell has finished; raises rather than count, or overwrite, what other arguments gave."""
+    if record.status == "finished" and not record.belongs_to(cell):
+        raise StudyError(
+            f"{cell.name} has finished with other arguments in {cell.folder}: {record.changes(cell)}. "
+            "Remove that folder to run the cell again, or give the study another --out."
+        )
+    return record.status == "finished"
+
+
+def _start(
+    cell: Cell, running: list[Child], program: Sequence[str], environment: Mapping[str, str], progress: StudyProgress
+) -> CellOutcome | None:
+    """Start a cell; return its outcome when there is nothing to start."""
+    lock = CellLock.take(cell.folder)
+    if lock is None:
+        progress.other(cell, f"left alone: {holder(cell.folder)} is running it")
+        return CellOutcome(cell, "elsewhere", error=f"{holder(cell.folder)} is running it")
+    try:
+        record = CellRecord.load(cell.folder)
+        if record is not None and _is_done(cell, record):
+            outcome = _outcome(cell, record, ran=False)
+            progress.other(cell, "has been finished by another runner")
+            lock.release()
+            return outcome
+        child = Child(cell, lock, program, environment)
+    except BaseException:
+        lock.release()
+        raise
+    running.append(child)
+    if child.attempt.note:
+        progress.note(cell, child.attempt.note)
+    return None
+
+
+def _finish(child: Child, progress: StudyProgress, waiting: Mapping[Cell, float]) -> CellOutcome:
+    record = child.finish()
+    outcome = _outcome(child.cell, record, ran=True)
+    if outcome.status == "finished":
+        progress.finished(child.cell, record.seconds, outcome.metrics, waiting)
+    else:
+        cause, *lines = record.error.splitlines()
+        failed = outcome.status == "failed"
+        said = f": {lines[-1]}" if lines and failed else ""
+        word = "FAILED" if failed else "was interrupted"
+        progress.other(child.cell, f"{word} after {duration(record.seconds)}, {cause}{said} (log: {child.log})")
+    return outcome
+
+
+def _stop(running: list[Child], stop: StopSignals, grace: float, progress: StudyProgress) -> None:
+    """End all children: none of them outlives this call, whatever led to it."""
+    for child in running:
+        child.send(stop.number or signal.SIGTERM)
+    deadline, asked = time.monotonic() + grace, stop.count
+    while not all(child.poll() for child in running) and time.monotonic() < deadline and stop.count == asked:
+        time.sleep(_PAUSE)
+    for child in running:
+        child.kill()  # also what the child started and left behind
+    ended = [(child.cell, child.finish()) for child in running]
+    for cell, record in ended:
+        if record.status == "finished":
+            progress.finished(cell, record.seconds, logged_test_metrics(cell.folder), {})
+        else:
+            progress.note(cell, f"was stopped after {duration(record.seconds)}; a resume continues it")
+
+
+def _outcome(cell: Cell, record: CellRecord, *, ran: bool) -> CellOutcome:
+    metrics = logged_test_metrics(cell.folder) if record.status == "finished" else {}
+    return CellOutcome(cell, record.status, record.seconds, metrics, record.error, ran)
+
+
+def _environment(cell: Cell, jobs: int) -> dict[str, str]:
+    defaults = {"OMP_NUM_THREADS": str(threads_of_cell(jobs)), "PYTHONUNBUFFERED": "1"}
+    if not {"", os.getcwd()} & set(sys.path):
+        # 'python -m' would look for hyrec in the current folder first, which may hold another checkout
+        defaults["PYTHONSAFEPATH"] = "1"
+    return {**defaults, **os.environ, **cell.environment}

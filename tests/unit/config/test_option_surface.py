@@ -1,0 +1,116 @@
+"""Every option that a config may hold, frozen: a change of name, type or default shows in the diff of options.txt."""
+
+import dataclasses
+import inspect
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import hyrec.components  # noqa: F401
+from hyrec import registry
+from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.cli.inspect_command import ModelCLI
+from hyrec.cli.lightning import BUILTIN_DATA, HyrecCLI
+from hyrec.config.diagnose import options_of
+from hyrec.config.shipped import find_file, load_mapping, shipped_configs, shipped_folder
+from hyrec.embeddings import EmbeddingOptions, SequenceOptions
+from hyrec.inspection import inspect_ranker
+from hyrec.ranker import Ranker
+from hyrec.slots import SLOTS
+from hyrec.testing.batches import tiny_schema
+
+FROZEN = Path(__file__).parent / "options.txt"
+MODELS = [n for n in shipped_configs() if n.count("/") == 1]
+NO_OVERLAYS = ("/recipes/", "/ablations/", "/sweeps/")
+OVERLAYS = [n for n in shipped_configs() if n.count("/") == 2 and not any(part in n for part in NO_OVERLAYS)]
+
+
+class ParseOnly(HyrecCLI):
+    """Parses and builds nothing."""
+
+    def before_instantiate_classes(self):
+        pass
+
+    def instantiate_classes(self):
+        pass
+
+
+def surface():
+    own = [cls for slot in SLOTS for cls in registry.classes(slot) if cls.__module__.startswith("hyrec.")]
+    lines = []
+    for cls in [Ranker, EmbeddingOptions, SequenceOptions, BestCheckpoint, *BUILTIN_DATA, *own]:
+        parameters = inspect.signature(cls).parameters
+        for name in options_of(cls):
+            hint = parameters[name].annotation
+            annotation = hint if isinstance(hint, str) else inspect.formatannotation(hint)
+            default = parameters[name].default
+            if default is inspect.Parameter.empty:
+                shown = ""
+            elif dataclasses.is_dataclass(default) or callable(default):
+                shown = " = ..."
+            else:
+                shown = f" = {default!r}"
+            lines.append(f"{cls.__name__}.{name}: {annotation}{shown}")
+    return sorted(set(lines))
+
+
+def test_the_option_surface_is_frozen():
+    if os.environ.get("HYREC_UPDATE_OPTIONS"):
+        FROZEN.write_text("\n".join(surface()) + "\n")
+    frozen, now = FROZEN.read_text().split("\n")[:-1], surface()
+    added, gone = sorted({*now} - {*frozen}), sorted({*frozen} - {*now})
+    assert added == gone == [], (
+        f"Options changed: new {added}, gone {gone}. If that is meant, run this test with HYREC_UPDATE_OPTIONS=1, "
+        "and write the change down in CHANGELOG.md."
+    )
+
+
+@pytest.mark.parametrize("config", MODELS)
+def test_every_model_config_builds_on_any_schema(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny_schema().save("tiny.yaml")
+    assert flops(["--config", config, "--schema", "tiny.yaml", "--data", "ParquetData"]) > 0
+
+
+def test_a_model_config_builds_on_the_simulated_log():
+    assert flops(["--config", "pkg:hyrec/hyformer.yaml"]) > 0
+
+
+def flops(options):
+    cli = ModelCLI(options)
+    lengths = dict.fromkeys(cli.model.schema.sequences, 3)
+    return inspect_ranker(cli.model, cli.mode, lengths=lengths, candidates=2, batch_size=2).flops_per_sample
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_overlay_parses_on_a_model(overlay, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("data", "data/kuairand"):
+        Path(folder).mkdir()
+        tiny_schema().save(Path(folder) / "schema.yaml")
+    cli = ParseOnly(["--config", "pkg:hyrec/debug.yaml", "--config", overlay], run=False)
+    part = overlay.split("/")[1]
+    expected = {"data": ("data", "class_path"), "trainer": ("trainer", "accelerator"), "logger": ("trainer", "logger")}
+    assert cli.config[".".join(expected[part])]
+
+
+@pytest.mark.parametrize("config", MODELS)
+def test_model_configs_are_short_and_know_no_data_set(config):
+    text = find_file(config).read_text()
+    assert len(text.splitlines()) <= 60
+    assert not re.search(r"^schema:", text, flags=re.MULTILINE)
+
+
+def test_hyformer_and_its_base_architecture_differ_only_in_the_backbone():
+    one, other = (load_mapping(f"pkg:hyrec/{name}.yaml") for name in ("hyformer", "longer_rankmixer"))
+    assert one["model"]["init_args"].pop("backbone")["class_path"] == "AlternatingBackbone"
+    assert other["model"]["init_args"].pop("backbone")["class_path"] == "TwoStageBackbone"
+    assert one == other
+
+
+def test_every_config_has_a_row_in_the_readme():
+    readme = (shipped_folder("hyrec") / "README.md").read_text()
+    missing = [n for n in shipped_configs() if f"`{n.removeprefix('pkg:hyrec/')}`" not in readme]
+    assert not missing

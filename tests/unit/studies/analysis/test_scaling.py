@@ -1,0 +1,269 @@
+"""Curves of quality against cost, and slopes compared."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hyrec.studies.analysis.power_law import MAX_EXPONENT, MIN_EXPONENT, fit_power_law
+from hyrec.studies.analysis.results import CellResult, StudyResults
+from hyrec.studies.analysis.scaling import fit_scaling
+from hyrec.studies.analysis.seed_bootstrap import SeedBootstrap
+from hyrec.studies.analysis.statistics import paired_t
+from hyrec.studies.plan.plan import Plan, PlannedVariant
+from hyrec.studies.plan.study import Study, StudyError, Variant
+from tests.references import studies as reference
+
+SIZES = (1e5, 3e5, 1e6, 3e6, 1e7, 3e7)
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def curve(x, a=0.80, b=2.0, c=0.25):
+    return a - b * np.asarray(x) ** -c
+
+
+def study_of(families, metric="auc", seeds=SEEDS, sizes=SIZES):
+    """Return results in which ``families`` maps a name to values ``(seeds, sizes)``; NaN is a missing cell."""
+    variants, planned, cells = [], [], {}
+    for family, values in families.items():
+        own_sizes = sizes[family] if isinstance(sizes, dict) else sizes
+        for j, size in enumerate(own_sizes):
+            variant = Variant(f"{family}@d={j}", family, {"d": j})
+            variants.append(variant)
+            planned.append(PlannedVariant(variant, (), (), int(size), 1, 10.0 * size))
+            for i, seed in enumerate(seeds):
+                if not math.isnan(values[i][j]):
+                    found = {metric: float(values[i][j])}
+                    cells[variant.name, seed] = CellResult(variant.name, seed, Path(), found, 1.0)
+    study = Study("s", "?", (), {}, (metric,), tuple(seeds), next(iter(families)), tuple(variants))
+    return StudyResults(Path("study"), Plan(study, tuple(planned), "0"), cells)
+
+
+def noisy(rng, truth, sd):
+    return truth + rng.normal(0, sd, (len(SEEDS), len(truth)))
+
+
+@pytest.mark.parametrize("c", [0.05, 0.25, 1.0, 3.0])
+def test_planted_parameters_are_recovered_without_noise(c):
+    x = np.asarray(SIZES)
+    law = fit_power_law(x, curve(x / 1e6, 0.8, 0.05, c)[None], limit=1.0)
+    assert law.a[0] == pytest.approx(0.8, abs=1e-5)
+    assert law.scale[0] == pytest.approx(0.05 * 1e6**c, rel=1e-3)
+    assert law.c[0] == pytest.approx(c, rel=1e-4)
+    assert law.error[0] < 1e-12
+
+
+@pytest.mark.parametrize("limit", [math.inf, 1.0])
+def test_the_fit_is_no_worse_than_a_general_solver_from_many_starts(limit):
+    rng = np.random.default_rng(0)
+    x = np.asarray(SIZES)
+    series = [curve(x, c=rng.uniform(0.1, 0.6)) + rng.normal(0, sd, len(x)) for sd in (0.0005, 0.002, 0.01, 0.05)]
+    series.append(np.linspace(0.75, 0.99, len(x)))  # its asymptote would lie above 1
+    series.append(-curve(x))  # falls
+    y = np.minimum(np.stack(series), 1.0)
+    law = fit_power_law(x, y, limit)
+    for i, row in enumerate(y):
+        a, b, c, error = reference.power_law(x, row, limit)
+        assert law.error[i] <= error * (1 + 1e-6) + 1e-12
+        if c < 4 and b > 1e-6 and not law.straight[i]:
+            assert law.c[i] == pytest.approx(c, rel=1e-2)
+            assert law.a[i] == pytest.approx(a, abs=1e-3)
+    assert (law.a <= limit).all()
+    assert (law.b >= 0).all()
+    assert (law.c >= MIN_EXPONENT * 0.999).all()
+    assert (law.c <= MAX_EXPONENT * 1.001).all()
+
+
+def test_the_slope_is_the_derivative_of_the_curve():
+    x = np.asarray(SIZES)
+    law = fit_power_law(x, curve(x)[None])
+    at, step = np.asarray([2e5, 2e6]), 1e-4
+    numeric = (law(at * 10**step) - law(at * 10**-step)) / (2 * step)
+    assert law.slope(at) == pytest.approx(numeric, rel=1e-6)
+
+
+def test_intervals_over_seeds_cover_the_planted_curve():
+    """Five seeds are few: the expanded percentile intervals must still hold the truth about as often as they say."""
+    rng = np.random.default_rng(1)
+    truth = curve(SIZES)
+    true_gain = np.polyfit(np.log10(SIZES), truth, 1)[0]
+    inside = {"curve": [], "gain": [], "c": [], "a": []}
+    repetitions = 150
+    for _ in range(repetitions):
+        fit = fit_scaling(study_of({"f": noisy(rng, truth, 0.0007)}), "auc", "dense_parameters").fits["f"]
+        at = [2e5, 2e6, 2e7]
+        for interval, value in zip(fit.curve(at), curve(at), strict=True):
+            inside["curve"].append(interval.low <= value <= interval.high)
+        inside["gain"].append(fit.gain.low <= true_gain <= fit.gain.high)
+        if fit.identified:
+            inside["c"].append(fit.c.low <= 0.25 <= fit.c.high)
+            inside["a"].append(fit.a.low <= 0.80 <= fit.a.high)
+    low, high = stats.binom.ppf([5e-4, 1 - 5e-4], repetitions, 0.95) / repetitions
+    assert low <= np.mean(inside["gain"]) <= high
+    assert len(inside["c"]) > 0.9 * repetitions
+    for name in ("curve", "a", "c"):
+        assert np.mean(inside[name]) >= 0.88, name
+
+
+def test_a_good_fit_is_reported_with_its_figures():
+    values = noisy(np.random.default_rng(2), curve(SIZES), 0.0003)
+    fit = fit_scaling(study_of({"f": values}), "auc", "flops_per_sample").fits["f"]
+    assert fit.identified
+    assert fit.reason == ""
+    assert fit.sizes == tuple(10 * size for size in SIZES)
+    assert fit.means == pytest.approx(tuple(values.mean(0)))
+    assert fit.r2 > 0.99
+    assert fit.c.low < fit.c.mean < fit.c.high
+    assert fit.c.mean == pytest.approx(0.25, abs=0.08)
+    for interval, mean in zip(fit.curve(fit.sizes), fit.means, strict=True):
+        assert interval.low <= interval.mean <= interval.high
+        assert interval.mean == pytest.approx(mean, abs=0.001)
+
+
+def test_a_metric_that_falls_is_fitted_by_the_same_curve_upside_down():
+    auc = noisy(np.random.default_rng(3), curve(SIZES), 0.0003)
+    up = fit_scaling(study_of({"f": auc}), "auc", "dense_parameters").fits["f"]
+    down = fit_scaling(study_of({"f": 1 - auc}, "logloss"), "logloss", "dense_parameters").fits["f"]
+    assert down.a.mean == pytest.approx(1 - up.a.mean, abs=1e-6)
+    assert down.b.mean == pytest.approx(up.b.mean, rel=1e-3)
+    assert down.a.low <= down.a.mean <= down.a.high
+    assert down.gain.mean == pytest.approx(up.gain.mean)
+    assert down.curve([1e6])[0].mean == pytest.approx(1 - up.curve([1e6])[0].mean, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("truth", "sd", "reason"),
+    [
+        (np.full(6, 0.7), 0.001, "does not improve with dense_parameters beyond what seeds explain"),
+        (np.linspace(0.75, 0.70, 6), 0.001, "does not improve"),
+        (np.log10(SIZES) * 0.02 + 0.5, 0.0001, "no levelling off"),
+        (np.asarray([0.6, 0.7, 0.7, 0.7, 0.7, 0.7]), 0.0001, "only the smallest size differs"),
+        (np.asarray([0.5, 0.62, 0.74, 0.86, 0.95, 0.995]), 0.0001, "no levelling off"),
+    ],
+)
+def test_a_curve_that_the_data_do_not_determine_is_said_and_not_given_as_numbers(truth, sd, reason):
+    values = noisy(np.random.default_rng(4), truth, sd)
+    fit = fit_scaling(study_of({"f": values}), "auc", "dense_parameters").fits["f"]
+    assert not fit.identified
+    assert re.search(reason, fit.reason)
+    assert (fit.a, fit.b, fit.c) == (None, None, None)
+    assert fit.gain.known
+
+
+def test_one_seed_determines_nothing():
+    fit = fit_scaling(study_of({"f": curve(SIZES)[None]}, seeds=(0,)), "auc", "dense_parameters").fits["f"]
+    assert "one seed" in fit.reason
+    assert not fit.curve([1e6])[0].known
+
+
+def test_fewer_than_four_sizes_are_refused_and_the_other_family_is_fitted():
+    rng = np.random.default_rng(5)
+    families = {"base": noisy(rng, curve(SIZES), 0.001), "few": noisy(rng, curve(SIZES[:3]), 0.001)}
+    found = fit_scaling(study_of(families, sizes={"base": SIZES, "few": SIZES[:3]}), "auc", "dense_parameters")
+    assert set(found.fits) == {"base"}
+    assert "needs at least 4 sizes, and few has 3: 100000, 300000, 1e+06" in found.refused["few"]
+    assert found.slopes == ()
+
+
+def test_sizes_and_seeds_that_did_not_finish_are_named():
+    values = noisy(np.random.default_rng(6), curve(SIZES), 0.001)
+    values[:, 5] = math.nan
+    values[1, 2] = math.nan
+    fit = fit_scaling(study_of({"f": values}), "auc", "dense_parameters").fits["f"]
+    assert fit.seeds == (0, 2, 3, 4)
+    assert fit.sizes == SIZES[:5]
+    assert fit.notes == ("f@d=5 has no finished seed", "seed 1 is left out: it has not finished for every size")
+    values[[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]] = math.nan
+    assert "No seed finished for all" in fit_scaling(study_of({"f": values}), "auc", "dense_parameters").refused["f"]
+
+
+def test_a_steeper_family_gains_more():
+    rng = np.random.default_rng(7)
+    families = {"base": noisy(rng, curve(SIZES, b=1.0), 0.0005), "steep": noisy(rng, curve(SIZES, b=2.0), 0.0005)}
+    found = fit_scaling(study_of(families), "auc", "dense_parameters")
+    (slope,) = found.slopes
+    assert slope.verdict == "gains more"
+    assert (slope.family, slope.other) == ("steep", "base")
+    assert (slope.low, slope.high) == (SIZES[0], SIZES[-1])
+    assert slope.difference.low > 0
+    at = np.geomspace(SIZES[0], SIZES[-1], 5)
+    exact = math.log(10) * 0.25 * 1.0 * at**-0.25
+    for (x, interval), size, value in zip(slope.local, at, exact, strict=True):
+        assert x == pytest.approx(size)
+        assert interval.mean == pytest.approx(value, rel=0.35)
+    assert sum(interval.low <= value <= interval.high for (_, interval), value in zip(slope.local, exact, strict=True))
+
+
+def test_equal_slopes_are_told_apart_in_5_percent_of_studies_at_most():
+    rng = np.random.default_rng(8)
+    repetitions, wrong, covered = 100, 0, 0
+    for _ in range(repetitions):
+        shared = rng.normal(0, 0.002, (len(SEEDS), 1))  # a lucky seed is lucky for both families
+        families = {name: shared + noisy(rng, curve(SIZES), 0.001) for name in ("base", "other")}
+        (slope,) = fit_scaling(study_of(families), "auc", "dense_parameters").slopes
+        wrong += slope.verdict != "not distinguishable"
+        covered += slope.local[2][1].holds_zero
+    low, high = stats.binom.ppf([5e-4, 1 - 5e-4], repetitions, 0.95) / repetitions
+    assert low <= 1 - wrong / repetitions <= high
+    assert covered / repetitions >= 0.88
+
+
+def test_families_of_other_sizes_are_compared_where_both_have_figures():
+    rng = np.random.default_rng(9)
+    larger = tuple(4 * size for size in SIZES)
+    families = {"base": noisy(rng, curve(SIZES), 1e-5), "other": noisy(rng, curve(larger), 1e-5)}
+    sizes = {"base": SIZES, "other": larger}
+    (slope,) = fit_scaling(study_of(families, sizes=sizes), "auc", "dense_parameters").slopes
+    assert (slope.low, slope.high) == (larger[0], SIZES[-1])
+    own_ranges = abs(
+        np.polyfit(np.log10(SIZES), curve(SIZES), 1)[0] - np.polyfit(np.log10(larger), curve(larger), 1)[0]
+    )
+    assert abs(slope.difference.mean) < own_ranges / 4
+    apart = {"base": SIZES, "other": tuple(1e4 * size for size in SIZES)}
+    (slope,) = fit_scaling(study_of(families, sizes=apart), "auc", "dense_parameters").slopes
+    assert slope.verdict == "not compared"
+    assert "do not overlap" in slope.reason
+    assert slope.difference is None
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    results = study_of({"f": curve(SIZES)[None]}, seeds=(0,))
+    with pytest.raises(StudyError, match="Did you mean 'dense_parameters'"):
+        fit_scaling(results, "auc", "dense_parameter")
+    with pytest.raises(StudyError, match="no better end"):
+        fit_scaling(results, "pcoc", "dense_parameters")
+    with pytest.raises(StudyError, match="reports 'gauc'"):
+        fit_scaling(results, "gauc", "dense_parameters")
+
+
+def test_the_draws_of_few_seeds_are_all_of_them():
+    bootstrap = SeedBootstrap(3)
+    assert bootstrap.shares.shape == (10, 3)
+    assert bootstrap.probability.sum() == pytest.approx(1)
+    everything = [np.bincount([i, j, k], minlength=3) / 3 for i in range(3) for j in range(3) for k in range(3)]
+    for share, probability in zip(bootstrap.shares, bootstrap.probability, strict=True):
+        assert sum(np.array_equal(share, other) for other in everything) / 27 == pytest.approx(probability)
+    assert SeedBootstrap(12).shares.sum(1) == pytest.approx(1)
+    assert "only 3 seeds" in bootstrap.interval(0.0, bootstrap.means(np.arange(3.0))).note
+
+
+@pytest.mark.parametrize(("seeds", "least"), [(5, 0.90), (7, 0.91), (12, 0.92)])
+def test_the_expanded_interval_of_a_mean_covers_about_as_often_as_it_says(seeds, least):
+    rng = np.random.default_rng(10)
+    bootstrap = SeedBootstrap(seeds)
+    values = rng.normal(0, 1, (400, seeds))
+    intervals = [bootstrap.interval(row.mean(), bootstrap.means(row)) for row in values]
+    assert least <= np.mean([interval.holds_zero for interval in intervals]) <= 0.99
+
+
+def test_the_expanded_interval_of_a_mean_is_as_wide_as_students():
+    rng = np.random.default_rng(11)
+    bootstrap = SeedBootstrap(12)
+    widths = []
+    for values in rng.normal(0, 1, (200, 12)):
+        drawn, student = bootstrap.interval(values.mean(), bootstrap.means(values)), paired_t(values)
+        widths.append((drawn.high - drawn.low) / (student.high - student.low))
+    assert np.mean(widths) == pytest.approx(1, abs=0.025)

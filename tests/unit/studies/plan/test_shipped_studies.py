@@ -1,0 +1,75 @@
+"""Every study that ships can be trained: its options exist, and its costs are those of ``hyrec inspect``."""
+
+import json
+from pathlib import Path
+
+import pytest
+from lightning import Trainer
+
+from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.cli.main import main
+from hyrec.config.diagnose import diagnose
+from hyrec.config.shipped import find_file, shipped_configs
+from hyrec.config.sources import read_sources
+from hyrec.data.base import RankingData
+from hyrec.data.simulated import SimulatedData
+from hyrec.ranker import Ranker
+from hyrec.studies.plan.planner import make_plan
+from hyrec.studies.plan.resolve import StudyParser, arguments_of, base_arguments
+from hyrec.studies.plan.study_file import load_study
+
+STUDIES = [name for name in shipped_configs() if "/ablations/" in name]
+TYPES = {"model": Ranker, "data": RankingData, "trainer": Trainer, "checkpoint": BestCheckpoint}
+
+
+@pytest.fixture(autouse=True)
+def built_data(tmp_path, monkeypatch):
+    """A schema where the overlay of KuaiRand expects one."""
+    monkeypatch.chdir(tmp_path)
+    Path("data/kuairand").mkdir(parents=True)
+    SimulatedData.make_schema().save(Path("data/kuairand/schema.yaml"))
+
+
+@pytest.fixture(scope="module")
+def parser():
+    return StudyParser(["--config=pkg:hyrec/hyformer.yaml"])
+
+
+def test_the_studies_that_are_promised_are_there():
+    names = {name.rpartition("/")[2].removesuffix(".yaml") for name in STUDIES}
+    assert names >= {"hyformer_table2", "architectures", "encoders", "boosting", "sequence_side_info", "scaling"}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_shipped_study_is_short_and_says_what_it_asks(name):
+    assert len(find_file(name).read_text().splitlines()) <= 60
+    study = load_study(find_file(name))
+    assert study.question.endswith("?")
+    assert all(variant.about for variant in study.variants if variant.family != "hyformer" or variant.options)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_option_of_a_shipped_study_exists(name):
+    study = load_study(find_file(name))
+    for variant in study.variants:
+        for arguments in (base_arguments(study, variant), arguments_of(study, variant)):
+            assert not diagnose(read_sources(list(arguments)).trees, TYPES), variant.name
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_last_variant_of_a_shipped_study_parses(name, parser):
+    study = load_study(find_file(name))
+    resolved = parser.resolve(arguments_of(study, study.variants[-1]))
+    assert resolved["model"]["class_path"] == "hyrec.Ranker"
+
+
+def test_the_costs_of_a_plan_are_those_of_inspect(capsys):
+    study = load_study(find_file("pkg:hyrec/ablations/debug.yaml"))
+    plan = make_plan(study)
+    for planned in plan.variants:
+        assert main(["inspect", *planned.arguments, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        for cost in ("dense_parameters", "sparse_parameters", "flops_per_sample"):
+            assert getattr(planned, cost) == told[cost], (planned.variant.name, cost)
+    assert plan.variants[0].dense_parameters > plan.variants[1].dense_parameters
+    assert plan.variants[0].order_option == "--data.seed"

@@ -1,0 +1,162 @@
+import json
+import time
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from hyrec.cli.inspect_command import ModelCLI, _part, as_text, read_lengths
+from hyrec.cli.main import main
+from hyrec.inspection import inspect_ranker
+from hyrec.messages import CommandError
+from hyrec.sample_batch import random_batch
+from hyrec.schema import Schema
+from hyrec.testing.batches import tiny_schema
+
+OPTIONS = ["--config", "pkg:hyrec/debug.yaml", "--schema", "tiny.yaml", "--data", "ParquetData"]
+LENGTHS = {"clicks": 9, "likes": 5, "searches": 7}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inspect")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        tiny_schema().save("tiny.yaml")
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def fake(folder):
+    cli = ModelCLI(OPTIONS)
+    return cli, inspect_ranker(cli.model, cli.mode, lengths=LENGTHS, candidates=2, batch_size=3)
+
+
+@pytest.fixture(scope="module")
+def real(folder):
+    class Real(ModelCLI):
+        def instantiate_classes(self):
+            from jsonargparse import Namespace
+
+            built = self.parser.instantiate_classes(Namespace(schema=self.config.schema, model=self.config.model))
+            self.model = built.model
+
+    return Real(OPTIONS).model
+
+
+def test_parameters_are_those_of_the_real_model(fake, real):
+    _, report = fake
+    assert report.sparse_parameters == sum(p.numel() for p in real.network.sparse_parameters())
+    assert report.dense_parameters == sum(p.numel() for p in real.network.dense_parameters())
+    assert sum(cost.parameters for cost in report.costs) == report.dense_parameters
+    assert sum(rows * dim for rows, dim in report.tables.values()) == report.sparse_parameters
+
+
+def test_flops_are_those_of_the_real_model(fake, real):
+    _, report = fake
+    batch = random_batch(real.schema, num_requests=3, candidates=2, lengths={n: [k] * 3 for n, k in LENGTHS.items()})
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        real.network(batch)
+    assert report.flops_per_sample == pytest.approx(counter.get_total_flops() / 6)
+    assert sum(cost.flops for cost in report.costs) == pytest.approx(report.flops_per_sample)
+
+
+def test_flops_of_an_encoder_are_its_linear_layers_and_its_attention(fake, real):
+    _, report = fake
+    (cost,) = [c for c in report.costs if c.component == "encoder clicks"]
+    encoder = real.network.backbone.sequence_layers.layers[0].encoders["clicks"]
+    linear = []
+
+    def note(layer, inputs, output):
+        linear.append(2 * layer.in_features * output.numel())
+
+    hooks = [m.register_forward_hook(note) for m in encoder.modules() if isinstance(m, torch.nn.Linear)]
+    batch = random_batch(real.schema, num_requests=3, candidates=2, lengths={n: [k] * 3 for n, k in LENGTHS.items()})
+    with torch.no_grad():
+        real.network(batch)
+    for hook in hooks:
+        hook.remove()
+    recent, events, width = 4, LENGTHS["clicks"], 16
+    attention = 2 * 2 * recent * events * width * 3
+    assert cost.flops == pytest.approx((sum(linear) + attention) / 6)
+
+
+def test_activations_are_those_of_the_real_model(fake, real):
+    _, report = fake
+    batch = random_batch(real.schema, num_requests=3, candidates=2, lengths={n: [k] * 3 for n, k in LENGTHS.items()})
+    own = {p.untyped_storage().data_ptr() for p in real.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor):
+        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        real.loss(real.network(batch), batch.labels, batch.weights)
+    measured = sum(t.untyped_storage().nbytes() for pointer, t in kept.items() if pointer not in own)
+    assert report.memory_bytes["activations"] == pytest.approx(measured, rel=0.1)
+
+
+def test_the_layout_names_features_and_sequences(fake):
+    _, report = fake
+    assert report.ns_tokens[:4] == [["delay", "hour"], ["tags", "topics"], ["item", "price"], ["age", "user"]]
+    assert report.queries == {"clicks": 1, "likes": 1, "searches": 1}
+    text = as_text(report)
+    assert "query of clicks" in text
+    assert "delay, hour" in text
+    assert "encoder clicks" in text
+
+
+def test_merged_sequences_are_shown_as_one_that_names_its_parts(folder):
+    plain = tiny_schema().to_dict()
+    plain["sequences"]["likes"]["time_column"] = "likes_time"
+    Schema.from_dict(plain).save("timed.yaml")
+    cli = ModelCLI([*OPTIONS, "--schema", "timed.yaml", "--model.merge_sequences", "true"])
+    report = inspect_ranker(cli.model, cli.mode, lengths=LENGTHS, candidates=1, batch_size=2)
+    assert report.queries == {"merged": 3}
+    assert report.lengths == {**LENGTHS, "merged": 21}
+    assert report.merged == ["clicks", "likes", "searches"]
+    costs = {cost.component: cost for cost in report.costs}
+    assert costs["merging"].parameters == 3 * 16
+    assert {"events clicks", "encoder merged", "decoder merged"} < set(costs)
+    assert sum(cost.parameters for cost in report.costs) == report.dense_parameters
+    text = as_text(report)
+    assert "query 3 of merged" in text
+    assert "sequence merged (21 events of clicks, likes, searches)" in text
+
+
+def test_big_tables_are_not_allocated(folder):
+    options = [*OPTIONS, "--schema.features.user.vocab_size", "100000000000"]
+    start = time.perf_counter()
+    cli = ModelCLI(options)
+    report = inspect_ranker(cli.model, cli.mode, lengths=LENGTHS, candidates=1, batch_size=2)
+    assert report.tables["user"][0] == 100_000_000_000
+    assert time.perf_counter() - start < 15
+
+
+def test_the_command_prints_json(folder, capsys):
+    assert main(["inspect", *OPTIONS, "--lengths", "clicks=3", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["lengths"] == {"clicks": 3, "likes": 5, "searches": 7}
+    assert not list(folder.glob("runs"))
+
+
+def test_lengths_are_a_number_or_numbers_by_sequence():
+    schema = tiny_schema()
+    assert read_lengths("", schema) == {"clicks": 12, "likes": 5, "searches": 7}
+    assert read_lengths("6", schema) == {"clicks": 6, "likes": 5, "searches": 6}
+    assert read_lengths("6,clicks=2", schema) == {"clicks": 2, "likes": 5, "searches": 6}
+    with pytest.raises(CommandError, match="Did you mean 'clicks'"):
+        read_lengths("click=2", schema)
+    with pytest.raises(CommandError, match="needs numbers"):
+        read_lengths("clicks=many", schema)
+
+
+def test_own_options_are_parted_from_those_of_fit():
+    own, rest = _part(["--config", "a", "--lengths=3", "--json", "--candidates", "4", "--name", "b"])
+    assert own == ["--lengths=3", "--json", "--candidates", "4"]
+    assert rest == ["--config", "a", "--name", "b"]
