@@ -36,6 +36,7 @@ from hyrec.slots import (
     Tokenizer,
     TokenMixer,
 )
+from hyrec.trust import refuse_code
 
 Split = Literal["val", "test"]
 _SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
@@ -135,6 +136,25 @@ class Ranker(L.LightningModule):
         """Make the metrics, which only a trainer needs: they hold real numbers even in a model built without memory."""
         if not len(self.metrics):
             self.metrics.update({split: self._build_metrics() for split in ("val", "test")})
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Ranker:
+        """Load a model as Lightning does, from a file that holds weights and options and no code.
+
+        Args:
+            checkpoint_path: The file.
+            args: As for Lightning.
+            kwargs: As for Lightning.
+
+        Raises:
+            UntrustedCodeError: For a file whose options name functions, or classes that fill no slot.
+        """
+        stored = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
+        options = dict(stored.get("hyper_parameters", {}))
+        path = options.pop("_class_path", f"{cls.__module__}.{cls.__qualname__}")
+        refuse_code(Ranker, {"class_path": path, "init_args": options}, f"{checkpoint_path}: model")
+        loaded: Ranker = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+        return loaded
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the logits by task, ``{task: (B,)}``."""

@@ -8,17 +8,23 @@ refused: a class stands only where a type hint asks for one.
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import json
+import operator
+import os
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from hyrec.files import digest, write_text
 from hyrec.messages import CommandError
 
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
@@ -50,12 +56,12 @@ def refuse_code(hint: Any, value: Any, place: str) -> None:
     members = list(_members(hint))
     if isinstance(value, type) or value is None:
         return
-    if isinstance(value, Mapping) or _is_namespace(value):
-        _check_mapping(members, dict(value) if isinstance(value, Mapping) else vars(value), place)
+    if (mapping := _mapping(value)) is not None:
+        _check_mapping(members, mapping, place)
     elif isinstance(value, (list, tuple, set)):
         inner = [args[0] for m in members if get_origin(m) in _LISTS and (args := get_args(m))]
         for number, item in enumerate(value):
-            refuse_code(Union[tuple(inner)] if inner else Any, item, f"{place}[{number}]")
+            refuse_code(_any_of(inner), item, f"{place}[{number}]")
     elif isinstance(value, str):
         _check_text(members, value, place)
     elif callable(value) and not _is_built(value, members):
@@ -83,13 +89,17 @@ def _members(hint: Any) -> Iterator[Any]:
         yield hint
 
 
+def _any_of(hints: list[Any]) -> Any:
+    return functools.reduce(operator.or_, hints) if hints else Any
+
+
 def _bases(members: list[Any]) -> list[type]:
     """Return the classes that a config may name at a place: those of the hint, and those its factories return."""
     found: list[type] = []
     for member in members:
         if get_origin(member) is collections.abc.Callable and get_args(member):
             found += _bases(list(_members(get_args(member)[-1])))
-        elif isinstance(member, type) and member not in _PLAIN:
+        elif isinstance(member, type) and member is not Any and member not in _PLAIN:
             found.append(member)
     return found
 
@@ -98,15 +108,16 @@ def _check_mapping(members: list[Any], value: Mapping[str, Any], place: str) -> 
     bases = _bases(members)
     if "class_path" in value:
         cls = _class_at(bases, value["class_path"], place)
-        given = {**(value.get("init_args") or {}), **(value.get("dict_kwargs") or {})}
+        given = {**(_mapping(value.get("init_args")) or {}), **(_mapping(value.get("dict_kwargs")) or {})}
         given |= {key: item for key, item in value.items() if key not in CLASS_KEYS}
         hints = options_of(cls) if cls is not None else {}
     else:
-        given = dict(value.get("init_args") or {}) if set(value) <= set(CLASS_KEYS) else dict(value)
+        inside = _mapping(value.get("init_args"))
+        given = dict(value if inside is None or set(value) - set(CLASS_KEYS) else inside)
         hints = options_of(bases[0]) if len(bases) == 1 and not inspect.isabstract(bases[0]) else {}
         inner = [args[1] for m in members if get_origin(m) in (dict, collections.abc.Mapping) and (args := get_args(m))]
         if inner and not hints:
-            hints = dict.fromkeys(given, Union[tuple(inner)])
+            hints = dict.fromkeys(given, _any_of(inner))
     for key, item in given.items():
         refuse_code(hints.get(key, Any), item, f"{place}.{key}")
 
@@ -135,8 +146,8 @@ def _class_at(bases: list[type], path: Any, place: str) -> type | None:
     if found is None:
         return None
     if not isinstance(found, type):
-        what = type(found).__name__
-        raise UntrustedCodeError(f"{place}: {path!r} is no class but a {what}. A config names classes, never functions.")
+        what = f"no class but a {type(found).__name__}"
+        raise UntrustedCodeError(f"{place}: {path!r} is {what}. A config names classes, never functions.")
     if not any(issubclass(found, base) for base in bases):
         allowed = " or ".join(sorted({base.__name__ for base in bases}))
         raise UntrustedCodeError(f"{place}: {path!r} is no {allowed}.")
@@ -155,7 +166,7 @@ def _found(path: str) -> Any:
         if importlib.util.find_spec(root) is None:
             return None
         raise UntrustedCodeError(
-            f"{path!r} is in {root!r}, which is no installed package. If you trust its code, load it with --plugin {root}."
+            f"{path!r} is in {root!r}, which is no installed package. If you trust it, load it with --plugin {root}."
         )
     try:
         return getattr(importlib.import_module(module), name, None)
@@ -165,8 +176,9 @@ def _found(path: str) -> Any:
 
 @functools.cache
 def _installed() -> frozenset[str]:
-    """Return the top-level packages of everything that is installed."""
-    return frozenset(importlib.metadata.packages_distributions())
+    """Return the top-level packages of everything that is installed, for development too."""
+    names = (dist.metadata["Name"] or "" for dist in importlib.metadata.distributions())
+    return frozenset(importlib.metadata.packages_distributions()) | {name.replace("-", "_") for name in names}
 
 
 def _children(base: type) -> Iterator[type]:
@@ -176,10 +188,74 @@ def _children(base: type) -> Iterator[type]:
         yield from _children(cls)
 
 
-def _is_namespace(value: Any) -> bool:
-    return type(value).__name__ == "Namespace" and hasattr(value, "__dict__")
+def _mapping(value: Any) -> Mapping[str, Any] | None:
+    """Return a mapping, or what a parser's namespace holds; None for anything else."""
+    if isinstance(value, Mapping):
+        return value
+    return vars(value) if type(value).__name__ == "Namespace" else None
 
 
 def _is_built(value: Any, members: list[Any]) -> bool:
     """Whether a callable object is one of the classes that the place asks for, such as a module in a notebook."""
     return any(isinstance(value, base) for base in _bases(members))
+
+
+def is_trusted(spec: str) -> bool:
+    """Whether a config may load local code: it was named with ``--plugin`` before, and is as it was then.
+
+    Installed packages are trusted: whoever installed them has decided that.
+
+    Args:
+        spec: Module, file or package folder, as for ``--plugin``.
+    """
+    if spec.split(".")[0] in _installed():
+        return True
+    code = _code_of(spec)
+    return code is not None and _remembered().get(code[0]) == code[1]
+
+
+def remember(spec: str) -> None:
+    """Note that the user has named local code, so that a run's own config may name it again while it stays as it is.
+
+    Args:
+        spec: Module, file or package folder, as for ``--plugin``.
+    """
+    code = _code_of(spec)
+    if code is None or is_trusted(spec):
+        return
+    with contextlib.suppress(OSError):  # without a place to write to, the user names the code each time
+        write_text(_memory(), json.dumps({**_remembered(), code[0]: code[1]}, indent=1))
+
+
+def _memory() -> Path:
+    root = Path(os.environ.get("HYREC_CACHE") or Path.home() / ".cache" / "hyrec").expanduser()
+    return root / "plugins.json"
+
+
+def _remembered() -> dict[str, str]:
+    try:
+        found = json.loads(_memory().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _code_of(spec: str) -> tuple[str, str] | None:
+    """Return path and digest of local code; None when there is none."""
+    path = Path(spec).expanduser()
+    if not path.exists():
+        try:
+            found = importlib.util.find_spec(spec)
+        except (ImportError, ValueError):
+            return None
+        if found is None or not found.origin or not Path(found.origin).is_file():
+            return None
+        path = Path(found.origin)
+        path = path.parent if path.name == "__init__.py" else path
+    path = path.resolve()
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    try:
+        content = b"".join(str(file.relative_to(path.parent)).encode() + file.read_bytes() for file in files)
+    except OSError:
+        return None
+    return str(path), digest(content, size=16)

@@ -21,7 +21,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from hyrec.callbacks.baseline_table import BaselineTable
 from hyrec.callbacks.prediction_writer import PredictionWriter
 from hyrec.callbacks.progress import RankingProgress
-from hyrec.config.diagnose import diagnose, refused_option
+from hyrec.config.diagnose import diagnose, merge_options, refused_option
 from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of, shortened
 from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint
 from hyrec.config.shipped import shipped_configs
@@ -30,6 +30,7 @@ from hyrec.data.base import RankingData
 from hyrec.messages import CommandError, listed, suggest, unknown
 from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
+from hyrec.trust import UntrustedCodeError, refuse_code
 
 _INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 _MAX_DIFFERENCES = 4
@@ -74,6 +75,7 @@ class Experiment:
         if command not in COMMANDS:
             raise CommandError(unknown("There is no command", command, COMMANDS, allowed="Commands"))
         sources, parser = read_sources(options), parser_of(command)
+        _refuse_code(sources)
         try:
             config = parser.parse_args(sources.args)
         except ParseError as error:
@@ -145,6 +147,7 @@ class Experiment:
             init_args = getattr(logger, "init_args", None)
             if init_args is not None and init_args.get("save_dir", "") in (None, "."):
                 init_args["save_dir"] = str(self.run_folder)
+        refuse_code(Trainer, config, "trainer")
         given = _namespace(trainer=config, checkpoint=self._config.checkpoint.clone(), schema=self._config.schema)
         parts = self._parser.instantiate(given)
         callbacks_given = parts.trainer.callbacks or []
@@ -192,6 +195,7 @@ class Experiment:
 
     def _build(self, key: str, config: Namespace) -> Any:
         """Build the model or the data; a checkpoint then holds the options and not the objects."""
+        refuse_code(GROUPS[key], config, key)
         settings: dict[str, Any] = {"skip_unset": False, "skip_link_targets": False, "skip_validation": True}
         options = json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings))[key]
         named = {**options.get("init_args", {}), **options.get("dict_kwargs", {})}
@@ -248,6 +252,7 @@ class Experiment:
             return
         before = _flat(self._config.model.init_args)
         model = {"class_path": stored.pop("_class_path"), "dict_kwargs": stored} if "_class_path" in stored else stored
+        refuse_code(Ranker, model, f"{path}: model")
         self._config = self._parser.parse_object({"model": model}, self._config)
         after = _flat(self._config.model.init_args)
         changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
@@ -281,6 +286,20 @@ class Experiment:
         raise CommandError(
             f"The checkpoint {given!r} does not exist.{suggest(given, near)}\n{listed(near, 'In that folder')}"
         )
+
+
+def _refuse_code(sources: Sources) -> None:
+    """Refuse functions and foreign classes in what was given, before the parser imports them."""
+    merged: dict[str, Any] = {}
+    source = None
+    try:
+        for source in sources.trees:
+            merge_options(merged, source.tree)
+            for key, value in merged.items():
+                refuse_code(GROUPS.get(key, Any), value, key)
+    except UntrustedCodeError as error:
+        where = f"\n(in {source.name})" if source and not source.name.startswith("--") else ""
+        raise UntrustedCodeError(f"{error}{where}") from error
 
 
 def _explain(message: str, command: str, sources: Sources, parser: HyrecParser) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from hyrec import trust
 from hyrec.config.shipped import SIMULATED, find_file, load_mapping
 from hyrec.files import RepeatedKeyError, plain_value
 from hyrec.messages import CommandError
@@ -86,10 +87,12 @@ def read_sources(args: list[str]) -> Sources:
     out = Sources()
     files = [(value, load_mapping(value)) for key, value in options if key in CONFIG_FLAGS]
     out.config_paths = [find_file(value) for value, _ in files]
-    local = [spec for name, tree in files for spec in _plugin_list(tree, name)]
-    local += [value for key, value in options if key == "--plugin"]
+    named = [value for key, value in options if key == "--plugin"]
+    local = [spec for name, tree in files for spec in _trusted_plugins(tree, name, named)]
     discovery.load()
-    out.plugins = list(dict.fromkeys(discovery.load_local(spec) for spec in local))
+    out.plugins = list(dict.fromkeys(discovery.load_local(spec) for spec in [*local, *named]))
+    for spec in named:
+        trust.remember(spec)
     if not _chooses_data(options, [tree for _, tree in files]):
         options.insert(0, ("--config", SIMULATED))
     elif not _names_data(options, [tree for _, tree in files]):
@@ -168,10 +171,21 @@ def _nest(dotted: str, value: Any) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _plugin_list(tree: Mapping[str, Any], name: str) -> list[str]:
+def _trusted_plugins(tree: Mapping[str, Any], name: str, named: list[str]) -> list[str]:
+    """Return the local code that a config loads.
+
+    Raises:
+        UntrustedCodeError: For code that the user has never named with ``--plugin``, or that has changed since.
+    """
     listed = tree.get("plugins") or []
     if not isinstance(listed, list) or not all(isinstance(spec, str) for spec in listed):
         raise CommandError(f"{name}: plugins must be a list of modules and paths, got {listed!r}.")
+    for spec in listed:
+        if spec not in named and not trust.is_trusted(spec):
+            raise trust.UntrustedCodeError(
+                f"{name} loads the code of {spec!r}, which you have not named with --plugin as it is now.\n"
+                f"If you trust it, add --plugin {spec}"
+            )
     return listed
 
 
