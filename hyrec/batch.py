@@ -35,7 +35,8 @@ _T = TypeVar("_T")
 
 def _carrier(cls: type[_T]) -> type[_T]:
     """Make a plain (not frozen) dataclass a pytree, so Lightning moves it and ``torch.export`` accepts it."""
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    assert dataclasses.is_dataclass(cls)
+    names = [f.name for f in dataclasses.fields(cls)]
     pytree.register_dataclass(cls, field_names=names)
     return cls
 

@@ -30,7 +30,7 @@ class BaselineTable(L.Callback):
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the table."""
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data = getattr(trainer, "datamodule", None)
         if not isinstance(data, RankingData) or trainer.sanity_checking or getattr(trainer, "fast_dev_run", False):
             return
         self._report(trainer, data, str(pl_module.primary_task))

@@ -103,7 +103,7 @@ class PredictionWriter(Callback):
         assert self._path is not None
         first = getattr(module, "primary_task", None)
         ordered = {task: scores[task] for task in sorted(scores, key=lambda task: task != first)}
-        table = prediction_table(batch, ordered, trainer.datamodule, split=split)  # type: ignore[attr-defined]
+        table = prediction_table(batch, ordered, getattr(trainer, "datamodule", None), split=split)
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(self._partial_path(), table.schema, compression="zstd")

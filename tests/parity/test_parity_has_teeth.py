@@ -171,7 +171,7 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
     ),
     "LONGER: attention without a mask": ("hyrec.nn.attention.attention", without_mask, check_longer_layers),
     "attention without a mask": ("hyrec.nn.attention.attention", without_mask, check_whole_model),
-    "inner layers without a mask": ("hyrec.encoders.longer.attention", without_mask, check_longer_layers),
+    "inner layers without a mask": ("hyrec.nn.transformer.attention", without_mask, check_longer_layers),
     "the causal mask upside down": ("hyrec.nn.attention.attention", upper_triangular, check_longer_layers),
     "one feed-forward network for all tokens": (
         "hyrec.nn.feedforward.PerTokenFeedForward.forward",

@@ -276,7 +276,8 @@ def _base_rates(recipe: Recipe, frame: pl.DataFrame, mask: Mask) -> dict[str, fl
     rates = {}
     for name, task in recipe.tasks.items():
         known = frame[task.column or name].filter(pl.Series(mask)).drop_nulls()
-        rates[name] = float(_is_positive(known, task).mean() or 0.0)  # type: ignore[arg-type]
+        positive = _is_positive(known, task).to_numpy()
+        rates[name] = float(positive.mean()) if len(positive) else 0.0
     return rates
 
 

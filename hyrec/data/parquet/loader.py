@@ -111,7 +111,7 @@ class PlanSampler(DistributedSampler[Any], SequentialSampler):
         """Batches that are made together: those of a window if rows keep their order, else one."""
         return 1 if self.rows.layout.shuffle else self.rows.layout.batches_per_window
 
-    def __iter__(self) -> Iterator[Task]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:
         step, total, start = self.batches_per_task, self.num_batches, self.start
         epoch, streams = self.epoch, self.streams
         while start < total:

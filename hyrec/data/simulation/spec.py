@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import Any
 
-from hyrec.schema import NUM_RESERVED_IDS, Feature, Schema, SequenceSpec, Task
+from hyrec.schema import NUM_RESERVED_IDS, Feature, Role, Schema, SequenceSpec, Task
 
 DAY = 86_400
 START = 1_767_571_200  # Monday 5 January 2026, 00:00 UTC
@@ -125,16 +126,16 @@ class SimulatorSpec:
 def schema(spec: SimulatorSpec) -> Schema:
     """Return the schema of the log that ``spec`` describes."""
 
-    def ids(count: int, table: str = "", **options: str) -> Feature:
-        return Feature(vocab_size=count + NUM_RESERVED_IDS, table=table, **options)  # type: ignore[arg-type]
+    def ids(count: int, table: str = "", **options: Any) -> Feature:
+        return Feature(vocab_size=count + NUM_RESERVED_IDS, table=table, **options)
 
     item = ids(spec.num_items, "item")
     category = ids(spec.num_categories, "category")
     theme = ids(spec.num_themes, "theme")
     surface = ids(spec.num_surfaces, "surface")
 
-    def place(feature: Feature, role: str, group: str) -> Feature:
-        return dataclasses.replace(feature, role=role, group=group)  # type: ignore[arg-type]
+    def place(feature: Feature, role: Role, group: str) -> Feature:
+        return dataclasses.replace(feature, role=role, group=group)
 
     return Schema(
         layout="requests",
