@@ -199,6 +199,8 @@ class Sequence:
             ``(N', ratio)`` and the merged sequence, whose values are the groups laid side by side,
             ``(N', ratio * D)``.
         """
+        # Deviation: LONGER does not say from which end. Counted from the newest, a longer past never regroups recent
+        # events. Pinned by test_merge_groups_adjacent_events_from_the_newest.
         lengths = (self.lengths + ratio - 1) // ratio
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         events, requests = self.values.shape[0], self.num_requests

@@ -81,6 +81,12 @@ class LongerEncoder(SequenceEncoder):
             for _ in range(inner_layers if first and merge_ratio > 1 else 0)
         )
         self.encodes = memory == "encoded" or not ctx.is_last_layer
+        # Deviation: no global tokens among those that attend; the queries stand for them.
+        # Pinned by test_user_side_is_bit_identical_when_the_candidates_change.
+        # Deviation: LONGER's printed mask (j >= i) would fit events that are newest first.
+        # Pinned by test_a_causal_token_never_depends_on_newer_events.
+        # Deviation: LONGER does not say where norms and residuals stand.
+        # Pinned by test_longer_equals_its_reference_over_three_layers.
         if self.encodes:
             self.norm_attention = nn.LayerNorm(width)
             self.attention = SequenceAttention(width, num_heads, causal=True, dropout=dropout)

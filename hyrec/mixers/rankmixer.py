@@ -61,7 +61,7 @@ class RankMixer(TokenMixer):
         check_divisible_width(type(self).__name__, ctx.d_model, dict(ctx.num_queries), ctx.num_ns_tokens)
         self.residual = _single if residual == "single" else _double
         # Deviation: ``pre`` stands in neither paper. RankMixer prints post-norm, HyFormer no norm; the configs of
-        # HyFormer use ``single``, ``pre``.
+        # HyFormer use ``single``, ``pre``. Pinned by test_rankmixer_equals_its_reference.
         self.add = _post_norm if norm == "post" else _pre_norm
         self.feedforward = PerTokenFeedForward(ctx.num_tokens, ctx.d_model, expansion * ctx.d_model, dropout=dropout)
         double = residual == "double"
