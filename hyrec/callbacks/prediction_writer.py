@@ -19,7 +19,7 @@ _PARTIAL = ".partial"
 class PredictionWriter(Callback):
     """Write ids, labels and scores of a prediction or test pass to ``part-<process>.parquet``, batch by batch.
 
-    Columns: the schema's id columns, ``row`` (place in the split, by which the parts of several processes
+    Columns: the schema's id columns, ``row`` (position in the split, by which the parts of several processes
     sort), ``group``, ``weight`` where samples have one, and for each task, the primary one first, ``label_<task>``
     (null where unknown) and ``score_<task>`` (a probability). Each process writes the rows that it scored; together
     the parts hold every row once. A part has a name that ends in ``.partial`` until all its rows are written.

@@ -95,7 +95,7 @@ class LongerEncoder(SequenceEncoder):
 
     def forward(self, sequence: Sequence) -> SequenceStates:
         """Merge, then let the recent tokens attend."""
-        merged = self._merge(sequence)
+        merged = self._merge_tokens(sequence)
         if not self.encodes:
             return SequenceStates(sequence=merged, memory=merged)
         recent = merged.recent(self.num_recent)
@@ -104,10 +104,10 @@ class LongerEncoder(SequenceEncoder):
         encoded = recent.replace(x_ND + self.feedforward(self.norm_feedforward(x_ND)))
         return SequenceStates(sequence=encoded, memory=encoded if self.memory == "encoded" else merged)
 
-    def _merge(self, sequence: Sequence) -> Sequence:
+    def _merge_tokens(self, sequence: Sequence) -> Sequence:
         if self.merge_ratio == 1:
             return sequence
-        groups_NKd, mask_NK, merged = sequence.merge(self.merge_ratio)
+        groups_NKd, mask_NK, merged = sequence.merge_tokens(self.merge_ratio)
         if not self.inner:
             return merged
         for layer in self.inner:
