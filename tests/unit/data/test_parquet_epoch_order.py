@@ -7,23 +7,23 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hyrec.data.parquet.epoch_order import EpochPlan, Layout, batch_sizes
+from hyrec.data.parquet.epoch_order import EpochOrder, Layout, batch_sizes
 
 SIZES = [5, 1, 7, 3, 4]
 
 
-def rows_of(plan: EpochPlan, batch: int) -> list[int]:
+def rows_of(order: EpochOrder, batch: int) -> list[int]:
     """Return the global row numbers of one batch."""
     starts = np.cumsum([0, *SIZES])
-    window = plan.window_of(batch)
+    window = order.window_of(batch)
     stored = np.concatenate([np.arange(p.start, p.stop) + starts[p.group] for p in window.pieces])
     stored = stored if window.order is None else stored[window.order]
-    return [int(row) for row in stored[plan.rows_of(batch)]]
+    return [int(row) for row in stored[order.rows_of(batch)]]
 
 
 def epoch(layout: Layout, number: int = 0) -> list[list[int]]:
-    plan = EpochPlan(SIZES, layout, number)
-    return [rows_of(plan, batch) for batch in range(plan.num_batches)]
+    order = EpochOrder(SIZES, layout, number)
+    return [rows_of(order, batch) for batch in range(order.num_batches)]
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
