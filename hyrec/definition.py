@@ -1,8 +1,64 @@
-"""Checks that run when the class of a component or data set is defined, so that a mistake shows at once."""
+"""What the definition of a class says: its docstring in parts, and checks that run when it is defined."""
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass, field
+
+from docstring_parser import DocstringParam, ParseError
+from docstring_parser.google import GoogleParser, Section, SectionType
+
+_TEXTS = ("Attributes", "Shape", "Raises", "Returns", "Example", "Examples")
+_PARSER = GoogleParser(
+    [Section("Args", "param", SectionType.MULTIPLE), *(Section(name, name, SectionType.SINGULAR) for name in _TEXTS)]
+)
+
+
+@dataclass(frozen=True)
+class ClassDocstring:
+    """A docstring in its parts.
+
+    Args:
+        description: All that stands before the first section.
+        options: Text of every entry under ``Args:`` by its name, each on one line.
+        sections: Text of every other section by its name, such as ``Shape``.
+    """
+
+    description: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    sections: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """First paragraph, on one line."""
+        return " ".join(self.description.split("\n\n")[0].split())
+
+
+def read_docstring(cls: type) -> ClassDocstring:
+    """Return the docstring of a class in its parts; one whose sections cannot be read is all description.
+
+    Example:
+        >>> class Swap:
+        ...     '''Swap two tokens.
+        ...
+        ...     Args:
+        ...         first: Index of
+        ...             the first.
+        ...     '''
+        >>> doc = read_docstring(Swap)
+        >>> doc.summary, doc.options
+        ('Swap two tokens.', {'first': 'Index of the first.'})
+    """
+    text = cls.__doc__ or ""
+    try:
+        parsed = _PARSER.parse(text)
+    except ParseError:  # of foreign code
+        return ClassDocstring(inspect.cleandoc(text))
+    return ClassDocstring(
+        (parsed.description or "").strip(),
+        {option.arg_name: " ".join((option.description or "").split()) for option in parsed.params},
+        {meta.args[0]: meta.description or "" for meta in parsed.meta if not isinstance(meta, DocstringParam)},
+    )
 
 
 def broken_definition(cls: type, rule: str) -> TypeError:

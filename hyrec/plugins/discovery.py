@@ -6,13 +6,14 @@ that cannot be imported is remembered with its error and never takes hyrec down.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,11 @@ class Plugin:
     classes: tuple[DeclaredClass, ...] = field(default=(), repr=False)
 
     @property
+    def package(self) -> str:
+        """Top-level package that the entry point imports from."""
+        return re.split("[.:]", self.module)[0]
+
+    @property
     def slots(self) -> list[str]:
         """Slots that its components fill."""
         return sorted({cls.slot for cls in self.classes})
@@ -74,15 +80,17 @@ def discover() -> list[Plugin]:
         plugin = Plugin(entry.name, entry.value, name, version)
         off = disabled & {"all", entry.name, name}
         found.append(replace(plugin, state="disabled") if off else _inspect(plugin))
-    return _with_clashes(found)
+    active = [plugin for plugin in found if plugin.state != "disabled"]
+    return [replace(p, clashes=tuple(_clashes(p, active))) if p in active else p for p in found]
 
 
-def load() -> list[Plugin]:
-    """Import every enabled plugin once a process and return all of them; what failed carries its error."""
-    global _loaded
-    if _loaded is None:
-        _loaded = [_import(plugin) for plugin in discover()]
-    return _loaded
+@functools.cache
+def load() -> tuple[Plugin, ...]:
+    """Import every enabled plugin and return all of them; what failed carries its error.
+
+    Plugins are looked for once a process; ``load.cache_clear()`` lets the next call look again.
+    """
+    return tuple(map(_import, discover()))
 
 
 def load_local(spec: str) -> str:
@@ -124,41 +132,27 @@ def failures() -> list[str]:
     return [f"The plugin {p.name!r} ({p.distribution}) is broken: {p.error}" for p in load() if p.state == "broken"]
 
 
-def clashes() -> list[str]:
-    """Return one line for each name that two installed packages claim."""
-    return [f"{p.distribution}: {clash}" for p in load() for clash in p.clashes]
-
-
-_loaded: list[Plugin] | None = None
-
-
 def _disabled() -> set[str]:
     return {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
 
 
 def _inspect(plugin: Plugin) -> Plugin:
     """Read the plugin's source: what it declares, and what already shows that it cannot be imported."""
-    package = plugin.module.split(":")[0].split(".")[0]
     try:
-        spec = importlib.util.find_spec(package)
+        spec = importlib.util.find_spec(plugin.package)
         if spec is None:
-            return replace(plugin, state="broken", error=f"there is no module {package!r}")
+            return replace(plugin, state="broken", error=f"there is no module {plugin.package!r}")
         files = _sources(spec.origin, spec.submodule_search_locations)
-        missing = missing_imports(files, package)
-        classes = tuple(declared_classes(files))
+        missing = missing_imports(files, plugin.package)
+        plugin = replace(plugin, classes=tuple(declared_classes(files)))
     except SyntaxError as error:
         place = f"{Path(error.filename or '?').name}, line {error.lineno}"
         return replace(plugin, state="broken", error=f"SyntaxError: {error.msg} ({place})")
     except (OSError, ValueError, ImportError) as error:
         return replace(plugin, state="broken", error=_in_words(error))
     if missing:
-        return replace(
-            plugin,
-            state="broken",
-            error=f"it imports {missing[0]!r}, which is not installed",
-            classes=classes,
-        )
-    return replace(plugin, classes=classes)
+        return replace(plugin, state="broken", error=f"it imports {missing[0]!r}, which is not installed")
+    return plugin
 
 
 def _sources(origin: str | None, folders: Iterable[str] | None) -> list[Path]:
@@ -170,11 +164,8 @@ def _sources(origin: str | None, folders: Iterable[str] | None) -> list[Path]:
 def _import(plugin: Plugin) -> Plugin:
     if plugin.state == "disabled":
         return plugin
-    module, _, attribute = plugin.module.partition(":")
     try:
-        loaded = importlib.import_module(module)
-        for part in attribute.split(".") if attribute else []:
-            loaded = getattr(loaded, part)
+        importlib.metadata.EntryPoint(plugin.name, plugin.module, GROUP).load()
     except (Exception, SystemExit) as error:  # foreign code: anything may come out of it
         return replace(plugin, state="broken", error=_in_words(error))
     return replace(plugin, state="enabled", error="")
@@ -195,25 +186,14 @@ def _import_path(path: Path) -> None:
         )
 
 
-def _with_clashes(plugins: list[Plugin]) -> list[Plugin]:
-    active = [p for p in plugins if p.state != "disabled"]
-    names = Counter(p.name for p in active)
-    owners: dict[tuple[str, str], set[str]] = {}
-    for plugin in active:
-        for cls in plugin.classes:
-            owners.setdefault((cls.slot, cls.name), set()).add(plugin.distribution)
-    out = []
-    for plugin in plugins:
-        found = []
-        if plugin in active and names[plugin.name] > 1:
-            others = sorted({p.distribution for p in active if p.name == plugin.name and p is not plugin})
-            found.append(f"plugin name {plugin.name!r} is also that of {', '.join(others)}")
-        for cls in plugin.classes if plugin in active else ():
-            others = sorted(owners[cls.slot, cls.name] - {plugin.distribution})
-            if others:
-                found.append(f"{cls.slot} {cls.name!r} is also in {', '.join(others)}; write its full import path")
-        out.append(replace(plugin, clashes=tuple(found)))
-    return out
+def _clashes(plugin: Plugin, active: list[Plugin]) -> Iterator[str]:
+    others = [other for other in active if other is not plugin]
+    if same := sorted({other.distribution for other in others if other.name == plugin.name}):
+        yield f"plugin name {plugin.name!r} is also that of {', '.join(same)}"
+    for cls in plugin.classes:
+        owners = {p.distribution for p in others if any((cls.slot, cls.name) == (c.slot, c.name) for c in p.classes)}
+        if owners := owners - {plugin.distribution}:
+            yield f"{cls.slot} {cls.name!r} is also in {', '.join(sorted(owners))}; write its full import path"
 
 
 def _in_words(error: BaseException) -> str:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import hyrec.components  # noqa: F401
-from hyrec import registry
 from hyrec.callbacks.checkpoint import BestCheckpoint
 from hyrec.cli.inspect_command import ModelCLI
 from hyrec.cli.lightning import BUILTIN_DATA, HyrecCLI
@@ -17,6 +15,7 @@ from hyrec.config.diagnose import options_of
 from hyrec.config.shipped import find_file, load_mapping, shipped_configs, shipped_folder
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
 from hyrec.inspection import inspect_ranker
+from hyrec.plugins.catalogue import Catalogue
 from hyrec.ranker import Ranker
 from hyrec.slots import SLOTS
 from hyrec.testing.batches import tiny_schema
@@ -38,7 +37,7 @@ class ParseOnly(HyrecCLI):
 
 
 def surface():
-    own = [cls for slot in SLOTS for cls in registry.classes(slot) if cls.__module__.startswith("hyrec.")]
+    own = [entry.cls for entry in Catalogue.load().of_package("hyrec") if entry.slot in SLOTS]
     lines = []
     for cls in [Ranker, EmbeddingOptions, SequenceOptions, BestCheckpoint, *BUILTIN_DATA, *own]:
         parameters = inspect.signature(cls).parameters
