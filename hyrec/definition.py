@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from docstring_parser import DocstringParam, ParseError
 from docstring_parser.google import GoogleParser, Section, SectionType
@@ -14,8 +14,7 @@ _PARSER = GoogleParser(
 )
 
 
-@dataclass(frozen=True)
-class ClassDocstring:
+class ClassDocstring(NamedTuple):
     """A docstring in its parts.
 
     Args:
@@ -24,9 +23,9 @@ class ClassDocstring:
         sections: Text of every other section by its name, such as ``Shape``.
     """
 
-    description: str = ""
-    options: dict[str, str] = field(default_factory=dict)
-    sections: dict[str, str] = field(default_factory=dict)
+    description: str
+    options: dict[str, str]
+    sections: dict[str, str]
 
     @property
     def summary(self) -> str:
@@ -35,30 +34,15 @@ class ClassDocstring:
 
 
 def read_docstring(cls: type) -> ClassDocstring:
-    """Return the docstring of a class in its parts; one whose sections cannot be read is all description.
-
-    Example:
-        >>> class Swap:
-        ...     '''Swap two tokens.
-        ...
-        ...     Args:
-        ...         first: Index of
-        ...             the first.
-        ...     '''
-        >>> doc = read_docstring(Swap)
-        >>> doc.summary, doc.options
-        ('Swap two tokens.', {'first': 'Index of the first.'})
-    """
+    """Return the docstring of a class in its parts; one whose sections cannot be read is all description."""
     text = cls.__doc__ or ""
     try:
         parsed = _PARSER.parse(text)
     except ParseError:  # of foreign code
-        return ClassDocstring(inspect.cleandoc(text))
-    return ClassDocstring(
-        (parsed.description or "").strip(),
-        {option.arg_name: " ".join((option.description or "").split()) for option in parsed.params},
-        {meta.args[0]: meta.description or "" for meta in parsed.meta if not isinstance(meta, DocstringParam)},
-    )
+        return ClassDocstring(inspect.cleandoc(text), {}, {})
+    options = {option.arg_name: " ".join((option.description or "").split()) for option in parsed.params}
+    sections = {meta.args[0]: meta.description or "" for meta in parsed.meta if not isinstance(meta, DocstringParam)}
+    return ClassDocstring((parsed.description or "").strip(), options, sections)
 
 
 def broken_definition(cls: type, rule: str) -> TypeError:

@@ -20,23 +20,17 @@ if TYPE_CHECKING:
     from hyrec.plugins.catalogue import Entry
     from hyrec.testing import RuleResult
 
-ACTIONS = {
-    "list": (
-        "hyrec.cli.plugins_command:configure_list",
-        "installed plugins; with --components every class that a config can name",
-    ),
-    "show": ("hyrec.cli.plugins_command:configure_show", "one component, plugin or slot: options, tensors, YAML"),
-    "check": (
-        "hyrec.cli.plugins_command:configure_check",
-        "whether a component, or all of a plugin, obeys the contract",
-    ),
-    "new": ("hyrec.cli.plugins_command:configure_new", "write a complete package that brings a component"),
+_ACTIONS = {
+    "list": "installed plugins; with --components every class that a config can name",
+    "show": "one component, plugin or slot: options, tensors, YAML",
+    "check": "whether a component, or all of a plugin, obeys the contract",
+    "new": "write a complete package that brings a component: code, config, test, README",
 }
 
 
 def configure(parser: StrictParser) -> None:
     """Add the actions."""
-    parser.actions("action", ACTIONS)
+    parser.actions("action", {name: (f"{__name__}:configure_{name}", text) for name, text in _ACTIONS.items()})
 
 
 def configure_list(parser: StrictParser) -> None:
@@ -50,7 +44,6 @@ def configure_list(parser: StrictParser) -> None:
 
 def configure_show(parser: StrictParser) -> None:
     """Add the options of ``hyrec plugins show``."""
-    parser.description = "Show a component, a plugin, or what a slot demands."
     parser.add_argument("name", help="class, distribution or plugin, or a slot such as decoder")
     parser.add_argument("--plugin", action="append", default=[], help="local code to load: a file, folder or module")
     parser.set_defaults(run=_show)
@@ -58,7 +51,6 @@ def configure_show(parser: StrictParser) -> None:
 
 def configure_check(parser: StrictParser) -> None:
     """Add the options of ``hyrec plugins check``."""
-    parser.description = "Check a component, or all that a plugin brings."
     parser.add_argument("name", help="class, distribution or plugin")
     parser.add_argument(
         "--option",
@@ -75,7 +67,6 @@ def configure_check(parser: StrictParser) -> None:
 
 def configure_new(parser: StrictParser) -> None:
     """Add the options of ``hyrec plugins new``."""
-    parser.description = "Write a complete package that brings a component: code, config, tests, README."
     parser.epilog = "example: hyrec plugins new hyrec-gated --slot mixer"
     parser.add_argument("name", help="name of the distribution, such as hyrec-gated")
     parser.add_argument("--slot", help=f"what it brings (needed): {', '.join(SLOT_TABLE)}")
@@ -90,11 +81,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _plugins(slot: str | None, tag: str | None, as_json: bool) -> str:
-    found = [
-        plugin
-        for plugin in discovery.discover()
-        if (not slot or slot in plugin.slots) and (not tag or tag in plugin.tags)
-    ]
+    found = [p for p in discovery.discover() if slot in (None, *p.slots) and tag in (None, *p.tags)]
     if as_json:
         return json.dumps([{**dataclasses.asdict(p), "slots": p.slots, "tags": p.tags} for p in found], indent=1)
     if not found:
@@ -110,11 +97,11 @@ def _components(slot: str | None, tag: str | None, as_json: bool) -> str:
     from hyrec.plugins.catalogue import Catalogue
 
     catalogue = Catalogue.load()
-    entries = catalogue.of_slot(slot) if slot else catalogue.entries
-    found = [entry for entry in entries if not tag or tag in entry.tags]
+    facts = [entry.facts for entry in (catalogue.of_slot(slot) if slot else catalogue.entries)]
+    found = [fact for fact in facts if tag in (None, *fact["tags"])]
     if as_json:
-        return json.dumps([entry.as_dict() for entry in found], indent=1)
-    rows = [[e.slot, e.name, e.paper, e.status, e.distribution] for e in found]
+        return json.dumps(found, indent=1)
+    rows = [[fact[key] for key in ("slot", "name", "paper", "status", "distribution")] for fact in found]
     return "\n".join([table(["slot", "class", "paper", "status", "from"], rows), *discovery.failures()])
 
 

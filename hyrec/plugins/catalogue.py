@@ -65,24 +65,19 @@ class Entry:
         return self.cls.__module__.split(".")[0]
 
     @property
-    def paper(self) -> str:
-        """Where it is specified."""
-        return str(getattr(self.cls, "paper", ""))
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Words to search by."""
-        return tuple(getattr(self.cls, "tags", ()))
-
-    @property
-    def status(self) -> str:
-        """``stable`` or ``experimental``."""
-        return str(getattr(self.cls, "status", "stable"))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        fields = ("name", "slot", "path", "paper", "tags", "status", "distribution")
-        return {"summary": read_docstring(self.cls).summary, **{field: getattr(self, field) for field in fields}}
+    def facts(self) -> dict[str, Any]:
+        """What is known about the class, as plain data."""
+        cls: Any = self.cls
+        return {
+            "summary": read_docstring(cls).summary,
+            "name": self.name,
+            "slot": self.slot,
+            "path": self.path,
+            "paper": getattr(cls, "paper", ""),
+            "tags": list(getattr(cls, "tags", ())),
+            "status": getattr(cls, "status", "stable"),
+            "distribution": self.distribution,
+        }
 
 
 @dataclass(frozen=True)
@@ -138,15 +133,9 @@ class Catalogue:
             if _normal(name) in map(_normal, (plugin.distribution, plugin.name, plugin.package)):
                 return plugin
         names = [entry.name for entry in self.entries] + [plugin.distribution for plugin in self.plugins]
-        raise CommandError(
-            "\n".join(
-                [
-                    f"There is no component or plugin {name!r}.{suggest(name, [*names, *SLOT_TABLE])}",
-                    "'hyrec plugins list --components' shows all; --plugin PATH adds local code.",
-                    *discovery.failures(),
-                ]
-            )
-        )
+        told = [f"There is no component or plugin {name!r}.{suggest(name, [*names, *SLOT_TABLE])}"]
+        told += ["'hyrec plugins list --components' shows all; --plugin PATH adds local code.", *discovery.failures()]
+        raise CommandError("\n".join(told))
 
     def of_package(self, package: str) -> list[Entry]:
         """Return the classes that a top-level package defines."""

@@ -51,9 +51,9 @@ def snippet(catalogue: Catalogue, entry: Entry) -> str:
 
 def _component(catalogue: Catalogue, entry: Entry) -> str:
     doc = read_docstring(entry.cls)
-    about = {"slot": entry.slot, "from": f"{entry.source} ({entry.path})", "paper": entry.paper}
-    about |= {"tags": ", ".join(entry.tags), "status": entry.status}
-    lines = [entry.name, *(f"  {key:<6}  {value}" for key, value in about.items() if value)]
+    facts = entry.facts | {"from": f"{entry.source} ({entry.path})", "tags": ", ".join(entry.facts["tags"])}
+    about = {key: facts[key] for key in ("slot", "from", "paper", "tags", "status") if facts[key]}
+    lines = [entry.name, *(f"  {key:<6}  {value}" for key, value in about.items())]
     parts = ["\n".join(lines), doc.description, _options(entry, doc), _contract(entry.slot, doc)]
     parts += [f"{name}\n{_indented(doc.sections[name])}" for name in ("Raises", "Example") if name in doc.sections]
     if SLOT_TABLE[entry.slot].keys:
@@ -93,7 +93,7 @@ def _plugin(catalogue: Catalogue, plugin: Plugin) -> str:
         f"  state   {plugin.state}{f': {plugin.error}' if plugin.error else ''}",
         *(f"  clash   {clash}" for clash in plugin.clashes),
     ]
-    rows = [[e.slot, e.name, read_docstring(e.cls).summary] for e in catalogue.of_package(plugin.package)]
+    rows = [[e.slot, e.name, e.facts["summary"]] for e in catalogue.of_package(plugin.package)]
     if plugin.state != "enabled":
         rows = [[cls.slot, cls.name, "(not imported)"] for cls in plugin.classes]
     parts = ["\n".join(lines), table(["slot", "class", "what it is"], rows) if rows else "It brings no components."]
@@ -107,7 +107,7 @@ def _slot(catalogue: Catalogue, slot: str) -> str:
     doc = read_docstring(base)
     parts = [f"{base.__name__}\n  slot    {slot}\n  from    {base.__module__}.{base.__name__}", doc.description]
     parts += ["Attributes\n" + _indented(doc.sections["Attributes"])] if "Attributes" in doc.sections else []
-    rows = [[entry.name, entry.paper, entry.status, entry.source] for entry in catalogue.of_slot(slot)]
+    rows = [[e.name, e.facts["paper"], e.facts["status"], e.source] for e in catalogue.of_slot(slot)]
     parts += [_contract(slot, doc), table(["class", "paper", "status", "from"], rows)]
     return "\n\n".join(part for part in parts if part)
 
@@ -115,20 +115,20 @@ def _slot(catalogue: Catalogue, slot: str) -> str:
 _NONE = inspect.Parameter.empty
 
 
+def _flow(value: Any) -> str:
+    """Return a default as YAML on one line."""
+    return yaml.safe_dump(_plain(value), default_flow_style=True, width=10_000).strip().removesuffix("\n...").strip()
+
+
 def _plain(value: Any) -> Any:
     """Return a default as YAML holds it; what is no plain data becomes its text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return _plain(vars(value))
     if isinstance(value, (tuple, list, set, frozenset)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-
-
-def _flow(value: Any) -> str:
-    """Return a default as YAML on one line."""
-    return yaml.safe_dump(_plain(value), default_flow_style=True, width=10_000).strip().removesuffix("\n...").strip()
 
 
 def _indented(text: str) -> str:

@@ -13,7 +13,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -72,7 +72,7 @@ class Plugin:
 
 def discover() -> list[Plugin]:
     """Return every installed plugin, sorted by name, without importing any."""
-    disabled = _disabled()
+    disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     found = []
     for entry in sorted(set(importlib.metadata.entry_points(group=GROUP)), key=lambda e: (e.name, e.value)):
         dist = entry.dist
@@ -111,19 +111,22 @@ def load_local(spec: str) -> str:
             siblings = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
             what = "is a folder without __init__.py" if path.is_dir() else "does not exist"
             raise PluginError(f"The plugin {spec!r} {what}.{suggest(str(path), siblings)}")
-    module = path.stem if is_path else spec
+        if path.stem not in sys.modules:
+            sys.path.append(str(path.parent))
+            importlib.invalidate_caches()
+    name = path.stem if is_path else spec
     try:
-        if is_path:
-            _import_path(path)
-        else:
-            importlib.import_module(spec)
-    except PluginError:
-        raise
+        module = importlib.import_module(name)
     except Exception as error:  # a plugin is foreign code: anything may come out of it
-        if isinstance(error, ModuleNotFoundError) and error.name and module.startswith(error.name):
-            hint = suggest(module, [p.stem for p in Path.cwd().glob("*.py")])
+        if isinstance(error, ModuleNotFoundError) and error.name and name.startswith(error.name):
+            hint = suggest(name, [p.stem for p in Path.cwd().glob("*.py")])
             raise PluginError(f"The plugin {spec!r} is neither an importable module nor a path.{hint}") from error
         raise PluginError(f"The plugin {spec!r} cannot be imported: {_in_words(error)}") from error
+    origin = getattr(module, "__file__", None)
+    if is_path and (origin is None or Path(origin).resolve() not in (path, path / "__init__.py")):
+        raise PluginError(
+            f"The plugin {str(path)!r} has the name of another module, {name!r} ({origin or 'built in'}). Rename it."
+        )
     return str(path) if is_path else spec
 
 
@@ -132,17 +135,15 @@ def failures() -> list[str]:
     return [f"The plugin {p.name!r} ({p.distribution}) is broken: {p.error}" for p in load() if p.state == "broken"]
 
 
-def _disabled() -> set[str]:
-    return {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
-
-
 def _inspect(plugin: Plugin) -> Plugin:
     """Read the plugin's source: what it declares, and what already shows that it cannot be imported."""
     try:
         spec = importlib.util.find_spec(plugin.package)
         if spec is None:
             return replace(plugin, state="broken", error=f"there is no module {plugin.package!r}")
-        files = _sources(spec.origin, spec.submodule_search_locations)
+        folders = spec.submodule_search_locations or ()
+        files = [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
+        files = files or [Path(name) for name in [spec.origin or ""] if name.endswith(".py")]
         missing = missing_imports(files, plugin.package)
         plugin = replace(plugin, classes=tuple(declared_classes(files)))
     except SyntaxError as error:
@@ -155,12 +156,6 @@ def _inspect(plugin: Plugin) -> Plugin:
     return plugin
 
 
-def _sources(origin: str | None, folders: Iterable[str] | None) -> list[Path]:
-    if folders:
-        return [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
-    return [Path(origin)] if origin and origin.endswith(".py") else []
-
-
 def _import(plugin: Plugin) -> Plugin:
     if plugin.state == "disabled":
         return plugin
@@ -169,21 +164,6 @@ def _import(plugin: Plugin) -> Plugin:
     except (Exception, SystemExit) as error:  # foreign code: anything may come out of it
         return replace(plugin, state="broken", error=_in_words(error))
     return replace(plugin, state="enabled", error="")
-
-
-def _import_path(path: Path) -> None:
-    name, folder = path.stem, str(path.parent)
-    file = path if path.is_file() else path / "__init__.py"
-    taken = sys.modules.get(name)
-    if taken is None:
-        sys.path.append(folder)
-        importlib.invalidate_caches()
-        taken = importlib.import_module(name)
-    origin = getattr(taken, "__file__", None)
-    if origin is None or Path(origin).resolve() != file.resolve():
-        raise PluginError(
-            f"The plugin {str(path)!r} has the name of another module, {name!r} ({origin or 'built in'}). Rename it."
-        )
 
 
 def _clashes(plugin: Plugin, active: list[Plugin]) -> Iterator[str]:

@@ -61,12 +61,7 @@ def render(name: str, slot: str) -> dict[str, str]:
 
 
 def next_commands(name: str, slot: str) -> list[str]:
-    """Return what to run in the folder of a new package.
-
-    Example:
-        >>> next_commands("hyrec-gated", "mixer")[-1]
-        'hyrec fit --config pkg:hyrec/debug.yaml --config pkg:hyrec_gated/gated.yaml'
-    """
+    """Return what to run in the folder of a new package."""
     config = f"pkg:{_package(name)}/{_entry(name)}.yaml"
     use = f"hyrec fit --config pkg:hyrec/debug.yaml --config {config}"
     if not SLOT_TABLE[slot].keys:

@@ -38,14 +38,6 @@ class Slot:
 
         Args:
             chosen: Lines that name the class and its options.
-
-        Example:
-            >>> print(SLOT_TABLE["callback"].in_config(["class_path: Pulse", "init_args:", "  every: 5"]))
-            trainer:
-              callbacks+:
-                - class_path: Pulse
-                  init_args:
-                    every: 5
         """
         if not self.keys:
             return ""

@@ -66,11 +66,8 @@ def missing_imports(files: Iterable[Path], package: str) -> list[str]:
         package: Name of that package, which need not be looked for.
     """
     wanted = {path.split(".")[0] for file in files for path in _import_paths(_parse(file)).values()} - {package}
-    return sorted(n for n in wanted if n not in sys.stdlib_module_names and not _is_installed(n))
-
-
-def _is_installed(name: str) -> bool:
-    return name in sys.modules or importlib.util.find_spec(name) is not None
+    known = wanted & (sys.stdlib_module_names | set(sys.modules))
+    return sorted(name for name in wanted - known if importlib.util.find_spec(name) is None)
 
 
 def _parse(file: Path) -> ast.Module:

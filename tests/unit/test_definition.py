@@ -31,7 +31,7 @@ def test_a_docstring_is_read_in_its_parts():
 
 
 def test_a_class_without_a_docstring_has_empty_parts():
-    assert read_docstring(type("Silent", (), {})) == ClassDocstring()
+    assert read_docstring(type("Silent", (), {})) == ClassDocstring("", {}, {})
 
 
 def test_a_docstring_whose_options_cannot_be_read_is_all_description():
