@@ -52,7 +52,7 @@ def printed(installed: Environment) -> dict[str, str]:
     """Return what every command printed that imports torch."""
     commands = {f"check {slot}": ["plugins", "check", name_of(slot)] for slot in CHECKED}
     configs = [f"--config={name}" for name in ("pkg:hyrec/debug.yaml", *map(config_of, IN_CONFIG))]
-    commands["fit"] = ["fit", *configs, *QUIET]
+    commands["fit"] = ["fit", "--name=templates", *configs, *QUIET]
     chosen = ["--model.init_args.mixer", "TinyMixer", "--data.init_args.simulator.num_requests=400"]
     commands["fit by name"] = ["fit", configs[0], *chosen, *QUIET, "--trainer.fast_dev_run=true"]
     commands["show package"] = ["plugins", "show", name_of("mixer")]
@@ -89,7 +89,7 @@ def test_the_generated_plugins_of_all_slots_train_together_by_their_configs(
     installed: Environment, printed: dict[str, str]
 ) -> None:
     assert "`Trainer.fit` stopped: `max_epochs=1` reached." in printed["fit"]
-    (saved,) = installed.work.glob("runs/*/*/config.yaml")
+    (saved,) = installed.work.glob("runs/templates/*/config.yaml")
     named = saved.read_text()
     assert [slot for slot in IN_CONFIG if f"class_path: hyrec_tiny_{slot}." not in named] == []
 
