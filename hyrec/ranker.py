@@ -40,6 +40,7 @@ from hyrec.trust import refuse_code
 
 Prefix = Literal["val", "test"]
 """First word of the names of logged metrics."""
+_HALF = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
 _SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
 
 
@@ -134,7 +135,17 @@ class Ranker(L.LightningModule):
             ]
 
     def setup(self, stage: str) -> None:
-        """Make the metrics, which only a trainer needs: they hold real numbers even in a model built without memory."""
+        """Make the metrics, which only a trainer needs: they hold real numbers even in a model built without memory.
+
+        Raises:
+            ValueError: For a precision that would round times to hours or days.
+        """
+        if str(self.trainer.precision) in _HALF:
+            mixed = str(self.trainer.precision).replace("true", "mixed")
+            raise ValueError(
+                f"trainer.precision {self.trainer.precision} would round every time to the nearest hours or days, and "
+                f"counters with it. Use {mixed}: layers compute in half precision, times and tables stay as they are."
+            )
         if not len(self.metrics):
             self.metrics.update({split: self._build_metrics() for split in ("val", "test")})
 
@@ -184,6 +195,13 @@ class Ranker(L.LightningModule):
         """Return the predicted probability of every task, ``{task: (B,)}``."""
         return {task: logit.sigmoid() for task, logit in self(batch).items()}
 
+    def logged_names(self) -> list[str]:
+        """Return the names that training and validation log."""
+        losses = [f"train/{task}/loss" for task in self.schema.tasks if len(self.schema.tasks) > 1]
+        tasks = {task: "val" if task == self.primary_task else f"val/{task}" for task in self.schema.tasks}
+        measured = [f"{path}/{name}" for task, path in tasks.items() for name in self._metrics_of("val", task)]
+        return [*measured, "val/loss", "train/loss", *losses, "train/auc", "train/samples_per_s"]
+
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of all validation rows."""
         self._log_metrics("val")
@@ -199,14 +217,28 @@ class Ranker(L.LightningModule):
             optimizers["sparse"] = self.sparse_optimizer(tables)
             self._check_sparse_optimizer(optimizers["sparse"])
         optimizer = CombinedOptimizer(optimizers)
+        optimizer.skips_step = self._skips_step
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Begin with the tables and the seed of the first process: DDP sends the layers, and leaves out these."""
+        if self.trainer.world_size == 1:
+            return
+        self.random_seed = int(self.trainer.strategy.broadcast(self.random_seed))
+        if self.tables_are_sparse and torch.distributed.is_initialized():
+            for table in self.network.sparse_parameters():
+                torch.distributed.broadcast(table.data, src=0)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Average the tables' gradients over processes."""
         if self.tables_are_sparse and self.trainer.world_size > 1:
             average_sparse_gradients(self.network.sparse_parameters())
+
+    def _skips_step(self) -> bool:
+        """Whether the gradients come from a loss that is not finite, and such steps are to be left out."""
+        return any(getattr(callback, "skips_step", False) for callback in self.trainer.callbacks)
 
     def configure_gradient_clipping(
         self,
@@ -225,7 +257,12 @@ class Ranker(L.LightningModule):
         checkpoint["hyrec_seed"] = self.random_seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another schema; continue with its seed."""
+        """Refuse a checkpoint of another schema; continue with its seed.
+
+        Outside training, a callback that averages weights would put the last step's in place of those of the file.
+        """
+        if "current_model_state" in checkpoint and self._trainer is not None and self.trainer.state.fn != "fit":
+            checkpoint["current_model_state"] = checkpoint["state_dict"]
         saved = checkpoint.get("hyrec_schema")
         if saved is not None and saved != self.schema.to_dict():
             changed = [k for k in asdict(self.schema) if saved.get(k) != self.schema.to_dict().get(k)]
@@ -280,9 +317,10 @@ class Ranker(L.LightningModule):
 
     def _dense_groups(self) -> list[dict[str, Any]]:
         parameters = [*self.network.dense_parameters(), *self.loss.parameters()]
+        biases = {id(getattr(m, name)) for m in self.modules() for name in getattr(m, "token_biases", ())}
         return [
-            {"params": [p for p in parameters if p.dim() > 1]},
-            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+            {"params": [p for p in parameters if p.dim() > 1 and id(p) not in biases]},
+            {"params": [p for p in parameters if p.dim() <= 1 or id(p) in biases], "weight_decay": 0.0},
         ]
 
     def _check_sparse_optimizer(self, optimizer: Optimizer) -> None:

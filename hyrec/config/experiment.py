@@ -19,8 +19,10 @@ from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from hyrec.callbacks.baseline_table import BaselineTable
+from hyrec.callbacks.checkpoint import BestCheckpoint
 from hyrec.callbacks.prediction_writer import PredictionWriter
 from hyrec.callbacks.progress import RankingProgress
+from hyrec.callbacks.run_guard import RunGuard
 from hyrec.config.diagnose import diagnose, merge_options, refused_option
 from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of, shortened
 from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint
@@ -32,6 +34,7 @@ from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
 from hyrec.trust import UntrustedCodeError, refuse_code
 
+_NO_TEXT = "Unable to serialize instance"  # what the parser writes in place of such a value
 _INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 _MAX_DIFFERENCES = 4
 
@@ -88,10 +91,9 @@ class Experiment:
     @property
     def options(self) -> dict[str, Any]:
         """Every option, defaults included, as plain mappings; the schema stands once, at the top."""
-        content: dict[str, Any] = json.loads(
-            self._parser.dump(self._config, skip_unset=False, skip_validation=True, format="json")
-        )
-        return content
+        content = self._parser.dump(self._config, skip_unset=False, skip_validation=True, format="json")
+        plain: dict[str, Any] = _plain(json.loads(content))
+        return plain
 
     @property
     def run_folder(self) -> Path:
@@ -185,7 +187,7 @@ class Experiment:
         """
         if not self._config.test_after_fit or not self._keeps_files or trainer.interrupted or not _has_test_rows(data):
             return
-        best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+        best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), "")
         rank_zero_info(f"Testing {best or 'the last step (no checkpoint was written)'}")
         trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True if best else None)
 
@@ -197,7 +199,7 @@ class Experiment:
         """Build the model or the data; a checkpoint then holds the options and not the objects."""
         refuse_code(GROUPS[key], config, key)
         settings: dict[str, Any] = {"skip_unset": False, "skip_link_targets": False, "skip_validation": True}
-        options = json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings))[key]
+        options = _plain(json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings)))[key]
         named = {**options.get("init_args", {}), **options.get("dict_kwargs", {})}
         hparams = {"_class_path": options["class_path"], **named}
         with _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR):
@@ -224,7 +226,7 @@ class Experiment:
         return [*loggers, CSVLogger(str(self.run_folder), name="", version="")]
 
     def _callbacks(self, checkpoint: Callback) -> list[Callback]:
-        callbacks: list[Callback] = []
+        callbacks: list[Callback] = [RunGuard(self._config.on_nonfinite_loss)]
         if self.command in ("fit", "test"):
             callbacks.append(BaselineTable())
         if self.command == "fit":
@@ -335,6 +337,14 @@ def _trainer_mistake(error: Exception, trainer: Any) -> str:
         if isinstance(given, str) and given not in known:
             return unknown(f"trainer.{option} is", given, sorted(known))
     return f"trainer: {text}"
+
+
+def _plain(options: Any) -> Any:
+    """Leave out defaults that no file can hold, such as a device: whoever reads the file gets them anew."""
+    if isinstance(options, dict):
+        kept = {key: _plain(value) for key, value in options.items()}
+        return {key: value for key, value in kept.items() if not str(value).startswith(_NO_TEXT)}
+    return [_plain(value) for value in options] if isinstance(options, list) else options
 
 
 def _namespace(**parts: Any) -> Namespace:

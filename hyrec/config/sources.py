@@ -97,23 +97,27 @@ def read_sources(args: list[str]) -> Sources:
         options.insert(0, ("--config", SIMULATED))
     elif not _names_data(options, [tree for _, tree in files]):
         options.insert(0, ("--data", "ParquetData"))  # a schema alone: files are what it describes
-    schema: dict[str, Any] | None = None
+    given: tuple[Any, str] | None = None  # the last schema and where it stands; those before it are not opened
+    changes: list[tuple[str, Any]] = []
     for key, value in options:
         if key in CONFIG_FLAGS:
             tree = load_mapping(value)
             out.trees.append(Source(value, tree))
             if "schema" in tree:
-                schema = _schema_mapping(tree["schema"], value)
+                given, changes = (tree["schema"], value), []
             path = find_file(value).resolve()
             settled = {"schema", "plugins"} & set(tree)
             out.args.append(f"--config={_without(path.read_text(), settled) if settled else path}")
         elif key == "--schema":
-            schema = _schema_mapping(_value_of(key, value), key)
+            given, changes = (_value_of(key, value), key), []
         elif key.startswith("--schema."):
-            schema = _override(schema, key.removeprefix("--schema."), _value_of(key, value))
+            changes.append((key.removeprefix("--schema."), _value_of(key, value)))
         elif key != "--plugin":
             out.args += [key] if value is None else [f"{key}={value}"]
             out.trees.append(Source(key, _nest(key.lstrip("-"), _value_of(key, value))))
+    schema = _schema_mapping(*given) if given else None
+    for dotted, change in changes:
+        schema = _override(schema, dotted, change)
     if schema is not None:
         out.args.append(f"--schema={json.dumps(dataclasses.asdict(Schema.from_dict(schema)))}")
     if out.plugins:
