@@ -27,8 +27,7 @@ def write_report(folder: str | Path, baseline: str = "") -> Path:
     """
     from hyrec.studies.report.contents import contents
     from hyrec.studies.report.findings import Findings
-    from hyrec.studies.report.html import html
-    from hyrec.studies.report.markdown import markdown
+    from hyrec.studies.report.pages import html, markdown
 
     # Absolute, so that messages name it as contents() will find and shorten it.
     document = contents(Findings.read(Path(folder).absolute(), baseline))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from hyrec.studies.report.drawing import Drawing
+if TYPE_CHECKING:
+    from hyrec.studies.report.svg import Chart
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
-
-    Args:
-        header: Names of the columns.
-        rows: Cells, as many as the header has.
-        right: Columns (from 0) that hold numbers and are set flush right.
-        caption: What it shows.
-    """
+    """A table; ``right`` are the columns (from 0) that hold numbers and are set flush right."""
 
     header: tuple[Inline, ...]
     rows: tuple[tuple[Inline, ...], ...]
@@ -81,22 +74,22 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart of one or more panels, with its numbers as a table.
+    """One or more charts, with their numbers as a table.
 
     Args:
         name: Folder-safe name, unique in the report; the file for Markdown is called after it.
         title: What is drawn.
         description: What is to be seen, in words, for those who cannot see it.
-        panels: The drawings.
-        caption: How to read it; shown under the chart.
-        columns: Panels a row in the file for Markdown.
+        charts: The charts.
+        caption: How to read them; shown below.
+        columns: Charts a row in the file for Markdown.
         table: The numbers.
     """
 
     name: str
     title: str
     description: str
-    panels: tuple[Drawing, ...]
+    charts: tuple[Chart, ...]
     caption: Inline = ""
     columns: int = 1
     table: Table | None = None
@@ -111,7 +104,7 @@ class ForestRow:
         tone: Verdict as a colour.
         verdict: Verdict in words.
         p: The p value in words; empty without one.
-        level: Mean and spread of the metric.
+        level: Mean and spread of the metric, one line each.
         estimate: Mean difference to the baseline; None when there is none, and for the baseline itself 0.
         seeds: Interval over seeds.
         groups: Interval over groups.
@@ -133,26 +126,24 @@ class ForestRow:
 
 @dataclass(frozen=True)
 class Forest:
-    """A table whose middle column draws differences and intervals on one axis.
+    """Differences to the baseline: in HTML a table with a strip of the chart in each row, in Markdown one chart.
 
     Args:
-        name: Folder-safe name, unique in the report.
-        title: What is compared.
         metric: Metric.
         direction: What lies left and right of zero, such as ``("worse", "better")``.
-        groups: Rows under a heading each; the heading is empty without a grid.
+        groups: Rows, each with its strip, under a heading each; the heading is empty without a grid.
         group_word: What the groups of the bootstrap are called.
-        drawing: The same as one drawing, for Markdown.
-        table: The same as plain cells, for Markdown.
+        scale: Labels of the axis by their place, in per cent of its length.
+        chart: All rows in one chart, with names and numbers.
+        table: The same as plain cells.
     """
 
-    name: str
-    title: str
     metric: str
     direction: tuple[str, str]
-    groups: tuple[tuple[str, tuple[ForestRow, ...]], ...]
+    groups: tuple[tuple[str, tuple[tuple[ForestRow, Chart], ...]], ...]
     group_word: str
-    drawing: Drawing
+    scale: tuple[tuple[float, str], ...]
+    chart: Chart
     table: Table
 
 
@@ -169,13 +160,7 @@ Block: TypeAlias = "Text | Notice | Bullets | Table | Figure | Forest | Details"
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report under a heading.
-
-    Args:
-        anchor: Id that links lead to.
-        title: Heading.
-        blocks: What stands under it.
-    """
+    """A part of the report under a heading; links lead to its anchor."""
 
     anchor: str
     title: str
@@ -204,8 +189,3 @@ class Document:
 def absent(reason: str) -> Text:
     """Say in one line why a section has nothing to show."""
     return Text(reason, small=True)
-
-
-def spans(content: Inline) -> Sequence[Span]:
-    """Return the parts of a line."""
-    return content if isinstance(content, tuple) else (content,)

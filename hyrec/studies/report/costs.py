@@ -7,7 +7,7 @@ import math
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.statistics import paired_t
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent
-from hyrec.studies.report.cost import CostPoint, cost_panel
+from hyrec.studies.report.charts import CostPoint, cost_chart
 from hyrec.studies.report.findings import Findings, tone_of
 from hyrec.studies.report.numbers import MISSING, short, times
 
@@ -18,19 +18,19 @@ def costs_section(findings: Findings) -> Section:
     """Draw the metric that decides against both costs, and count what every variant costs."""
     blocks: list[Block] = []
     drawn = [row for row in findings.rows if math.isfinite(row.mean)]
-    panels = []
+    charts = []
     for cost, words in _COSTS:
         points = [_point(row, getattr(row.costs, cost)) for row in drawn if getattr(row.costs, cost) > 0]
         if points:
-            panels.append(cost_panel(f"cost-{cost}", findings.metric, words, points))
-    if panels:
+            charts.append(cost_chart(f"cost-{cost}", findings.metric, words, points))
+    if charts:
         caption = (
             "Mean over seeds with the 95 % interval of that mean (not of the difference to the baseline, which is "
             "paired and usually tighter). Points of nearly equal cost are set a little apart."
         )
-        said = " ".join(panel.description for panel in panels)
+        said = " ".join(chart.description for chart in charts)
         title = f"{findings.metric} against cost"
-        blocks.append(Figure("cost", title, said, tuple(panels), caption, 2))
+        blocks.append(Figure("cost", title, said, tuple(charts), caption, 2))
     else:
         blocks.append(absent("No chart: no finished cell reports the metric that decides."))
     blocks.append(_table(findings))

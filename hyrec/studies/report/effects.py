@@ -21,8 +21,9 @@ from hyrec.studies.report.blocks import (
     absent,
 )
 from hyrec.studies.report.findings import Findings, tone_of
-from hyrec.studies.report.forest import forest_drawing
+from hyrec.studies.report.forest import forest_chart, forest_limits, forest_strip
 from hyrec.studies.report.numbers import MISSING, digits_for, fixed, percent, probability, signed, span, times
+from hyrec.studies.report.style import ticks
 
 
 def effects_section(findings: Findings) -> Section:
@@ -51,10 +52,23 @@ def _forest(findings: Findings, metric: str, rows: Sequence[ComparisonRow]) -> F
     )
     baseline = findings.study.baseline
     title = f"{metric}: difference to {baseline}" + (" at the same point of the grid" if len(points) > 1 else "")
-    name = f"forest-{metric.replace('/', '-')}"
-    drawing = forest_drawing(name, title, metric, ends, groups, group_word(findings))
+    name, word = f"forest-{metric.replace('/', '-')}", group_word(findings)
+    axis = forest_limits([row for _, group in groups for row in group])
+    low, high = axis
+    rim = 0.04 * (high - low)  # without room for a label
+    strips = tuple(
+        (point, tuple((row, forest_strip(f"{name}-{i}-{k}", row, axis)) for k, row in enumerate(group)))
+        for i, (point, group) in enumerate(groups)
+    )
+    scale = tuple((round(100 * (tick - low) / (high - low), 2), label) for tick, label in ticks((low + rim, high - rim), 5).items())
     return Forest(
-        name, title, metric, ends, groups, group_word(findings), drawing, _table(rows, metric, group_word(findings))
+        metric=metric,
+        direction=ends,
+        groups=strips,
+        group_word=word,
+        scale=scale,
+        chart=forest_chart(name, title, metric, ends, groups, word),
+        table=_table(rows, metric, word),
     )
 
 

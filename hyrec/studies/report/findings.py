@@ -11,7 +11,7 @@ from hyrec.studies.analysis.results import StudyResults, read_results
 from hyrec.studies.plan.study import Study
 from hyrec.studies.report.blocks import Block, Details, Figure, Tone
 
-MAX_PANELS = 9
+MAX_CHARTS = 9
 """Figures with more panels are folded away until they are asked for."""
 
 _TONES: Mapping[str, Tone] = {"better": "better", "worse": "worse", "baseline": "baseline"}
@@ -81,6 +81,6 @@ def tone_of(verdict: str) -> Tone:
 
 def fold(figure: Figure) -> Block:
     """Fold a figure of many panels away."""
-    if len(figure.panels) <= MAX_PANELS:
+    if len(figure.charts) <= MAX_CHARTS:
         return figure
-    return Details(f"{figure.title}: {len(figure.panels)} panels", (figure,))
+    return Details(f"{figure.title}: {len(figure.charts)} panels", (figure,))

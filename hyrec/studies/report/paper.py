@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 from hyrec.metrics.direction import is_auc
 from hyrec.studies.analysis.comparison import ComparisonRow
-from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, Tone
-from hyrec.studies.report.drawing import Drawing, shorten
 from hyrec.studies.report.findings import Findings, tone_of
-from hyrec.studies.report.forest import MARKERS
+from hyrec.studies.report.forest import paper_chart
 from hyrec.studies.report.numbers import fixed, percent
-
-_WIDTH, _ROW, _TOP = 400.0, 34.0, 76.0
-_PLOT = (150.0, 388.0)
+from hyrec.studies.report.style import shorten
 
 
 @dataclass(frozen=True)
@@ -73,12 +69,11 @@ def paper_section(findings: Findings) -> Section | None:
     for metric in metrics:
         rows = paper_rows(findings, metric)
         caption = "Filled: here, with its 95 % interval over seeds. Open diamond: the paper, which prints no interval."
-        said = "; ".join(f"{row.variant}: here {percent(row.ours)}, paper {percent(row.paper)}" for row in rows)
         title = f"Relative change of {metric} to {findings.study.baseline}, here and in the paper"
         heading = f"{metric}, relative to {findings.study.baseline}"
-        drawing = _drawing(rows, title, shorten(heading, 50), f"{said}.", f"paper-{metric.replace('/', '-')}-chart")
         name = f"paper-{metric.replace('/', '-')}"
-        blocks.append(Figure(name, title, f"{said}.", (drawing,), caption, 1))
+        chart = paper_chart(f"{name}-chart", title, shorten(heading, 50), rows)
+        blocks.append(Figure(name, title, chart.description, (chart,), caption))
         blocks.append(_table(rows, metric))
     return Section("paper", "Beside the paper", tuple(blocks))
 
@@ -142,30 +137,3 @@ def _table(rows: list[PaperRow], metric: str) -> Table:
         "The figure printed in the paper is not comparable in level."
     )
     return Table((*header, "printed", "direction"), tuple(lines), frozenset(range(1, 7)), caption)
-
-
-def _drawing(rows: list[PaperRow], title: str, heading: str, said: str, name: str) -> Drawing:
-    bottom = _TOP + _ROW * len(rows)
-    drawing = Drawing(name, title, said, _WIDTH, bottom + 8)
-    ends = [100 * v for row in rows for v in (row.ours or 0.0, row.low, row.high, row.paper, 0.0)]
-    axis = Axis.around(ends, *_PLOT)
-    drawing.text(0, 13, heading, "heading")
-    drawing.text(_PLOT[0], 37, "← worse", "label")
-    drawing.text(_PLOT[1], 37, "better →", "label", anchor="end")
-    ticks = axis.ticks(4)
-    for tick, label in zip(ticks, axis.labels(ticks), strict=True):
-        drawing.text(axis(tick), 60, f"{label} %", "small", anchor="middle")
-        drawing.line(axis(tick), 65, axis(tick), 70, "axis")
-    drawing.line(0, 70, _WIDTH, 70, "axis")
-    drawing.line(axis(0), 70, axis(0), bottom, "zero")
-    for number, row in enumerate(rows):
-        y = _TOP + _ROW * (number + 0.5)
-        drawing.text(0, y + 4, shorten(row.variant, 18), "strong")
-        if math.isfinite(row.low):
-            drawing.line(axis(100 * row.low), y - 5, axis(100 * row.high), y - 5, f"line-{row.tone} seeds")
-        if row.ours is not None:
-            drawing.marker(MARKERS[row.tone], axis(100 * row.ours), y - 5, f"fill-{row.tone}")
-        tip = f"paper: {percent(row.paper)}"
-        drawing.marker("diamond", axis(100 * row.paper), y + 7, "hollow-baseline", size=3.5, tip=tip)
-        drawing.line(0, y + _ROW / 2, _WIDTH, y + _ROW / 2, "grid")
-    return drawing

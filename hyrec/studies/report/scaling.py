@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,13 +11,10 @@ from hyrec.metrics.direction import direction
 from hyrec.studies.analysis.scaling import Scaling, fit_scaling
 from hyrec.studies.analysis.slopes import SlopeComparison
 from hyrec.studies.analysis.statistics import Interval, paired_t
-from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.blocks import Block, Bullets, Code, Figure, Inline, Section, Strong, Table, absent
-from hyrec.studies.report.cost import spread
-from hyrec.studies.report.drawing import Drawing, Shape, shorten, text_width
+from hyrec.studies.report.charts import Series, scaling_chart
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, fixed, probability, short, signed
-from hyrec.studies.report.panel import frame
 
 COSTS = {
     "flops_per_sample": "FLOPs per sample",
@@ -26,29 +22,9 @@ COSTS = {
     "sparse_parameters": "sparse parameters",
 }
 """Costs in words."""
-SHAPES: tuple[Shape, ...] = ("circle", "square", "diamond", "up", "down")
-NUM_SERIES = 6
-"""Colours and dashes in ``chart.css``; with more families they repeat, and markers tell them apart."""
-
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 400.0, 304.0, 48.0, 44.0, 264.0
 _CURVE_POINTS = 40
 _SHORT = 5
 """Drawn intervals of so few seeds hold the truth less often than they say (``analysis.seed_bootstrap``)."""
-
-
-@dataclass(frozen=True)
-class Series:
-    """A family in a scaling chart.
-
-    Args:
-        family: The family.
-        points: Cost, and mean over seeds with its interval, by ascending cost.
-        curve: Cost and fitted value with its interval; empty without a curve.
-    """
-
-    family: str
-    points: tuple[tuple[float, Interval], ...]
-    curve: tuple[tuple[float, Interval], ...]
 
 
 def scaling_section(findings: Findings) -> Section | None:
@@ -103,14 +79,14 @@ def _figure(scaling: Scaling, series: list[Series]) -> Figure:
         for s in series
     )
     slug = re.sub(r"[^a-z0-9]+", "-", scaling.x)
-    panel = scaling_panel(f"scaling-{slug}-chart", scaling.metric, words, series, f"{said}.")
+    chart = scaling_chart(f"scaling-{slug}-chart", scaling.metric, words, series, f"{said}.")
     caption = (
         "Points: means over seeds with the 95 % interval of that mean. Lines: fitted curves with 95 % bands (seeds "
         "drawn with replacement). Curves end where the sizes end: nothing is extrapolated."
         f"{_coverage(scaling)}"
     )
     title = f"{scaling.metric} against {words}"
-    return Figure(f"scaling-{slug}", title, f"{said}.", (panel,), caption, 1, _points_table(series, words))
+    return Figure(f"scaling-{slug}", title, f"{said}.", (chart,), caption, 1, _points_table(series, words))
 
 
 def _coverage(scaling: Scaling) -> str:
@@ -122,57 +98,6 @@ def _coverage(scaling: Scaling) -> str:
         f" The bands and the intervals of a, b and c draw {min(seeds)} seeds, which is few: in simulated studies they "
         "hold the truth in about 91 % of cases with five seeds and in about 75 % with three. The gain's is Student's t."
     )
-
-
-def scaling_panel(name: str, metric: str, cost: str, series: list[Series], said: str) -> Drawing:
-    """Draw points and curves of every family on a logarithmic axis, named in the margin.
-
-    Args:
-        name: Folder-safe name.
-        metric: Metric.
-        cost: What the cost is, in words.
-        series: Families.
-        said: What is to be seen, in words.
-    """
-    gutter = max(text_width(shorten(s.family, 18)) for s in series) + 10
-    right = _WIDTH - gutter - 8
-    drawing = Drawing(name, f"{metric} against {cost}", said, _WIDTH, _HEIGHT)
-    drawing.text(0, 13, f"{metric} against {cost}", "heading")
-    drawing.text(0, 30, metric, "label")
-    x = Axis.around([cost for s in series for cost, _ in s.points], _LEFT + 6, right, log=True, margin=0.03)
-    ends = [end for s in series for _, i in (*s.points, *s.curve) for end in (i.low, i.mean, i.high)]
-    y = Axis.around(ends, _BOTTOM, _TOP)
-    frame(drawing, x, y, (_LEFT, right, _TOP, _BOTTOM))
-    drawing.text(right, _BOTTOM + 32, f"{cost} (logarithmic)", "small", anchor="end")
-    for number, one in enumerate(series):
-        _curve(drawing, one, number % NUM_SERIES + 1, x, y)
-    for number, one in enumerate(series):
-        _points(drawing, one, number, x, y)
-    places = spread([y(s.points[-1][1].mean) for s in series], 17, _TOP, _BOTTOM)
-    for number, (one, label_y) in enumerate(zip(series, places, strict=True)):
-        shape = SHAPES[number % len(SHAPES)]
-        drawing.marker(shape, right + 9, label_y, f"dot-{number % NUM_SERIES + 1}", size=4)
-        drawing.text(right + 18, label_y + 4, shorten(one.family, 18), "value")
-    return drawing
-
-
-def _curve(drawing: Drawing, series: Series, color: int, x: Axis, y: Axis) -> None:
-    if not series.curve:
-        return
-    if all(interval.known for _, interval in series.curve):
-        high = [(x(cost), y(interval.high)) for cost, interval in series.curve]
-        low = [(x(cost), y(interval.low)) for cost, interval in reversed(series.curve)]
-        drawing.path([*high, *low], f"band area-{color}", closed=True)
-    drawing.path([(x(cost), y(interval.mean)) for cost, interval in series.curve], f"series-{color} fit")
-
-
-def _points(drawing: Drawing, series: Series, number: int, x: Axis, y: Axis) -> None:
-    color = number % NUM_SERIES + 1
-    for cost, interval in series.points:
-        if interval.known:
-            drawing.line(x(cost), y(interval.low), x(cost), y(interval.high), f"series-{color} error")
-        tip = f"{series.family}: {fixed(interval.mean)} at {short(cost)}"
-        drawing.marker(SHAPES[number % len(SHAPES)], x(cost), y(interval.mean), f"dot-{color}", size=4, tip=tip)
 
 
 def _table(scaling: Scaling) -> Table:

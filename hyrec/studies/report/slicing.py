@@ -11,10 +11,14 @@ from hyrec.metrics.direction import direction
 from hyrec.studies.analysis.calibration import Reliability, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent
-from hyrec.studies.report.calibration import reliability_axes, reliability_panel
+from hyrec.studies.report.charts import (
+    reliability_chart,
+    reliability_limit,
+    slice_chart,
+    slice_limits,
+)
 from hyrec.studies.report.findings import Findings, fold
 from hyrec.studies.report.numbers import MISSING, digits_for, fixed, signed, span
-from hyrec.studies.report.slices import slice_axis, slice_panel
 from hyrec.studies.run.rows import ROWS_FILE
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -54,11 +58,11 @@ def _slices(findings: Findings, rows: list[SliceRow], column: str, words: str, c
     shown = [row for row in rows if row.variant != findings.baseline_of(row.variant) and row.difference is not None]
     if not shown:
         return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
-    axis = slice_axis(shown)
+    ends = slice_limits(shown)
     better = float(direction(shown[0].metric))
     variants = list(dict.fromkeys(row.variant for row in shown))
-    panels = tuple(
-        slice_panel(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], better, axis)
+    charts = tuple(
+        slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], better, ends)
         for i, variant in enumerate(variants)
     )
     metric = shown[0].metric
@@ -73,7 +77,7 @@ def _slices(findings: Findings, rows: list[SliceRow], column: str, words: str, c
         )
     title = f"Difference of {metric} by {words}"
     return fold(
-        Figure(f"slices-{column.replace('_', '-')}", title, _said(shown), panels, caption, 3, _table(rows, words))
+        Figure(f"slices-{column.replace('_', '-')}", title, _said(shown), charts, caption, 3, _table(rows, words))
     )
 
 
@@ -125,9 +129,9 @@ def calibration_section(findings: Findings) -> Section:
     drawn = [curve for curve in curves if curve.points]
     if not drawn:
         return _without("calibration", "No calibration curves: no finished cell saved predictions.")
-    x, y = reliability_axes(drawn)
-    panels = tuple(
-        reliability_panel(f"reliability-{i}", curve, findings.tone(curve.variant), x, y)
+    end = reliability_limit(drawn)
+    charts = tuple(
+        reliability_chart(f"reliability-{i}", curve, findings.tone(curve.variant), end)
         for i, curve in enumerate(drawn)
     )
     caption = (
@@ -136,7 +140,7 @@ def calibration_section(findings: Findings) -> Section:
         "so the true intervals are wider. On the dotted line a prediction is right on average."
     )
     said = "; ".join(f"{c.variant}: PCOC {fixed(c.pcoc, 3)}, ECE {fixed(c.ece)}" for c in drawn)
-    figure = Figure("calibration", "Reliability", f"{said}.", panels, caption, 3, _points_table(drawn))
+    figure = Figure("calibration", "Reliability", f"{said}.", charts, caption, 3, _points_table(drawn))
     return Section("calibration", "Calibration", (_summary_table(drawn), fold(figure), *blocks))
 
 

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, absent
-from hyrec.studies.report.curves import Curve, average, curve_axes, curve_panel
+from hyrec.studies.report.charts import Curve, curve_chart, curve_limits
 from hyrec.studies.report.findings import Findings, fold
 from hyrec.studies.report.numbers import duration, fixed
 
 Logged = Mapping[str, Curve]
 """Averaged curves by variant."""
+Points = Sequence[tuple[float, float]]
+MAX_POINTS = 120
+
+
+def average(runs: Sequence[Points]) -> Curve | None:
+    """Average one curve a seed, over the steps that all of them have; None when there are none.
+
+    Long curves are averaged over stretches of neighbouring steps as well, so that at most 120 points are left; the
+    band then spans the seeds' averages of a stretch.
+
+    Args:
+        runs: Pairs of step and value, one sequence a seed; values that are not finite are left out.
+    """
+    logged = [{step: value for step, value in run if math.isfinite(value)} for run in runs]
+    logged = [run for run in logged if run]
+    if not logged:
+        return None
+    common = sorted(set.intersection(*(set(run) for run in logged)))
+    if not common:
+        return None
+    values = np.array([[run[step] for step in common] for run in logged])
+    stretches = np.array_split(np.arange(len(common)), min(len(common), MAX_POINTS))
+    steps = tuple(float(np.mean([common[i] for i in part])) for part in stretches)
+    smooth = np.stack([values[:, part].mean(axis=1) for part in stretches], axis=1)
+    mean, low, high = smooth.mean(axis=0), smooth.min(axis=0), smooth.max(axis=0)
+    return Curve(steps, tuple(mean.tolist()), tuple(low.tolist()), tuple(high.tolist()), len(logged))
 
 
 def curves_section(findings: Findings) -> Section:
@@ -43,22 +72,22 @@ def _validation(metric: str, names: set[str]) -> str | None:
 
 
 def _figure(findings: Findings, logged: str, curves: Logged) -> Figure:
-    x, y = curve_axes(list(curves.values()))
+    ends = curve_limits(list(curves.values()))
     slug = re.sub(r"[^a-z0-9]+", "-", logged.lower())
     others = [name for name in curves if name != findings.baseline_of(name)] or list(curves)
-    panels = []
+    charts = []
     for number, name in enumerate(others):
         base = findings.baseline_of(name)
         behind = (base, curves[base]) if base != name and base in curves else None
-        panel = f"curve-{slug}-{number}"
-        panels.append(curve_panel(panel, name, logged, findings.tone(name), curves[name], behind, x, y))
+        chart = f"curve-{slug}-{number}"
+        charts.append(curve_chart(chart, name, logged, findings.tone(name), curves[name], behind, ends))
     caption = (
         "Solid: the variant; dashed: its baseline. Lines are means over seeds, bands run from the lowest seed to the "
         "highest. All panels have the same axes."
     )
     said = "; ".join(f"{name} ends at {fixed(curve.mean[-1])}" for name, curve in curves.items())
     title = f"{logged} over training steps"
-    return Figure(f"curves-{slug}", title, f"{said}.", tuple(panels), caption, 3, _table(logged, curves))
+    return Figure(f"curves-{slug}", title, f"{said}.", tuple(charts), caption, 3, _table(logged, curves))
 
 
 def _table(logged: str, curves: Logged) -> Table:

@@ -1,0 +1,313 @@
+"""Charts with a value on the upright axis: cost, scaling, learning curves, slices and reliability."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from hyrec.studies.analysis.calibration import Reliability
+from hyrec.studies.analysis.slices import SliceRow
+from hyrec.studies.analysis.statistics import Interval
+from hyrec.studies.report.blocks import Tone
+from hyrec.studies.report.numbers import fixed, short, signed, span
+from hyrec.studies.report.style import (
+    COLOURS,
+    MUTED,
+    TONES,
+    ZERO,
+    Limits,
+    bar,
+    limits,
+    line,
+    mark,
+    panel,
+    scale_x,
+    shorten,
+    spread,
+    styled,
+    text_width,
+    write,
+)
+from hyrec.studies.report.svg import Chart
+
+_LONGEST = 18
+_LINE = 17.0
+_SERIES = tuple(zip("osD^v", ("-", (0, (7, 4)), (0, (2, 3)), (0, (9, 3, 2, 3)), (0, (12, 4))), strict=True))
+"""Marker and line of a family; with more families they repeat, and so do the six colours, at another time."""
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """A variant in a plane of cost and quality.
+
+    Args:
+        name: Variant.
+        label: What stands in the margin: the family, and the values of its point without their keys.
+        tone: Its verdict.
+        cost: Its cost, greater than 0.
+        mean: Mean of the metric over seeds.
+        low: Lower end of the error bar.
+        high: Upper end of the error bar.
+    """
+
+    name: str
+    label: str
+    tone: Tone
+    cost: float
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """A family in a scaling chart.
+
+    Args:
+        family: The family.
+        points: Cost, and mean over seeds with its interval, by ascending cost.
+        curve: Cost and fitted value with its interval; empty without a curve.
+    """
+
+    family: str
+    points: tuple[tuple[float, Interval], ...]
+    curve: tuple[tuple[float, Interval], ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A logged value over the steps of training, averaged over seeds.
+
+    Args:
+        steps: Optimizer steps.
+        mean: Mean over the seeds that logged the step.
+        low: Smallest value of a seed at the step.
+        high: Largest value of a seed at the step.
+        num_seeds: Seeds that the curve is made of.
+    """
+
+    steps: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    num_seeds: int
+
+
+@styled
+def cost_chart(name: str, metric: str, cost: str, points: Sequence[CostPoint]) -> Chart:
+    """Draw the metric of every variant against a cost on a logarithmic axis, named in the margin.
+
+    Points of nearly equal cost would hide one another: they are set a little apart.
+    """
+    labels = [shorten(point.label, _LONGEST) for point in points]
+    right = 370 - max(text_width(label) for label in labels)
+    bottom = 44 + max(200.0, _LINE * len(points) + 10)
+    title = f"{metric} against {cost}"
+    figure, axes = panel(400, bottom + 36, (48, right, 44, bottom), title, metric, f"{cost} (logarithmic)")
+    costs = [point.cost for point in points]
+    middle = math.sqrt(min(costs) * max(costs))
+    # Costs that are nearly equal shall look nearly equal.
+    scale_x(axes, limits([*costs, middle / 1.1, middle * 1.1], log=True), 3, log=True)
+    axes.set_ylim(limits([end for point in points for end in (point.low, point.high, point.mean)]))
+    wanted = [float(axes.transData.transform((point.cost, point.mean))[0]) for point in points]
+    apart = min(11.0, 60.0 / len(points))
+    across = spread(wanted, apart, 56, right)
+    heights = _heights(axes, [point.mean for point in points])
+    for point, label, x, y in zip(points, labels, across, heights, strict=True):
+        at = float(axes.transData.inverted().transform((x, 0))[0])
+        height = figure.bbox.height - float(axes.transData.transform((at, point.mean))[1])
+        line(figure, [(x, height), (right + 6, y), (right + 14, y)], COLOURS["rule"])
+        bar(axes, [at, at], [point.low, point.high], TONES[point.tone])
+        mark(axes, at, point.mean, point.tone, tip=f"{point.name}: {fixed(point.mean)} at {short(point.cost)}")
+        write(figure, right + 18, y + 4, label, color=TONES[point.tone])
+    said = "; ".join(f"{p.name} {fixed(p.mean)} at {short(p.cost)}" for p in points)
+    return Chart(name, title, f"{said}.", figure)
+
+
+@styled
+def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], said: str) -> Chart:
+    """Draw points and fitted curves of every family on a logarithmic axis, named in the margin."""
+    right = 382 - max(text_width(shorten(one.family, _LONGEST)) for one in series)
+    title = f"{metric} against {cost}"
+    figure, axes = panel(400, 304, (48, right, 44, 264), title, metric, f"{cost} (logarithmic)")
+    scale_x(axes, limits([cost for one in series for cost, _ in one.points], log=True), log=True)
+    ends = [end for one in series for _, i in (*one.points, *one.curve) for end in (i.low, i.mean, i.high)]
+    axes.set_ylim(limits(ends))
+    heights = _heights(axes, [one.points[-1][1].mean for one in series])
+    for number, (one, y) in enumerate(zip(series, heights, strict=True)):
+        color = COLOURS[f"series-{number % 6 + 1}"]
+        marker, dashes = _SERIES[number % len(_SERIES)]
+        look = {"color": color, "marker": marker, "size": 8}
+        costs = [cost for cost, _ in one.curve]
+        if one.curve and all(interval.known for _, interval in one.curve):
+            low, high = ([getattr(interval, end) for _, interval in one.curve] for end in ("low", "high"))
+            axes.fill_between(costs, low, high, color=color, alpha=0.18, linewidth=0)
+        if one.curve:
+            fitted = [interval.mean for _, interval in one.curve]
+            axes.plot(costs, fitted, color=color, linewidth=2, linestyle=dashes, label=one.family)
+        for at, interval in one.points:
+            if interval.known:
+                bar(axes, [at, at], [interval.low, interval.high], color)
+            mark(axes, at, interval.mean, "neutral", tip=f"{one.family}: {fixed(interval.mean)} at {short(at)}", **look)
+        line(figure, [(right + 9, y)], color, marker=marker, markersize=8)
+        write(figure, right + 18, y + 4, shorten(one.family, _LONGEST))
+    return Chart(name, title, said, figure)
+
+
+@styled
+def curve_chart(
+    name: str,
+    variant: str,
+    logged: str,
+    tone: Tone,
+    curve: Curve,
+    baseline: tuple[str, Curve] | None,
+    ends: tuple[Limits, Limits],
+) -> Chart:
+    """Draw the curve of a variant, and dashed behind it that of the baseline.
+
+    Args:
+        name: Folder-safe name.
+        variant: Variant.
+        logged: What was logged, such as ``val/auc``.
+        tone: Verdict of the variant.
+        curve: Its curve.
+        baseline: Name and curve of the baseline; None for the baseline itself.
+        ends: Axes of steps and values, shared between panels.
+    """
+    figure, axes = panel(300, 194, (44, 292, 44, 158), shorten(variant, 33), logged, "step")
+    scale_x(axes, ends[0])
+    axes.set_ylim(ends[1])
+    if baseline:
+        _curve(axes, baseline[1], "baseline")
+    _curve(axes, curve, tone)
+    last = f"{variant} ends at {curve.mean[-1]:.4f} after {curve.steps[-1]:.0f} steps"
+    against = f", {baseline[0]} at {baseline[1].mean[-1]:.4f}" if baseline else ""
+    return Chart(name, f"{logged} of {variant} over training steps", f"{last}{against}.", figure)
+
+
+def curve_limits(curves: Sequence[Curve]) -> tuple[Limits, Limits]:
+    """Return axes for panels that share them, with the early, steep part of training cut where it hides the rest."""
+    ends = [value for curve in curves for value in (*curve.low, *curve.high)]
+    late = [v for c in curves for v in (*c.low[len(c.low) // 8 :], *c.high[len(c.high) // 8 :])]
+    span, late_span = max(ends) - min(ends), max(late) - min(late)
+    steps = limits([0, *(step for curve in curves for step in curve.steps)], margin=0)
+    return steps, limits(late if late_span and span > 2.5 * late_span else ends)
+
+
+def _curve(axes: Axes, curve: Curve, tone: Tone) -> None:
+    color, dashed = TONES[tone], tone == "baseline"
+    if len(curve.steps) == 1:
+        bar(axes, [*curve.steps, *curve.steps], [*curve.low, *curve.high], color)
+    elif curve.num_seeds > 1:
+        axes.fill_between(curve.steps, curve.low, curve.high, color=color, alpha=0.1 if dashed else 0.18, linewidth=0)
+    few = {"marker": "o", "markersize": 5} if len(curve.steps) <= 12 else {}
+    look: dict[str, Any] = {"linewidth": 1.5, "linestyle": (0, (5, 4))} if dashed else {"linewidth": 2}
+    axes.plot(curve.steps, curve.mean, color=color, **look, **few)
+
+
+@styled
+def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: float, ends: Limits) -> Chart:
+    """Draw the difference of one variant to the baseline in each bin, with intervals over seeds.
+
+    Args:
+        name: Folder-safe name.
+        subtitle: What the rows are sliced by.
+        rows: One row a bin, from small to large values; those without a difference are left empty.
+        better: 1 where larger is better, −1 where smaller is, 0 where neither is.
+        ends: Axis of differences, shared between panels.
+    """
+    variant = rows[0].variant
+    figure, axes = panel(300, 180, (52, 292, 44, 146), shorten(variant, 33), f"Difference of {rows[0].metric}")
+    axes.set_xlim(-0.5, len(rows) - 0.5)
+    axes.set_xticks(range(len(rows)), ["\n".join(bin_lines(row.low, row.high)) for row in rows])
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylim(ends)
+    axes.axhline(0, **ZERO)
+    said = []
+    for number, row in enumerate(rows):
+        found = row.difference
+        if found is None:
+            continue
+        tone = slice_tone(row, better)
+        if found.known:
+            bar(axes, [number, number], [found.low, found.high], TONES[tone])
+        mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin_label}: {signed(found.mean)}")
+        said.append(f"{row.bin_label}: {signed(found.mean)} {span(found.low, found.high)}")
+    title = f"Difference of {variant} to the baseline by {subtitle}"
+    return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
+
+
+def slice_limits(rows: Sequence[SliceRow]) -> Limits:
+    """Return an axis that holds zero and all intervals."""
+    found = [row.difference for row in rows if row.difference is not None]
+    return limits([0.0, *(end for interval in found for end in (interval.low, interval.high, interval.mean))])
+
+
+def slice_tone(row: SliceRow, better: float) -> Tone:
+    """Colour a bin by whether its own interval excludes zero; nothing is corrected for the number of bins."""
+    if row.difference is None or row.difference.holds_zero or not better:
+        return "neutral"
+    return "better" if row.difference.mean * better > 0 else "worse"
+
+
+def bin_lines(low: float, high: float) -> tuple[str, ...]:
+    """Name a bin so briefly that five names stand side by side.
+
+    Example:
+        >>> bin_lines(4, 4), bin_lines(4, 12), bin_lines(1204, 35211)
+        (('4',), ('4–12',), ('1,204', '–35 k'))
+    """
+    if low == high:
+        return (_brief(low),)
+    name = f"{_brief(low)}–{_brief(high)}"
+    return (name,) if len(name) <= 6 else (_brief(low), f"–{_brief(high)}")
+
+
+def _brief(value: float) -> str:
+    if abs(value) >= 10_000:
+        return short(float(f"{value:.2g}"))
+    return f"{value:,.0f}" if value == round(value) else f"{value:.2g}"
+
+
+@styled
+def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> Chart:
+    """Draw the reliability curve of a variant; the dotted diagonal is a calibrated model.
+
+    Args:
+        name: Folder-safe name.
+        curve: The points.
+        tone: Verdict of the variant, for its colour.
+        end: End of both axes, shared between panels.
+    """
+    facts = f"NE {fixed(curve.ne)} · PCOC {fixed(curve.pcoc, 3)} · ECE {fixed(curve.ece)}"
+    figure, axes = panel(300, 292, (44, 292, 44, 256), shorten(curve.variant, 33), facts, "mean prediction")
+    write(figure, 50, 54, "mean label", size=11, color=MUTED)
+    scale_x(axes, (0.0, end), 5)
+    axes.set_ylim(0.0, end)
+    axes.plot([0, end], [0, end], **ZERO)
+    axes.plot([p for p, *_ in curve.points], [label for _, label, *_ in curve.points], color=TONES[tone])
+    for p, label, low, high, count in curve.points:
+        bar(axes, [p, p], [low, high], TONES[tone])
+        tip = f"prediction {fixed(p)}, label {fixed(label)}, {count:,} rows"
+        mark(axes, p, label, tone, size=6, tip=tip, marker="o")
+    return Chart(name, f"Reliability of {curve.variant}", f"{facts}.", figure)
+
+
+def reliability_limit(curves: Sequence[Reliability]) -> float:
+    """Return the end of axes that hold every point with its interval."""
+    ends = [value for curve in curves for p, label, low, high, _ in curve.points for value in (p, label, low, high)]
+    return max([0.0, *ends]) * 1.04 or 1.0
+
+
+def _heights(axes: Axes, values: Sequence[float]) -> list[float]:
+    """Return where names stand in the margin: in units, beside their values and a line apart."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    top, bottom = (figure.bbox.height - end for end in (axes.bbox.y1, axes.bbox.y0))
+    wanted = [figure.bbox.height - float(axes.transData.transform((1, value))[1]) for value in values]
+    return spread(wanted, _LINE, top + 6, bottom)
