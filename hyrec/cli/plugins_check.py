@@ -35,6 +35,14 @@ NOT_CHECKED = {
 def configure(parser: StrictParser) -> None:
     """Add the options."""
     parser.description = "Check a component, or all that a plugin brings."
+    parser.add_argument("name", help="class, distribution or plugin")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="[CLASS.]KEY=VALUE",
+        help="option of the component, the value as in YAML; repeat for several",
+    )
     parser.add_argument("--config", action="append", default=[], help="config that names the data to check with")
     parser.add_argument("--plugin", action="append", default=[], help="local code to load: a file, folder or module")
     parser.add_argument("--json", action="store_true", help="write JSON")

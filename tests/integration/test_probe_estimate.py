@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hyrec.studies.plan.probe import probe_seconds
+from hyrec.studies.plan.timing import probe_seconds
 
 OPTIONS = ["--config", "pkg:hyrec/debug.yaml", "--data.simulator.num_requests", "3000", "--trainer.max_epochs", "2"]
 

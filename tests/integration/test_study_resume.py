@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -83,7 +84,7 @@ class Studies:
         return {"HYREC_CACHE": str(self.folder / "cache"), "OMP_NUM_THREADS": "1", **more}
 
     def run(self, cell: Cell, disturb: str = "") -> list[CellOutcome]:
-        return run_cells([cell], environment=lambda _: self.environment(disturb))
+        return run_cells([replace(cell, environment=self.environment(disturb))])
 
     def start_runner(self, cell: Cell, disturb: str) -> subprocess.Popen[str]:
         program = f"""

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hyrec.batch import Batch
-from hyrec.data import reader
+from hyrec.data.parquet import reader
 from hyrec.data.parquet.data import ParquetData
 from hyrec.schema import Schema
 from tests.references.parquet import read_samples, same, take_apart

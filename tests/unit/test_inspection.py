@@ -8,9 +8,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyrec.cli.inspect_command import ModelCLI, _part, as_text, read_lengths
+from hyrec.cli.inspect_command import as_text, read_lengths
 from hyrec.cli.main import main
-from hyrec.inspection import inspect_ranker
+from hyrec.config.experiment import Experiment
+from hyrec.inspection import inspect_ranker, without_memory
 from hyrec.messages import CommandError
 from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
@@ -29,34 +30,30 @@ def folder(tmp_path_factory):
         yield folder
 
 
+def inspected(options, **settings):
+    with without_memory():
+        model = Experiment.parse(options).model()
+    return inspect_ranker(model, lengths=LENGTHS, **settings)
+
+
 @pytest.fixture(scope="module")
-def fake(folder):
-    cli = ModelCLI(OPTIONS)
-    return cli, inspect_ranker(cli.model, cli.mode, lengths=LENGTHS, candidates=2, batch_size=3)
+def report(folder):
+    return inspected(OPTIONS, candidates=2, batch_size=3)
 
 
 @pytest.fixture(scope="module")
 def real(folder):
-    class Real(ModelCLI):
-        def instantiate_classes(self):
-            from jsonargparse import Namespace
-
-            built = self.parser.instantiate_classes(Namespace(schema=self.config.schema, model=self.config.model))
-            self.model = built.model
-
-    return Real(OPTIONS).model
+    return Experiment.parse(OPTIONS).model()
 
 
-def test_parameters_are_those_of_the_real_model(fake, real):
-    _, report = fake
+def test_parameters_are_those_of_the_real_model(report, real):
     assert report.sparse_parameters == sum(p.numel() for p in real.network.sparse_parameters())
     assert report.dense_parameters == sum(p.numel() for p in real.network.dense_parameters())
     assert sum(cost.parameters for cost in report.costs) == report.dense_parameters
     assert sum(rows * dim for rows, dim in report.tables.values()) == report.sparse_parameters
 
 
-def test_flops_are_those_of_the_real_model(fake, real):
-    _, report = fake
+def test_flops_are_those_of_the_real_model(report, real):
     batch = random_batch(real.schema, num_requests=3, candidates=2, lengths={n: [k] * 3 for n, k in LENGTHS.items()})
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
@@ -65,8 +62,7 @@ def test_flops_are_those_of_the_real_model(fake, real):
     assert sum(cost.flops for cost in report.costs) == pytest.approx(report.flops_per_sample)
 
 
-def test_flops_of_an_encoder_are_its_linear_layers_and_its_attention(fake, real):
-    _, report = fake
+def test_flops_of_an_encoder_are_its_linear_layers_and_its_attention(report, real):
     (cost,) = [c for c in report.costs if c.component == "encoder clicks"]
     encoder = real.network.backbone.sequence_layers.layers[0].encoders["clicks"]
     linear = []
@@ -85,8 +81,7 @@ def test_flops_of_an_encoder_are_its_linear_layers_and_its_attention(fake, real)
     assert cost.flops == pytest.approx((sum(linear) + attention) / 6)
 
 
-def test_activations_are_those_of_the_real_model(fake, real):
-    _, report = fake
+def test_activations_are_those_of_the_real_model(report, real):
     batch = random_batch(real.schema, num_requests=3, candidates=2, lengths={n: [k] * 3 for n, k in LENGTHS.items()})
     own = {p.untyped_storage().data_ptr() for p in real.parameters()}
     kept: dict[int, Tensor] = {}
@@ -101,8 +96,7 @@ def test_activations_are_those_of_the_real_model(fake, real):
     assert report.memory_bytes["activations"] == pytest.approx(measured, rel=0.1)
 
 
-def test_the_layout_names_features_and_sequences(fake):
-    _, report = fake
+def test_the_layout_names_features_and_sequences(report):
     assert report.ns_tokens[:4] == [["delay", "hour"], ["tags", "topics"], ["item", "price"], ["age", "user"]]
     assert report.queries == {"clicks": 1, "likes": 1, "searches": 1}
     text = as_text(report)
@@ -115,8 +109,8 @@ def test_merged_sequences_are_shown_as_one_that_names_its_parts(folder):
     plain = tiny_schema().to_dict()
     plain["sequences"]["likes"]["time_column"] = "likes_time"
     Schema.from_dict(plain).save("timed.yaml")
-    cli = ModelCLI([*OPTIONS, "--schema", "timed.yaml", "--model.merge_sequences", "true"])
-    report = inspect_ranker(cli.model, cli.mode, lengths=LENGTHS, candidates=1, batch_size=2)
+    options = [*OPTIONS, "--schema", "timed.yaml", "--model.merge_sequences", "true"]
+    report = inspected(options, candidates=1, batch_size=2)
     assert report.queries == {"merged": 3}
     assert report.lengths == {**LENGTHS, "merged": 21}
     assert report.merged == ["clicks", "likes", "searches"]
@@ -132,8 +126,7 @@ def test_merged_sequences_are_shown_as_one_that_names_its_parts(folder):
 def test_big_tables_are_not_allocated(folder):
     options = [*OPTIONS, "--schema.features.user.vocab_size", "100000000000"]
     start = time.perf_counter()
-    cli = ModelCLI(options)
-    report = inspect_ranker(cli.model, cli.mode, lengths=LENGTHS, candidates=1, batch_size=2)
+    report = inspected(options, candidates=1, batch_size=2)
     assert report.tables["user"][0] == 100_000_000_000
     assert time.perf_counter() - start < 15
 
@@ -156,7 +149,22 @@ def test_lengths_are_a_number_or_numbers_by_sequence():
         read_lengths("clicks=many", schema)
 
 
-def test_own_options_are_parted_from_those_of_fit():
-    own, rest = _part(["--config", "a", "--lengths=3", "--json", "--candidates", "4", "--name", "b"])
-    assert own == ["--lengths=3", "--json", "--candidates", "4"]
-    assert rest == ["--config", "a", "--name", "b"]
+def test_a_real_model_is_inspected_as_one_without_memory(report, real):
+    assert inspect_ranker(real, lengths=LENGTHS, candidates=2, batch_size=3) == report
+
+
+def test_own_options_stand_anywhere_among_those_of_fit(folder, capsys):
+    line = [
+        "inspect",
+        "--candidates",
+        "2",
+        *OPTIONS[:2],
+        "--json",
+        *OPTIONS[2:],
+        "--lengths=3",
+        "--model.d_model",
+        "32",
+    ]
+    assert main(line) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["candidates"], report["d_model"], set(report["lengths"].values())) == (2, 32, {3})

@@ -56,8 +56,8 @@ def make_plan(request: StudyRequest) -> Plan:
         # Widths were chosen for command lines that had been parsed; parse them again as they will be run.
         parsed[name] = lines.parse(f"variant {name}", arguments[name])
     resolved = {name: line.options for name, line in parsed.items()}
-    _check_metrics(study, resolved)
-    _check_rows(study, resolved, matched)
+    check_metrics(study, resolved)
+    check_rows(study, resolved, matched)
     planned = []
     for variant in study.variants:
         name = variant.name
@@ -165,7 +165,7 @@ def _digest(options: Mapping[str, Any]) -> str:
     return digest(json.dumps(flatten(options), sort_keys=True, default=str))
 
 
-def _check_rows(
+def check_rows(
     study: Study, resolved: Mapping[str, Mapping[str, Any]], matched: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Refuse what would be found out after hours: a row that is another one again, is not tested, or is not sliced."""
@@ -197,7 +197,7 @@ def _value(options: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def _check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> None:
+def check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a metric that no test pass logs. A callback may log more, so with one of its own all names are allowed."""
     options = resolved[study.variants[0].name]
     if (options.get("trainer") or {}).get("callbacks"):

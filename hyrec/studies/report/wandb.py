@@ -42,7 +42,7 @@ def log_study(results: StudyResults, project: str, *, replicates: int = 1000) ->
         results.check_metric(study.metrics[0])
     rows = [row for metric in known for row in compare(results, metric, replicates=replicates)]
     try:
-        _log_table(results, rows, project)
+        log_table(results, rows, project)
     except Exception as error:  # whatever W&B raises: the study is done, and all of it is in its folder
         warnings.warn(f"The table of {study.name} is not in W&B: {error!r}", stacklevel=2)
 
@@ -63,7 +63,8 @@ def study_table(rows: Sequence[ComparisonRow]) -> list[list[Any]]:
     ]
 
 
-def _log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str) -> None:
+def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str) -> None:
+    """Log a table as a run of its own, with the plan and the report as an artifact; arguments as for ``log_study``."""
     import wandb
 
     plan, study, folder = results.plan, results.plan.study, results.folder

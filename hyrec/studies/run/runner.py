@@ -102,7 +102,7 @@ def run_cells(
             while (queue or running) and not stop:
                 while queue and len(running) < jobs and not stop:
                     cell = queue.popleft()
-                    settled = _start(cell, running, program, _environment(cell, jobs), progress)
+                    settled = _start(cell, running, program, cell_variables(cell, jobs), progress)
                     if settled is not None:
                         outcomes[cell.name] = settled
                 ended = [child for child in running if child.poll()]
@@ -205,7 +205,8 @@ def _outcome(cell: Cell, record: CellRecord, *, ran: bool) -> CellOutcome:
     return CellOutcome(cell, record.status, record.seconds, metrics, record.error, ran)
 
 
-def _environment(cell: Cell, jobs: int) -> dict[str, str]:
+def cell_variables(cell: Cell, jobs: int) -> dict[str, str]:
+    """Return the environment of a cell: its share of the cores, what this process has, and its own variables."""
     defaults = {"OMP_NUM_THREADS": str(threads_of_cell(jobs)), "PYTHONUNBUFFERED": "1"}
     if not {"", os.getcwd()} & set(sys.path):
         # 'python -m' would look for hyrec in the current folder first, which may hold another checkout

@@ -15,8 +15,10 @@ from importlib import resources
 # Lightning calls jsonargparse functions that are about to change; it reads this when it is imported.
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
+from lightning import Trainer
+
 from hyrec.baselines import CountingBaseline
-from hyrec.cli.lightning import HyrecCLI
+from hyrec.config.experiment import Experiment
 from hyrec.data.parquet.data import ParquetData
 from hyrec.metrics import default_metrics
 from hyrec.schema import Schema
@@ -55,13 +57,13 @@ def train(path: str = "", seed: int = 0) -> dict[str, float]:
         seed: Seed of initial values and of the order.
     """
     config = resources.files("hyrec_movielens") / "hyformer_movielens.yaml"
-    off = ("enable_progress_bar", "enable_checkpointing", "enable_model_summary", "logger")
-    options = [f"--trainer.{option}=false" for option in off]
-    if path:
-        options.append(f"--data.init_args.path={path}")
-    cli = HyrecCLI([f"--config={config}", f"--seed_everything={seed}", *options], run=False)
-    cli.trainer.fit(cli.model, cli.datamodule)
-    (figures,) = cli.trainer.test(cli.model, cli.datamodule, verbose=False)
+    options = [f"--data.init_args.path={path}"] if path else []
+    experiment = Experiment.parse([f"--config={config}", f"--seed_everything={seed}", *options])
+    off = dict.fromkeys(("enable_progress_bar", "enable_checkpointing", "enable_model_summary", "logger"), False)
+    data, model = experiment.data(), experiment.model()
+    trainer = Trainer(**{**experiment.options["trainer"], **off})
+    trainer.fit(model, data)
+    (figures,) = trainer.test(model, data, verbose=False)
     return {name.removeprefix("test/"): value for name, value in figures.items()}
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from hyrec.cli import ablate_command, ablate_run
 from hyrec.cli.main import main
 from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
+from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study import Study
 from hyrec.studies.plan.study_file import read_study
 from hyrec.studies.report.plan_text import plan_as_dict, plan_as_text, total_seconds
-from hyrec.studies.run.cell import Cell
+from hyrec.studies.run.cell import Cell, cells_of
 from hyrec.studies.run.runner import CellOutcome
 
 DEBUG = "pkg:hyrec/ablations/debug.yaml"
@@ -46,7 +46,7 @@ def study():
 @pytest.fixture
 def seen(monkeypatch, study):
     """What the parts of a study were asked for; nothing is parsed, trained or written but the plan."""
-    calls = {"ran": [], "reported": []}
+    calls = {"ran": []}
 
     def run_cells(cells, **options):
         calls["ran"] += [cell.name.removeprefix("debug/") for cell in cells]
@@ -59,24 +59,29 @@ def seen(monkeypatch, study):
             (cell.folder / "cell.json").touch()
         return [CellOutcome(cell, status) for cell in cells]
 
-    def planned(name, selection):
-        calls["selection"] = selection
-        seeds = ablate_run.seeds_of_file(name)
-        return replace(plan_of(ablate_run.selected_study(name, selection)), selection=selection, file_seeds=seeds)
+    def make_plan(request):
+        calls["selection"] = request.selection
+        if "planning" in calls:
+            calls["planning"]()
+        return replace(plan_of(request.study), selection=request.selection, file_seeds=request.whole.seeds)
 
-    monkeypatch.setattr(ablate_run, "_planned", planned)
-    monkeypatch.setattr(ablate_run, "run_cells", run_cells)
-    monkeypatch.setattr(ablate_run, "report_study", lambda folder, **_: calls["reported"].append(folder))
-    monkeypatch.setattr("hyrec.studies.run.prepare.write_rows", lambda plan, folder: None)
-    monkeypatch.setattr("hyrec.studies.plan.planner.check_unchanged", lambda plan: calls.get("edited", []))
+    monkeypatch.setattr("hyrec.studies.run.settle.make_plan", make_plan)
+    monkeypatch.setattr("hyrec.studies.plan.planner.make_plan", make_plan)
+    monkeypatch.setattr("hyrec.studies.run.settle.check_unchanged", lambda plan: calls.get("edited", []))
+    monkeypatch.setattr("hyrec.studies.run.study.run_cells", run_cells)
+    monkeypatch.setattr("hyrec.studies.run.study.write_rows", lambda plan, folder: None)
     return calls
 
 
-def test_a_study_runs_all_its_cells_and_reports(seen, tmp_path):
+def stop():
+    raise KeyboardInterrupt
+
+
+def test_a_study_runs_all_its_cells_and_reports(seen, tmp_path, capsys):
     assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--jobs", "2"]) == 0
     assert seen["ran"] == ["hyformer/s0", "no_pooling/s0", "hyformer/s1", "no_pooling/s1"]
     assert seen["options"]["jobs"] == 2
-    assert seen["reported"] == [tmp_path]
+    assert f"No cell of {tmp_path} has finished yet" in capsys.readouterr().out
     assert Plan.load(tmp_path).study.name == "debug"
 
 
@@ -93,19 +98,16 @@ def test_ctrl_c_gives_exit_code_130_and_says_how_to_go_on(seen, tmp_path, capsys
     assert f"hyrec ablate run {DEBUG} --out {tmp_path} --resume" in capsys.readouterr().err
 
 
-def test_ctrl_c_before_there_is_a_plan_does_not_ask_for_a_resume(seen, tmp_path, monkeypatch, capsys):
-    def stopped(name, selection):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(ablate_run, "_planned", stopped)
+def test_ctrl_c_before_there_is_a_plan_does_not_ask_for_a_resume(seen, tmp_path, capsys):
+    seen["planning"] = stop
     out = tmp_path / "my study"
     assert main(["ablate", "run", DEBUG, "--out", str(out), "--seeds", "3,4"]) == 130
     assert f"hyrec ablate run {DEBUG} --out '{out}' --seeds=3,4\n" in capsys.readouterr().err
 
 
 def test_the_way_to_go_on_keeps_the_cell_of_an_array_and_the_project(seen, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("hyrec.loggers.wandb_run.require_wandb", lambda: None)
-    monkeypatch.setattr("hyrec.studies.wandb.require_wandb", lambda: None)
+    monkeypatch.setattr("hyrec.studies.run.study.require_wandb", lambda: None)
+    monkeypatch.setattr("hyrec.studies.run.wandb.require_wandb", lambda: None)
     seen["status"] = "failed"
     main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "1", "--wandb", "team/p"])
     assert f"--out {tmp_path} --resume --index 1 --wandb team/p\n" in capsys.readouterr().err
@@ -148,7 +150,7 @@ def study_file(folder, **changes):
     return str(file)
 
 
-def test_a_resume_adds_the_seeds_and_variants_that_the_study_file_has_gained(seen, tmp_path, capsys):
+def test_a_resume_adds_the_seeds_and_variants_that_the_study_file_has_gained(seen, tmp_path, caplog):
     out = tmp_path / "out"
     main(["ablate", "run", study_file(tmp_path), "--out", str(out)])
     seen["ran"].clear()
@@ -156,7 +158,7 @@ def test_a_resume_adds_the_seeds_and_variants_that_the_study_file_has_gained(see
     file = study_file(tmp_path, seeds=[0, 1, 2], more=more, metrics=["logloss", "auc"])
     assert main(["ablate", "run", file, "--out", str(out), "--resume"]) == 0
     assert seen["ran"] == [f"s/{variant}/s{seed}" for seed in (0, 1, 2) for variant in "abc"]
-    assert "the study file has new seeds, which are added: 2" in capsys.readouterr().err
+    assert "the study file has new seeds, which are added: 2" in caplog.text
     stored = Plan.load(out)
     assert (stored.study.seeds, stored.study.metrics) == ((0, 1, 2), ("logloss", "auc"))
     assert [planned.variant.name for planned in stored.variants] == ["a", "b", "c"]
@@ -182,13 +184,13 @@ def test_a_selection_of_seeds_stays_until_the_file_gains_some(seen, tmp_path):
     assert Plan.load(tmp_path / "out").study.seeds == (1, 5)
 
 
-def test_seeds_that_left_the_file_stay_in_a_begun_study_and_that_is_said(seen, tmp_path, capsys):
+def test_seeds_that_left_the_file_stay_in_a_begun_study_and_that_is_said(seen, tmp_path, caplog):
     words = ["ablate", "run", study_file(tmp_path), "--out", str(tmp_path / "out")]
     main(words)
     study_file(tmp_path, seeds=[0])
     assert main([*words, "--resume"]) == 0
     assert Plan.load(tmp_path / "out").study.seeds == (0, 1)
-    assert "no longer names stay, since cells have them: 1" in capsys.readouterr().err
+    assert "no longer names stay, since cells have them: 1" in caplog.text
 
 
 def test_a_resume_refuses_a_kept_variant_that_changed_and_names_the_key(seen, tmp_path, mistake):
@@ -216,18 +218,18 @@ def test_while_no_cell_has_started_a_changed_study_takes_the_place_of_the_old_on
     assert seen["ran"][-2:] == ["s/a/s3", "s/b/s3"]
 
 
-def test_a_resume_in_another_folder_says_where_paths_count_from(seen, tmp_path, monkeypatch, capsys):
+def test_a_resume_in_another_folder_says_where_paths_count_from(seen, tmp_path, monkeypatch, caplog):
     words = ["ablate", "run", study_file(tmp_path), "--out", str(tmp_path / "out")]
     main(words)
     plan = Plan.load(tmp_path / "out")
     replace(plan, working_folder=str(tmp_path)).save(tmp_path / "out")
     monkeypatch.chdir(tmp_path)
     main([*words, "--resume"])
-    assert "relative paths" not in capsys.readouterr().err
+    assert "relative paths" not in caplog.text
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path / "else")
     main([*words, "--resume"])
-    told = capsys.readouterr().err
+    told = caplog.text
     assert f"begun in {tmp_path}; relative paths now count from {tmp_path / 'else'}" in told
 
 
@@ -243,11 +245,8 @@ def test_a_config_beside_the_study_is_named_when_it_is_looked_for_elsewhere(tmp_
 
 
 @pytest.mark.parametrize("action", ["run", "sweep"])
-def test_ctrl_c_while_a_study_is_only_shown_leaves_no_traceback(action, seen, monkeypatch, capsys):
-    def stopped(name, selection):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(ablate_run, "_planned", stopped)
+def test_ctrl_c_while_a_study_is_only_shown_leaves_no_traceback(action, seen, capsys):
+    seen["planning"] = stop
     assert main(["ablate", action, DEBUG, *(["--dry-run"] if action == "run" else [])]) == 130
     assert capsys.readouterr().err.strip() == "Stopped."
 
@@ -264,12 +263,12 @@ def test_there_is_nothing_to_resume_in_an_empty_folder(seen, tmp_path, mistake):
     assert "holds no study to go on with" in mistake("ablate", "run", DEBUG, "--out", str(tmp_path), "--resume")
 
 
-def test_an_array_task_runs_its_cell_only_and_writes_no_report(seen, tmp_path, monkeypatch):
+def test_an_array_task_runs_its_cell_only_and_writes_no_report(seen, tmp_path, monkeypatch, capsys):
     assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "1"]) == 0
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
     assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--array"]) == 0
     assert seen["ran"] == ["no_pooling/s0", "hyformer/s1"]
-    assert seen["reported"] == []
+    assert "finished yet" not in capsys.readouterr().out
 
 
 def test_an_array_task_with_another_study_is_refused(seen, tmp_path, mistake):
@@ -279,16 +278,10 @@ def test_an_array_task_with_another_study_is_refused(seen, tmp_path, mistake):
     assert "add seeds, variants or metrics with --resume" in told
 
 
-def test_of_two_tasks_that_start_at_once_the_first_plan_stays(seen, tmp_path, monkeypatch):
+def test_of_two_tasks_that_start_at_once_the_first_plan_stays(seen, tmp_path):
     """Between the look for a plan and its writing, another task writes one."""
-    other = replace(plan_of(ablate_run.selected_study(DEBUG, {})), version="first")
-    planned = ablate_run._planned
-
-    def late(name, selection):
-        other.save(tmp_path)
-        return planned(name, selection)
-
-    monkeypatch.setattr(ablate_run, "_planned", late)
+    other = replace(plan_of(StudyRequest.read(DEBUG).study), version="first")
+    seen["planning"] = lambda: other.save(tmp_path)
     assert main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--index", "0"]) == 0
     assert Plan.load(tmp_path).version == "first"
 
@@ -340,8 +333,15 @@ def test_lists_may_be_written_with_commas_and_with_spaces(seen, tmp_path):
         assert seen["selection"] == {"seeds": [3, 4]}, words
 
 
-def test_commas_in_the_name_of_a_point_do_not_part_it():
-    assert ablate_command._names("a@d=1,len=2,b") == ["a@d=1,len=2", "b"]
+def test_commas_in_the_name_of_a_point_do_not_part_it(seen, tmp_path):
+    grid = {
+        "grid": {"model.d_model": [8, 16], "model.x": [1, 2]},
+        "variants": {"a": {}, "b": {"options": {"data.y": 1}}},
+    }
+    point = "a@d_model=8,x=2"
+    words = ["ablate", "run", study_file(tmp_path, **grid), "--out", str(tmp_path / "out")]
+    assert main([*words, "--seeds", "0", "--variants", f"{point},b@d_model=16,x=1"]) == 0
+    assert seen["selection"]["variants"] == [point, "b@d_model=16,x=1"]
 
 
 def test_values_of_set_are_read_as_yaml(seen, tmp_path):
@@ -395,11 +395,11 @@ def test_json_holds_the_cells_in_the_order_of_their_index(study):
 def test_wandb_arguments_stay_out_of_the_plan(seen, tmp_path, monkeypatch):
     pytest.importorskip("wandb", reason="Weights & Biases is an optional dependency")
     handed: list[Cell] = []
-    monkeypatch.setattr(ablate_run, "run_cells", lambda cells, **options: handed.extend(cells) or [])
+    monkeypatch.setattr("hyrec.studies.run.study.run_cells", lambda cells, **_: handed.extend(cells) or [])
     main(["ablate", "run", DEBUG, "--out", str(tmp_path), "--wandb", "team/project"])
     plan = Plan.load(tmp_path)
     assert all(cell.extra_arguments for cell in handed)
-    assert [cell.fingerprint for cell in handed] == [cell.fingerprint for cell in plan.cells(tmp_path)]
+    assert [cell.fingerprint for cell in handed] == [cell.fingerprint for cell in cells_of(plan, tmp_path)]
     assert "project" not in (tmp_path / "plan.json").read_text()
 
 

@@ -4,10 +4,11 @@ import pytest
 from lightning import Trainer
 
 import hyrec.components  # noqa: F401
-from hyrec.cli.lightning import BUILTIN_DATA
 from hyrec.config.diagnose import diagnose, options_of, refused_option
-from hyrec.config.sources import Source, _nest, _plain
+from hyrec.config.parser import BUILTIN
+from hyrec.config.sources import Source, _nest
 from hyrec.data.base import RankingData
+from hyrec.files import plain_value
 from hyrec.ranker import Ranker
 
 OPTIONS = {"model": Ranker, "data": RankingData, "trainer": Trainer}
@@ -32,7 +33,7 @@ def found(*written):
     sources = [Source("base.yaml", BASE)]
     for option in written:
         key, _, value = option.partition("=")
-        sources.append(Source(key, _nest(key.lstrip("-"), _plain(value))))
+        sources.append(Source(key, _nest(key.lstrip("-"), plain_value(value))))
     return diagnose(sources, OPTIONS)
 
 
@@ -108,4 +109,4 @@ def test_an_option_refused_of_a_default_class_names_its_options():
 
 
 def test_the_builtin_data_classes_are_known():
-    assert {"batch_size", "num_workers"} <= set(options_of(BUILTIN_DATA[0]))
+    assert {"batch_size", "num_workers"} <= set(options_of(BUILTIN[0]))

@@ -11,12 +11,12 @@ import pytest
 import hyrec.components  # noqa: F401
 from hyrec import registry
 from hyrec.callbacks.checkpoint import BestCheckpoint
-from hyrec.cli.inspect_command import ModelCLI
-from hyrec.cli.lightning import BUILTIN_DATA, HyrecCLI
 from hyrec.config.diagnose import options_of
+from hyrec.config.experiment import Experiment
+from hyrec.config.parser import BUILTIN
 from hyrec.config.shipped import find_file, load_mapping, shipped_configs, shipped_folder
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
-from hyrec.inspection import inspect_ranker
+from hyrec.inspection import inspect_ranker, without_memory
 from hyrec.ranker import Ranker
 from hyrec.slots import SLOTS
 from hyrec.testing.batches import tiny_schema
@@ -27,20 +27,10 @@ NO_OVERLAYS = ("/recipes/", "/ablations/", "/sweeps/")
 OVERLAYS = [n for n in shipped_configs() if n.count("/") == 2 and not any(part in n for part in NO_OVERLAYS)]
 
 
-class ParseOnly(HyrecCLI):
-    """Parses and builds nothing."""
-
-    def before_instantiate_classes(self):
-        pass
-
-    def instantiate_classes(self):
-        pass
-
-
 def surface():
     own = [cls for slot in SLOTS for cls in registry.classes(slot) if cls.__module__.startswith("hyrec.")]
     lines = []
-    for cls in [Ranker, EmbeddingOptions, SequenceOptions, BestCheckpoint, *BUILTIN_DATA, *own]:
+    for cls in [Ranker, EmbeddingOptions, SequenceOptions, BestCheckpoint, *BUILTIN[:2], *own]:
         parameters = inspect.signature(cls).parameters
         for name in options_of(cls):
             hint = parameters[name].annotation
@@ -79,9 +69,10 @@ def test_a_model_config_builds_on_the_simulated_log():
 
 
 def flops(options):
-    cli = ModelCLI(options)
-    lengths = dict.fromkeys(cli.model.schema.sequences, 3)
-    return inspect_ranker(cli.model, cli.mode, lengths=lengths, candidates=2, batch_size=2).flops_per_sample
+    with without_memory():
+        model = Experiment.parse(options).model()
+    lengths = dict.fromkeys(model.schema.sequences, 3)
+    return inspect_ranker(model, lengths=lengths, candidates=2, batch_size=2).flops_per_sample
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -90,10 +81,11 @@ def test_every_overlay_parses_on_a_model(overlay, tmp_path, monkeypatch):
     for folder in ("data", "data/kuairand"):
         Path(folder).mkdir()
         tiny_schema().save(Path(folder) / "schema.yaml")
-    cli = ParseOnly(["--config", "pkg:hyrec/debug.yaml", "--config", overlay], run=False)
+    options = Experiment.parse(["--config", "pkg:hyrec/debug.yaml", "--config", overlay]).options
     part = overlay.split("/")[1]
     expected = {"data": ("data", "class_path"), "trainer": ("trainer", "accelerator"), "logger": ("trainer", "logger")}
-    assert cli.config[".".join(expected[part])]
+    group, key = expected[part]
+    assert options[group][key]
 
 
 @pytest.mark.parametrize("config", MODELS)

@@ -13,6 +13,7 @@ from hyrec.studies.analysis.results import read_results
 from hyrec.studies.analysis.slices import ROWS_FILE, bins_of, group_medians, slice_metric
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
+from hyrec.studies.run.cell import cells_of
 from tests.references import metrics as reference
 
 NUM_ROWS, SEEDS = 600, (0, 1, 2)
@@ -42,7 +43,7 @@ def folder(tmp_path_factory, test_rows):
     described = {name: test_rows[name] for name in ("row", "group", "history_length")}
     frequency = pa.array(test_rows["item_frequency"], mask=test_rows["item_frequency"] == 0)
     pq.write_table(pa.table({**described, "item_frequency": frequency}), folder / ROWS_FILE)
-    for cell in plan.cells(folder):
+    for cell in cells_of(plan, folder):
         if cell.variant == "unfinished":
             continue
         noise = np.random.default_rng(cell.seed).normal(size=NUM_ROWS)

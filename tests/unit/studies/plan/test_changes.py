@@ -4,9 +4,10 @@ import pytest
 import yaml
 
 from hyrec.studies.plan.changes import changes_between, flatten
+from hyrec.studies.plan.command_lines import CommandLine, arguments_of, option
 from hyrec.studies.plan.plan import Change
 from hyrec.studies.plan.planner import make_plan
-from hyrec.studies.plan.resolve import StudyParser, arguments_of, option, resolve_all
+from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.plan.study_file import read_study
 
@@ -14,29 +15,28 @@ DEBUG = "--config=pkg:hyrec/debug.yaml"
 GIVEN = {"model": {"init_args": {"mixer": {"class_path": "RankMixer", "init_args": {"expansion": 1}}}}}
 
 
-@pytest.fixture(scope="module")
-def parser():
-    return StudyParser([DEBUG])
+def resolve(*arguments):
+    return CommandLine.parse("base", arguments).options
 
 
 @pytest.fixture(scope="module")
-def base(parser):
-    return parser.resolve([DEBUG])
+def base():
+    return resolve(DEBUG)
 
 
-def test_an_argument_that_outlives_its_class_is_carried(parser, base):
-    found = changes_between(base, parser.resolve([DEBUG, "--model.mixer=SelfAttentionMixer"]), given=[GIVEN])
+def test_an_argument_that_outlives_its_class_is_carried(base):
+    found = changes_between(base, resolve(*[DEBUG, "--model.mixer=SelfAttentionMixer"]), given=[GIVEN])
     assert found[0] == Change("model.mixer", "RankMixer", "SelfAttentionMixer")
     assert Change("model.mixer.expansion", 1, 1, carried=True) in found
     assert Change("model.mixer.num_heads", None, 4) in found
     assert not [change for change in found if change.key in ("model.mixer.residual", "model.mixer.norm")]
 
 
-def test_an_argument_that_the_variant_writes_itself_is_not_carried(parser, base):
+def test_an_argument_that_the_variant_writes_itself_is_not_carried(base):
     own = {"class_path": "SelfAttentionMixer", "init_args": {"expansion": 1}}
     found = changes_between(
         base,
-        parser.resolve([DEBUG, option("model.mixer", own)]),
+        resolve(*[DEBUG, option("model.mixer", own)]),
         given=[GIVEN],
         named=[{"model": {"mixer": own}}],
     )
@@ -44,20 +44,18 @@ def test_an_argument_that_the_variant_writes_itself_is_not_carried(parser, base)
     assert Change("model.mixer", "RankMixer", "SelfAttentionMixer") in found
 
 
-def test_an_argument_that_another_source_of_the_base_set_is_seen_by_its_value(parser):
+def test_an_argument_that_another_source_of_the_base_set_is_seen_by_its_value():
     """Without a list of what was given, a value that is no default of the new class must have come from the old."""
-    base = parser.resolve([DEBUG, "--model.mixer.expansion=7"])
-    found = changes_between(
-        base, parser.resolve([DEBUG, "--model.mixer.expansion=7", "--model.mixer=SelfAttentionMixer"])
-    )
+    base = resolve(*[DEBUG, "--model.mixer.expansion=7"])
+    found = changes_between(base, resolve(*[DEBUG, "--model.mixer.expansion=7", "--model.mixer=SelfAttentionMixer"]))
     assert Change("model.mixer.expansion", 7, 7, carried=True) in found
 
 
-def test_only_what_differs_is_listed(parser, base):
+def test_only_what_differs_is_listed(base):
     found = changes_between(
         base,
-        parser.resolve(
-            [
+        resolve(
+            *[
                 DEBUG,
                 "--model.queries.pooling=none",
                 "--model.mixer.expansion=1",
@@ -72,9 +70,9 @@ def test_only_what_differs_is_listed(parser, base):
     assert changes_between(base, base) == ()
 
 
-def test_seed_name_and_folder_are_no_difference(parser, base):
+def test_seed_name_and_folder_are_no_difference(base):
     own = ["--seed_everything=5", "--name=x", "--trainer.default_root_dir=y"]
-    assert changes_between(base, parser.resolve([DEBUG, *own])) == ()
+    assert changes_between(base, resolve(*[DEBUG, *own])) == ()
 
 
 def test_lists_and_empty_mappings_are_values():
@@ -99,23 +97,23 @@ def test_a_later_layer_stands_after_the_options_that_it_may_undo():
 
 def test_a_typo_in_the_last_variant_is_refused_before_anything_runs():
     with pytest.raises(StudyError, match=r"variant b: model.mixer: RankMixer has no option 'expansio'. Did you mean"):
-        resolve_all({"variant a": [DEBUG], "variant b": [DEBUG, "--model.mixer.expansio=2"]})
+        make_plan(request(variants={"a": {}, "b": {"options": {"model.mixer.expansio": 2}}}))
 
 
-def debug_study(**changes):
+def request(**changes):
     content = {"base": {"configs": ["pkg:hyrec/debug.yaml"]}, "variants": {"a": {}}, **changes}
-    return read_study(content, default_name="s")
+    return StudyRequest("s.yaml", read_study(content, default_name="s"))
 
 
 def test_a_metric_that_no_test_logs_is_refused_with_the_nearest():
     with pytest.raises(StudyError, match=r"no test logs 'query_au'. Did you mean 'query_auc'"):
-        make_plan(debug_study(metrics=["query_au"]))
+        make_plan(request(metrics=["query_au"]))
 
 
 def test_a_variant_that_cannot_be_built_is_refused_by_name():
     variants = {"a": {}, "odd": {"options": {"model.encoder.num_heads": 3}}}
     with pytest.raises(StudyError, match=r"variant odd: .*3"):
-        make_plan(debug_study(variants=variants))
+        make_plan(request(variants=variants))
 
 
 @pytest.mark.parametrize(
@@ -128,5 +126,5 @@ def test_a_variant_that_cannot_be_built_is_refused_by_name():
 )
 def test_what_would_be_found_out_after_hours_is_refused_by_the_plan(changes, told):
     with pytest.raises(StudyError) as caught:
-        make_plan(debug_study(**changes))
+        make_plan(request(**changes))
     assert told in str(caught.value)

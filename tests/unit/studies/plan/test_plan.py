@@ -8,6 +8,7 @@ import pytest
 from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.plan.study_file import read_study
+from hyrec.studies.run.cell import cells_of
 
 CONTENT = {
     "name": "s",
@@ -52,7 +53,7 @@ def test_a_folder_without_a_plan_is_named(tmp_path):
 
 
 def test_cells_come_seed_by_seed_in_the_order_of_the_study(plan, tmp_path):
-    cells = plan.cells(tmp_path)
+    cells = cells_of(plan, tmp_path)
     assert [cell.name for cell in cells] == ["s/full/s3", "s/none/s3", "s/full/s1", "s/none/s1"]
     assert cells[1].folder == tmp_path / "cells" / "none" / "s3"
     assert cells[1].arguments == ("--x=none",)

@@ -3,7 +3,8 @@
 import pytest
 
 from hyrec.studies.plan.plan import Plan
-from hyrec.studies.plan.planner import _check_metrics, _check_rows, check_unchanged, make_plan
+from hyrec.studies.plan.planner import check_metrics, check_rows, check_unchanged, make_plan
+from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.plan.study_file import read_study
 
@@ -22,8 +23,8 @@ def resolved(found, **trainer):
     schema = {"features": {"a": {"vocab_size": 9}}, "tasks": {"click": {}}}
     rows = {}
     for variant in found.variants:
-        rows[f"variant {variant.name}"] = {"trainer": {}, "schema": schema, "model": {"x": variant.name}}
-    rows[f"variant {found.variants[1].name}"]["trainer"] = trainer
+        rows[variant.name] = {"trainer": {}, "schema": schema, "model": {"x": variant.name}}
+    rows[found.variants[1].name]["trainer"] = trainer
     return rows
 
 
@@ -40,7 +41,7 @@ def resolved(found, **trainer):
 def test_what_would_train_and_leave_no_test_metrics_is_refused(option, value, told):
     found = study()
     with pytest.raises(StudyError, match=f"variant none: {told}, so it has no test metrics"):
-        _check_rows(found, resolved(found, **{option: value}), {})
+        check_rows(found, resolved(found, **{option: value}), {})
 
 
 @pytest.mark.parametrize(
@@ -48,26 +49,26 @@ def test_what_would_train_and_leave_no_test_metrics_is_refused(option, value, to
 )
 def test_what_is_tested_is_not_refused(trainer):
     found = study()
-    _check_rows(found, resolved(found, **trainer), {})
+    check_rows(found, resolved(found, **trainer), {})
 
 
 @pytest.mark.parametrize("metric", ["query_auc", "click/gauc"])
 def test_a_metric_inside_groups_needs_a_group_column(metric):
     found = study(metrics=[metric])
     with pytest.raises(StudyError, match=f"the schema has no group_column, so no test logs '{metric}'.*Allowed: auc"):
-        _check_metrics(found, resolved(found))
+        check_metrics(found, resolved(found))
 
 
 def test_a_stored_plan_names_the_option_that_a_config_now_sets_otherwise(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text("trainer: {max_steps: 5}\n")
     found = study(base={"configs": ["pkg:hyrec/debug.yaml", "mine.yaml"]})
-    plan = make_plan(found, file_seeds=(0, 1))
-    assert (plan.file_seeds, plan.working_folder) == ((0, 1), str(tmp_path))
+    plan = make_plan(StudyRequest("s.yaml", found))
+    assert (plan.file_seeds, plan.working_folder) == ((0,), str(tmp_path))
     plan.save(tmp_path)
     stored = Plan.load(tmp_path)
     assert stored == plan
     assert check_unchanged(stored) == []
     (tmp_path / "mine.yaml").write_text("trainer: {max_steps: 6}\n")
     assert check_unchanged(stored) == [f"variant {name}: trainer.max_steps: 5 -> 6" for name in ("full", "none")]
-    assert stored.differences(make_plan(found)) == check_unchanged(stored)
+    assert stored.differences(make_plan(StudyRequest("s.yaml", found))) == check_unchanged(stored)

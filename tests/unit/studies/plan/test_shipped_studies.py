@@ -14,8 +14,9 @@ from hyrec.config.sources import read_sources
 from hyrec.data.base import RankingData
 from hyrec.data.simulated import SimulatedData
 from hyrec.ranker import Ranker
+from hyrec.studies.plan.command_lines import CommandLine, arguments_of, base_arguments
 from hyrec.studies.plan.planner import make_plan
-from hyrec.studies.plan.resolve import StudyParser, arguments_of, base_arguments
+from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study_file import load_study
 
 STUDIES = [name for name in shipped_configs() if "/ablations/" in name]
@@ -28,11 +29,6 @@ def built_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("data/kuairand").mkdir(parents=True)
     SimulatedData.make_schema().save(Path("data/kuairand/schema.yaml"))
-
-
-@pytest.fixture(scope="module")
-def parser():
-    return StudyParser(["--config=pkg:hyrec/hyformer.yaml"])
 
 
 def test_the_studies_that_are_promised_are_there():
@@ -57,15 +53,14 @@ def test_every_option_of_a_shipped_study_exists(name):
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_the_last_variant_of_a_shipped_study_parses(name, parser):
+def test_the_last_variant_of_a_shipped_study_parses(name):
     study = load_study(find_file(name))
-    resolved = parser.resolve(arguments_of(study, study.variants[-1]))
+    resolved = CommandLine.parse("the last", arguments_of(study, study.variants[-1])).options
     assert resolved["model"]["class_path"] == "hyrec.Ranker"
 
 
 def test_the_costs_of_a_plan_are_those_of_inspect(capsys):
-    study = load_study(find_file("pkg:hyrec/ablations/debug.yaml"))
-    plan = make_plan(study)
+    plan = make_plan(StudyRequest.read("pkg:hyrec/ablations/debug.yaml"))
     for planned in plan.variants:
         assert main(["inspect", *planned.arguments, "--json"]) == 0
         told = json.loads(capsys.readouterr().out)

@@ -3,22 +3,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hyrec.cli.ablate_command import _spread
-from hyrec.cli.lightning import HyrecCLI
+from hyrec.config.experiment import Experiment
 from hyrec.config.shipped import find_file
-from hyrec.studies.plan.plan import Plan, PlannedVariant
+from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study import Study, Variant
-from hyrec.studies.sweep import sweep_of
+from hyrec.studies.plan.sweep import sweep_of
 
 SHIPPED = "pkg:hyrec/sweeps/hyformer.yaml"
 utils = pytest.importorskip("wandb.sdk.launch.sweeps.utils", reason="W&B is optional: pip install 'hyrec[wandb]'")
 
 
-def plan_of(metric: str = "query_auc", **selection: object) -> Plan:
+def request_of(metric: str = "query_auc", **selection: object) -> StudyRequest:
     variants = (Variant("full", "full"), Variant("less", "less", options={"model.queries.pooling": "none"}))
     study = Study("table2", "Which part?", ("pkg:hyrec/debug.yaml",), {}, (metric,), (0, 1, 2), "full", variants)
-    rows = tuple(PlannedVariant(variant, (), (), 1, 1, 1.0) for variant in variants)
-    return Plan(study, rows, version="0", selection=selection)
+    return StudyRequest("a.yaml", study, selection)
 
 
 def as_the_agent_runs_it(sweep: dict[str, object], values: dict[str, object]) -> list[str]:
@@ -32,20 +30,18 @@ def as_the_agent_runs_it(sweep: dict[str, object], values: dict[str, object]) ->
 
 
 def test_a_sweep_has_one_trial_a_cell():
-    plan = plan_of()
-    sweep = sweep_of(plan, study="a.yaml", folder="out")
+    sweep = sweep_of(request_of(), "out")
     assert sweep["method"] == "grid"
     assert sweep["parameters"] == {"index": {"values": [0, 1, 2, 3, 4, 5]}}
-    assert len(plan.cells("out")) == 6
 
 
 def test_a_trial_is_a_cell_of_the_study(tmp_path: Path):
-    plan = plan_of(seeds=[0, 1, 2], variants=["full", "less"], set={"model.head.hidden": [8, 4]})
-    sweep = sweep_of(plan, study="a.yaml", folder=tmp_path, project="team/p")
+    request = request_of(seeds=[0, 1, 2], variants=["full", "less"], set={"model.head.hidden": [8, 4]})
+    sweep = sweep_of(request, tmp_path, project="team/p")
     words = as_the_agent_runs_it(sweep, {"index": 3})
     assert words[:5] == ["/usr/bin/env", "hyrec", "ablate", "run", "a.yaml"]
     assert words[5:9] == ["--out", str(tmp_path), "--wandb", "team/p"]
-    assert _spread(words[9:]) == [
+    assert words[9:] == [
         "--seeds=0,1,2",
         "--variants=full,less",
         "--set=model.head.hidden=[8, 4]",
@@ -55,23 +51,13 @@ def test_a_trial_is_a_cell_of_the_study(tmp_path: Path):
 
 @pytest.mark.parametrize(("metric", "goal"), [("query_auc", "maximize"), ("logloss", "minimize")])
 def test_the_goal_follows_the_direction_of_the_metric(metric: str, goal: str):
-    found = sweep_of(plan_of(metric), study="a.yaml", folder="out")["metric"]
+    found = sweep_of(request_of(metric), "out")["metric"]
     assert found == {"name": f"test/{metric}", "goal": goal}
 
 
 def test_a_sweep_is_plain_yaml():
-    sweep = sweep_of(plan_of(), study="a.yaml", folder=Path("out"))
+    sweep = sweep_of(request_of(), Path("out"))
     assert yaml.safe_load(yaml.safe_dump(sweep)) == sweep
-
-
-class ParseOnly(HyrecCLI):
-    """Parses and builds nothing."""
-
-    def before_instantiate_classes(self) -> None:
-        pass
-
-    def instantiate_classes(self) -> None:
-        pass
 
 
 def test_hyrec_fit_takes_what_the_agent_of_the_shipped_sweep_writes():
@@ -83,11 +69,13 @@ def test_hyrec_fit_takes_what_the_agent_of_the_shipped_sweep_writes():
     words = as_the_agent_runs_it(sweep, chosen)
     assert words[:3] == ["/usr/bin/env", "hyrec", "fit"]
     assert "--model.d_model=96" in words
-    cli = ParseOnly(words[3:], run=False)
-    model = cli.config.model.init_args
-    assert (model.d_model, model.backbone.init_args.num_layers, model.queries.init_args.num_queries) == (96, 3, 2)
-    assert model.head.init_args.hidden == [128, 64]
-    assert model.dense_optimizer.init_args.lr == pytest.approx(0.01)
-    assert model.encoder.init_args.num_recent == 64
-    assert cli.config.trainer.logger.class_path.endswith("RankingWandbLogger")
-    assert cli.config.test_after_fit is False
+    options = Experiment.parse(words[2:]).options
+    model = options["model"]["init_args"]
+    assert model["d_model"] == 96
+    assert model["backbone"]["init_args"]["num_layers"] == 3
+    assert model["queries"]["init_args"]["num_queries"] == 2
+    assert model["head"]["init_args"]["hidden"] == [128, 64]
+    assert model["dense_optimizer"]["init_args"]["lr"] == pytest.approx(0.01)
+    assert model["encoder"]["init_args"]["num_recent"] == 64
+    assert options["trainer"]["logger"]["class_path"].endswith("RankingWandbLogger")
+    assert options["test_after_fit"] is False

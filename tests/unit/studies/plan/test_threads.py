@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hyrec.studies.run.threads import threads_of_cell
+from hyrec.studies.plan.threads import threads_of_cell
 
 
 @pytest.mark.parametrize(("jobs", "threads"), [(1, 6), (2, 3), (4, 1), (9, 1)])

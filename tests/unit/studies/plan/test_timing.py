@@ -11,9 +11,10 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import hyrec
+from hyrec.cli import probe
 from hyrec.messages import CommandError
-from hyrec.studies.plan.probe import LoopTime, estimate, probe_seconds
-from hyrec.studies.plan.probe_run import Stopwatch, main
+from hyrec.studies.plan.timing import LoopTime, estimate, probe_seconds
+from hyrec.studies.plan.timing_run import Stopwatch
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
 
@@ -159,7 +160,7 @@ def probed(tmp_path, monkeypatch):
     result, run = tmp_path / "times.json", tmp_path / "run"
     options = ["--config", "pkg:hyrec/debug.yaml", "--config", "pkg:hyrec/logger/wandb.yaml"]
     options += ["--trainer.max_epochs", "3", "--data.batch_size", "16"]
-    assert main([str(result), "4", *options, f"--trainer.default_root_dir={run}"]) == 0
+    assert probe.main([str(result), "4", *options, f"--trainer.default_root_dir={run}"]) == 0
     return json.loads(result.read_text()), run
 
 
@@ -191,6 +192,6 @@ def test_a_probe_times_at_least_one_step():
 
 
 def test_asking_for_a_probe_loads_no_torch():
-    code = "import sys, hyrec.studies.plan.probe; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
+    code = "import sys, hyrec.studies.plan.timing; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     root = str(Path(hyrec.__file__).parents[1])
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

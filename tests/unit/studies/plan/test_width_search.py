@@ -3,11 +3,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyrec.functional import next_divisor
-from hyrec.studies.plan.width_search import Costs, solve_width
+from hyrec.inspection import ModelCosts
+from hyrec.studies.plan.width_search import solve_width
 
 
 def quadratic(width):
-    return Costs(dense_parameters=3 * width**2 + 100, sparse_parameters=7, flops_per_sample=50.0 * width**2)
+    return ModelCosts(dense_parameters=3 * width**2 + 100, sparse_parameters=7, flops_per_sample=50.0 * width**2)
 
 
 def nearest_of_all(cost_of, target, tolerances, allowed, widths):
@@ -34,12 +35,12 @@ def nearest_of_all(cost_of, target, tolerances, allowed, widths):
 def test_where_costs_grow_no_other_width_comes_nearer(heads, wanted, square, line, kinds, start):
     def cost_of(width):
         assert width % heads == 0, "a width that is not allowed was built"
-        return Costs(int(1000 * square * width**2) + 5000, 0, 40 * square * width**2 + line * width + 3000)
+        return ModelCosts(int(1000 * square * width**2) + 5000, 0, 40 * square * width**2 + line * width + 3000)
 
     def allowed(width):
         return width % heads == 0
 
-    target = Costs(int(900 * square * wanted**2) + 1, 0, 44 * square * wanted**2 + line * wanted + 1)
+    target = ModelCosts(int(900 * square * wanted**2) + 1, 0, 44 * square * wanted**2 + line * wanted + 1)
     tolerances = {kind: 0.02 if kind == "flops" else 0.03 for kind in kinds}
     match = solve_width(cost_of, target, tolerances, start=start, allowed=allowed)
     best = nearest_of_all(cost_of, target, tolerances, allowed, range(start // 16, 16 * start + 1))
@@ -72,9 +73,9 @@ def test_widths_are_multiples_of_the_step():
 
 def test_both_kinds_of_cost_must_hold_together():
     def cost_of(width):
-        return Costs(width**2, 0, 1000.0 * width)
+        return ModelCosts(width**2, 0, 1000.0 * width)
 
-    target = Costs(64**2, 0, 1000.0 * 80)
+    target = ModelCosts(64**2, 0, 1000.0 * 80)
     assert solve_width(cost_of, target, {"flops": 0.01}, start=64).width == 80
     assert solve_width(cost_of, target, {"dense_parameters": 0.01}, start=64).width == 64
     both = solve_width(cost_of, target, {"flops": 0.01, "dense_parameters": 0.01}, start=64)
@@ -86,7 +87,7 @@ def test_both_kinds_of_cost_must_hold_together():
 def test_padding_that_makes_costs_jump_hides_no_match():
     def padded(width):
         tokens = next_divisor(width, 8)
-        return Costs(width * width, 0, float(tokens * width * width))
+        return ModelCosts(width * width, 0, float(tokens * width * width))
 
     match = solve_width(padded, padded(70), {"flops": 0.02}, start=64)
     assert match.within
@@ -111,7 +112,7 @@ def test_a_match_that_fails_names_tolerances_that_would_do():
 
 def test_a_target_out_of_reach_gives_the_end_of_the_reach():
     dearer = solve_width(quadratic, quadratic(10_000), {"flops": 0.02}, start=16)
-    cheaper = solve_width(quadratic, Costs(1, 0, 1.0), {"flops": 0.02}, start=64)
+    cheaper = solve_width(quadratic, ModelCosts(1, 0, 1.0), {"flops": 0.02}, start=64)
     assert (dearer.width, cheaper.width) == (256, 4)
     assert not dearer.within
     assert not cheaper.within
@@ -119,7 +120,7 @@ def test_a_target_out_of_reach_gives_the_end_of_the_reach():
 
 
 def test_costs_that_do_not_depend_on_the_width_end_the_search():
-    match = solve_width(lambda width: Costs(5, 0, 5.0), Costs(10, 0, 10.0), {"flops": 0.02}, start=8)
+    match = solve_width(lambda width: ModelCosts(5, 0, 5.0), ModelCosts(10, 0, 10.0), {"flops": 0.02}, start=8)
     assert match.deviations == {"flops": -0.5}
 
 
@@ -144,4 +145,4 @@ def test_tolerances_that_make_no_sense_are_refused(tolerances, message):
 
 def test_a_target_without_costs_is_refused():
     with pytest.raises(ValueError, match="target's flops must be positive, got 0"):
-        solve_width(quadratic, Costs(1, 0, 0.0), {"flops": 0.02}, start=64)
+        solve_width(quadratic, ModelCosts(1, 0, 0.0), {"flops": 0.02}, start=64)

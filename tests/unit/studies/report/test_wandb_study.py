@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from hyrec.studies import tracking
 from hyrec.studies.analysis.comparison import compare
 from hyrec.studies.analysis.results import CellResult, StudyResults
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
+from hyrec.studies.report.wandb import COLUMNS, log_study, study_table
 from hyrec.studies.run.cell import Cell
-from hyrec.studies.wandb import COLUMNS, cell_arguments, cell_environment, log_study, study_table
+from hyrec.studies.run.wandb import cell_environment, tracked
 
 ARGUMENTS = ("--config=pkg:hyrec/hyformer.yaml", "--config", "pkg:hyrec/data/kuairand.yaml", "--model.d_model=32")
 
@@ -49,24 +49,24 @@ def _no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_run_of_a_cell_says_study_variant_and_seed(tmp_path: Path):
-    found = cell_environment(plan_of(), cell_of(tmp_path), "p")
+    found = cell_environment(plan_of(), cell_of(tmp_path))
     assert found["WANDB_NAME"] == "table2/less@d_model=32/s0"
     assert found["WANDB_RUN_GROUP"] == "table2"
     assert found["WANDB_JOB_TYPE"] == "fit"
 
 
 def test_tags_say_model_data_variant_and_commit(tmp_path: Path):
-    tags = cell_environment(plan_of(), cell_of(tmp_path), "p")["WANDB_TAGS"].split(",")
+    tags = cell_environment(plan_of(), cell_of(tmp_path))["WANDB_TAGS"].split(",")
     assert tags == ["hyformer", "kuairand", "less", "d_model=32", "0123456789ab"]
 
 
 def test_outside_of_a_checkout_there_is_no_commit_among_the_tags(tmp_path: Path):
-    tags = cell_environment(plan_of(commit=None), cell_of(tmp_path), "p")["WANDB_TAGS"].split(",")
+    tags = cell_environment(plan_of(commit=None), cell_of(tmp_path))["WANDB_TAGS"].split(",")
     assert tags == ["hyformer", "kuairand", "less", "d_model=32"]
 
 
 def test_a_resumed_cell_has_the_id_it_had(tmp_path: Path):
-    first, again = (cell_environment(plan_of(), cell_of(tmp_path), "p") for _ in range(2))
+    first, again = (cell_environment(plan_of(), cell_of(tmp_path)) for _ in range(2))
     assert first == again
     assert first["WANDB_RESUME"] == "allow"
 
@@ -79,22 +79,22 @@ def test_every_cell_folder_and_configuration_has_an_id_of_its_own(tmp_path: Path
         replace(cell, folder=tmp_path / "elsewhere"),
         replace(cell, arguments=(*ARGUMENTS, "--model.d_model=64")),
     ]
-    assert len({cell_environment(plan_of(), cell, "p")["WANDB_RUN_ID"] for cell in cells}) == len(cells)
+    assert len({cell_environment(plan_of(), cell)["WANDB_RUN_ID"] for cell in cells}) == len(cells)
 
 
 def test_the_agent_of_a_sweep_chooses_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
-    assert "WANDB_RUN_ID" not in cell_environment(plan_of(), cell_of(tmp_path), "p")
+    assert "WANDB_RUN_ID" not in cell_environment(plan_of(), cell_of(tmp_path))
 
 
-def test_a_project_may_name_its_owner():
+def test_a_project_may_name_its_owner(tmp_path: Path):
     pytest.importorskip("wandb")
-    plan = plan_of()
-    assert cell_arguments(plan, plan.variants[0], "p") == (
+    plan, cell = plan_of(), cell_of(tmp_path)
+    assert tracked(plan, cell, "p")["extra_arguments"] == (
         "--config=pkg:hyrec/logger/wandb.yaml",
         "--trainer.logger.project=p",
     )
-    assert cell_arguments(plan, plan.variants[0], "team/p")[-2:] == (
+    assert tracked(plan, cell, "team/p")["extra_arguments"][-2:] == (
         "--trainer.logger.project=p",
         "--trainer.logger.entity=team",
     )
@@ -103,9 +103,9 @@ def test_a_project_may_name_its_owner():
 def test_without_wandb_only_asking_for_it_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("hyrec.loggers.wandb_run.importlib.util.find_spec", lambda name: None)
     plan = plan_of()
-    assert cell_environment(plan, cell_of(tmp_path), "p")
+    assert cell_environment(plan, cell_of(tmp_path))
     with pytest.raises(ValueError, match=r"pip install 'hyrec\[wandb\]'"):
-        cell_arguments(plan, plan.variants[0], "p")
+        tracked(plan, cell_of(tmp_path), "p")
     with pytest.raises(ValueError, match=r"pip install 'hyrec\[wandb\]'"):
         log_study(results_of(tmp_path), "p")
 
@@ -140,7 +140,7 @@ def test_a_metric_that_no_cell_reports_does_not_keep_the_others_from_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     tables = []
-    monkeypatch.setattr(tracking, "_log_table", lambda results, rows, project: tables.append(rows))
+    monkeypatch.setattr("hyrec.studies.report.wandb.log_table", lambda results, rows, project: tables.append(rows))
     results = results_of(tmp_path)
     study = replace(results.plan.study, metrics=("query_auc", "gauc"))
     log_study(replace(results, plan=replace(results.plan, study=study)), "p", replicates=0)

@@ -4,11 +4,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hyrec.cli import ablate_rows
+from hyrec.config.experiment import Experiment
 from hyrec.data.simulated import SimulatedData
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
-from hyrec.studies.run.prepare import DataCLI, data_arguments, write_rows
+from hyrec.studies.run.prepare import data_arguments, write_rows
 from hyrec.studies.run.rows import UnnumberedRowsError, describe_rows
 
 BASE = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=300")
@@ -35,14 +35,15 @@ def test_only_what_tells_about_the_data_is_parsed():
 def test_the_data_is_built_once_for_each_and_the_baseline_with_most_history_describes_the_rows(tmp_path, monkeypatch):
     built, prepared = [], []
 
-    class Counted(DataCLI):
-        def __init__(self, args):
-            super().__init__(args)
-            built.append(self.datamodule)
+    build = Experiment.data
+
+    def counted(experiment):
+        built.append(build(experiment))
+        return built[-1]
 
     prepare = SimulatedData.prepare_data
     monkeypatch.setattr(SimulatedData, "prepare_data", lambda self: (prepared.append(self), prepare(self)))
-    monkeypatch.setattr(ablate_rows, "DataCLI", Counted)
+    monkeypatch.setattr(Experiment, "data", counted)
     short = (*BASE, "--schema.sequences.views.max_length=2")
     other = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=200")
     path = write_rows(
@@ -71,12 +72,12 @@ def test_a_slice_by_a_feature_that_does_not_exist_gets_the_nearest(tmp_path):
         write_rows(plan(("a", BASE), slices={"item": "item_ids"}), tmp_path)
 
 
-def test_data_without_row_numbers_run_without_slices_and_that_is_said(tmp_path, monkeypatch, capsys):
+def test_data_without_row_numbers_run_without_slices_and_that_is_said(tmp_path, monkeypatch, caplog):
     def unnumbered(data, user, item):
         raise UnnumberedRowsError("OwnData does not number its rows (Batch.row)")
 
     pq.write_table(pa.table({"row": [0]}), tmp_path / "rows.parquet")
-    monkeypatch.setattr(ablate_rows, "describe_rows", unnumbered)
+    monkeypatch.setattr("hyrec.studies.run.prepare.describe_rows", unnumbered)
     assert write_rows(plan(("a", BASE)), tmp_path) is None
-    assert "OwnData does not number its rows (Batch.row), so there is no rows.parquet" in capsys.readouterr().err
+    assert "OwnData does not number its rows (Batch.row), so there is no rows.parquet" in caplog.text
     assert list(tmp_path.glob("*.parquet")) == []

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from hyrec.studies.run.interrupt import StudyInterrupted
 from hyrec.studies.run.lock import CellLock
 from hyrec.studies.run.progress import StudyProgress, duration
 from hyrec.studies.run.record import CellRecord
-from hyrec.studies.run.runner import CellOutcome, _environment, run_cells
+from hyrec.studies.run.runner import CellOutcome, cell_variables, run_cells
 
 FAKE = """
 import json, os, signal, subprocess, sys, time, zipfile
@@ -95,14 +96,12 @@ class Fake:
     def cell(self, behaviour: str = "finish", variant: str = "", seed: int = 0, **options: str) -> Cell:
         more = [word for name, value in options.items() for word in (f"--{name}", value)]
         folder = self.folder / "study" / "cells" / (variant or behaviour) / f"s{seed}"
-        return Cell("study", variant or behaviour, seed, ("--do", behaviour, *more), folder)
+        cell = Cell("study", variant or behaviour, seed, ("--do", behaviour, *more), folder)
+        return replace(cell, environment={"CALLS": str(self.calls_file)})
 
     def run(self, cells: list[Cell], **options: Any) -> list[CellOutcome]:
-        options = {"report": self.lines.append, "environment": self.environment, **options}
+        options = {"report": self.lines.append, **options}
         return run_cells(cells, program=[sys.executable, "-S", str(self.script)], **options)
-
-    def environment(self, cell: Cell) -> dict[str, str]:
-        return {"CALLS": str(self.calls_file)}
 
     def start_runner(self, cells: list[Cell], *, jobs: int = 1) -> subprocess.Popen[str]:
         """Run cells in a process of its own."""
@@ -215,7 +214,7 @@ def test_cores_are_shared_between_jobs(fake: Fake, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     fake.run([fake.cell(seed=1)], jobs=2)
     given = {"CALLS": str(fake.calls_file), "OMP_NUM_THREADS": "7", "EXTRA": "yes"}
-    fake.run([fake.cell(seed=2)], jobs=2, environment=lambda cell: given)
+    fake.run([replace(fake.cell(seed=2), environment=given)], jobs=2)
     assert [(call["threads"], call["extra"]) for call in fake.calls()] == [("3", None), ("5", None), ("7", "yes")]
 
 
@@ -225,10 +224,10 @@ def test_cells_import_hyrec_from_where_the_runner_does(
     """'python -m' looks into the current folder first, the hyrec command does not."""
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert _environment(fake.cell(), 1, None)["PYTHONSAFEPATH"] == "1"
+    assert cell_variables(fake.cell(), jobs=1)["PYTHONSAFEPATH"] == "1"
     for entry in ("", str(tmp_path)):
         monkeypatch.setattr(sys, "path", [entry, *sys.path])
-        assert "PYTHONSAFEPATH" not in _environment(fake.cell(), 1, None)
+        assert "PYTHONSAFEPATH" not in cell_variables(fake.cell(), jobs=1)
         monkeypatch.setattr(sys, "path", sys.path[1:])
 
 
