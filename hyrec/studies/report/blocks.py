@@ -74,7 +74,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """One or more charts, with their numbers as a table.
+    """Charts with their numbers as a table.
 
     Args:
         name: Folder-safe name, unique in the report; the file for Markdown is called after it.
@@ -90,7 +90,7 @@ class Figure:
     title: str
     description: str
     charts: tuple[Chart, ...]
-    caption: Inline = ""
+    caption: str
     columns: int = 1
     table: Table | None = None
 
@@ -109,7 +109,7 @@ class ForestRow:
         seeds: Interval over seeds.
         groups: Interval over groups.
         lines: Difference and intervals in words, one line each.
-        notes: Remarks under the name.
+        note: Remark under the name.
     """
 
     name: str
@@ -121,7 +121,7 @@ class ForestRow:
     seeds: tuple[float, float] | None
     groups: tuple[float, float] | None
     lines: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    note: str
 
 
 @dataclass(frozen=True)
@@ -169,15 +169,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report.
-
-    Args:
-        title: Name of the study.
-        question: What it asks.
-        facts: A line of facts under the title.
-        lead: What comes before the first heading: notices, then the summary.
-        sections: The rest.
-    """
+    """A whole report; ``lead`` comes before the first heading: notices, then the summary."""
 
     title: str
     question: str

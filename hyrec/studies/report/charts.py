@@ -12,26 +12,9 @@ from matplotlib.axes import Axes
 from hyrec.studies.analysis.calibration import Reliability
 from hyrec.studies.analysis.slices import SliceRow
 from hyrec.studies.analysis.statistics import Interval
+from hyrec.studies.report import style
 from hyrec.studies.report.blocks import Tone
 from hyrec.studies.report.numbers import fixed, short, signed, span
-from hyrec.studies.report.style import (
-    COLOURS,
-    MUTED,
-    TONES,
-    ZERO,
-    Limits,
-    bar,
-    limits,
-    line,
-    mark,
-    panel,
-    scale_x,
-    shorten,
-    spread,
-    styled,
-    text_width,
-    write,
-)
 from hyrec.studies.report.svg import Chart
 
 _LONGEST = 18
@@ -97,51 +80,50 @@ class Curve:
     num_seeds: int
 
 
-@styled
+@style.styled
 def cost_chart(name: str, metric: str, cost: str, points: Sequence[CostPoint]) -> Chart:
     """Draw the metric of every variant against a cost on a logarithmic axis, named in the margin.
 
     Points of nearly equal cost would hide one another: they are set a little apart.
     """
-    labels = [shorten(point.label, _LONGEST) for point in points]
-    right = 370 - max(text_width(label) for label in labels)
+    labels = [style.shorten(point.label, _LONGEST) for point in points]
+    right = 370 - max(style.text_width(label) for label in labels)
     bottom = 44 + max(200.0, _LINE * len(points) + 10)
     title = f"{metric} against {cost}"
-    figure, axes = panel(400, bottom + 36, (48, right, 44, bottom), title, metric, f"{cost} (logarithmic)")
+    figure, axes = style.panel(400, bottom + 36, (48, right, 44, bottom), title, metric, f"{cost} (logarithmic)")
     costs = [point.cost for point in points]
     middle = math.sqrt(min(costs) * max(costs))
     # Costs that are nearly equal shall look nearly equal.
-    scale_x(axes, limits([*costs, middle / 1.1, middle * 1.1], log=True), 3, log=True)
-    axes.set_ylim(limits([end for point in points for end in (point.low, point.high, point.mean)]))
+    style.scale_x(axes, style.limits([*costs, middle / 1.1, middle * 1.1], log=True), 3, log=True)
+    axes.set_ylim(style.limits([end for point in points for end in (point.low, point.high, point.mean)]))
     wanted = [float(axes.transData.transform((point.cost, point.mean))[0]) for point in points]
     apart = min(11.0, 60.0 / len(points))
-    across = spread(wanted, apart, 56, right)
+    across = style.spread(wanted, apart, 56, right)
     heights = _heights(axes, [point.mean for point in points])
     for point, label, x, y in zip(points, labels, across, heights, strict=True):
         at = float(axes.transData.inverted().transform((x, 0))[0])
         height = figure.bbox.height - float(axes.transData.transform((at, point.mean))[1])
-        line(figure, [(x, height), (right + 6, y), (right + 14, y)], COLOURS["rule"])
-        bar(axes, [at, at], [point.low, point.high], TONES[point.tone])
-        mark(axes, at, point.mean, point.tone, tip=f"{point.name}: {fixed(point.mean)} at {short(point.cost)}")
-        write(figure, right + 18, y + 4, label, color=TONES[point.tone])
+        style.line(figure, [(x, height), (right + 6, y), (right + 14, y)], style.COLOURS["rule"])
+        style.bar(axes, [at, at], [point.low, point.high], style.TONES[point.tone])
+        style.mark(axes, at, point.mean, point.tone, tip=f"{point.name}: {fixed(point.mean)} at {short(point.cost)}")
+        style.write(figure, right + 18, y + 4, label, color=style.TONES[point.tone])
     said = "; ".join(f"{p.name} {fixed(p.mean)} at {short(p.cost)}" for p in points)
     return Chart(name, title, f"{said}.", figure)
 
 
-@styled
+@style.styled
 def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], said: str) -> Chart:
     """Draw points and fitted curves of every family on a logarithmic axis, named in the margin."""
-    right = 382 - max(text_width(shorten(one.family, _LONGEST)) for one in series)
+    right = 382 - max(style.text_width(style.shorten(one.family, _LONGEST)) for one in series)
     title = f"{metric} against {cost}"
-    figure, axes = panel(400, 304, (48, right, 44, 264), title, metric, f"{cost} (logarithmic)")
-    scale_x(axes, limits([cost for one in series for cost, _ in one.points], log=True), log=True)
+    figure, axes = style.panel(400, 304, (48, right, 44, 264), title, metric, f"{cost} (logarithmic)")
+    style.scale_x(axes, style.limits([cost for one in series for cost, _ in one.points], log=True), log=True)
     ends = [end for one in series for _, i in (*one.points, *one.curve) for end in (i.low, i.mean, i.high)]
-    axes.set_ylim(limits(ends))
+    axes.set_ylim(style.limits(ends))
     heights = _heights(axes, [one.points[-1][1].mean for one in series])
     for number, (one, y) in enumerate(zip(series, heights, strict=True)):
-        color = COLOURS[f"series-{number % 6 + 1}"]
+        color = style.COLOURS[f"series-{number % 6 + 1}"]
         marker, dashes = _SERIES[number % len(_SERIES)]
-        look = {"color": color, "marker": marker, "size": 8}
         costs = [cost for cost, _ in one.curve]
         if one.curve and all(interval.known for _, interval in one.curve):
             low, high = ([getattr(interval, end) for _, interval in one.curve] for end in ("low", "high"))
@@ -151,14 +133,15 @@ def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], s
             axes.plot(costs, fitted, color=color, linewidth=2, linestyle=dashes, label=one.family)
         for at, interval in one.points:
             if interval.known:
-                bar(axes, [at, at], [interval.low, interval.high], color)
-            mark(axes, at, interval.mean, "neutral", tip=f"{one.family}: {fixed(interval.mean)} at {short(at)}", **look)
-        line(figure, [(right + 9, y)], color, marker=marker, markersize=8)
-        write(figure, right + 18, y + 4, shorten(one.family, _LONGEST))
+                style.bar(axes, [at, at], [interval.low, interval.high], color)
+            tip = f"{one.family}: {fixed(interval.mean)} at {short(at)}"
+            style.mark(axes, at, interval.mean, "neutral", size=8, tip=tip, marker=marker, color=color)
+        style.line(figure, [(right + 9, y)], color, marker=marker, markersize=8)
+        style.write(figure, right + 18, y + 4, style.shorten(one.family, _LONGEST))
     return Chart(name, title, said, figure)
 
 
-@styled
+@style.styled
 def curve_chart(
     name: str,
     variant: str,
@@ -166,7 +149,7 @@ def curve_chart(
     tone: Tone,
     curve: Curve,
     baseline: tuple[str, Curve] | None,
-    ends: tuple[Limits, Limits],
+    ends: tuple[style.Limits, style.Limits],
 ) -> Chart:
     """Draw the curve of a variant, and dashed behind it that of the baseline.
 
@@ -179,8 +162,8 @@ def curve_chart(
         baseline: Name and curve of the baseline; None for the baseline itself.
         ends: Axes of steps and values, shared between panels.
     """
-    figure, axes = panel(300, 194, (44, 292, 44, 158), shorten(variant, 33), logged, "step")
-    scale_x(axes, ends[0])
+    figure, axes = style.panel(300, 194, (44, 292, 44, 158), style.shorten(variant, 33), logged, "step")
+    style.scale_x(axes, ends[0])
     axes.set_ylim(ends[1])
     if baseline:
         _curve(axes, baseline[1], "baseline")
@@ -190,28 +173,28 @@ def curve_chart(
     return Chart(name, f"{logged} of {variant} over training steps", f"{last}{against}.", figure)
 
 
-def curve_limits(curves: Sequence[Curve]) -> tuple[Limits, Limits]:
+def curve_limits(curves: Sequence[Curve]) -> tuple[style.Limits, style.Limits]:
     """Return axes for panels that share them, with the early, steep part of training cut where it hides the rest."""
     ends = [value for curve in curves for value in (*curve.low, *curve.high)]
     late = [v for c in curves for v in (*c.low[len(c.low) // 8 :], *c.high[len(c.high) // 8 :])]
     span, late_span = max(ends) - min(ends), max(late) - min(late)
-    steps = limits([0, *(step for curve in curves for step in curve.steps)], margin=0)
-    return steps, limits(late if late_span and span > 2.5 * late_span else ends)
+    steps = style.limits([0, *(step for curve in curves for step in curve.steps)], margin=0)
+    return steps, style.limits(late if late_span and span > 2.5 * late_span else ends)
 
 
 def _curve(axes: Axes, curve: Curve, tone: Tone) -> None:
-    color, dashed = TONES[tone], tone == "baseline"
+    color, dashed = style.TONES[tone], tone == "baseline"
     if len(curve.steps) == 1:
-        bar(axes, [*curve.steps, *curve.steps], [*curve.low, *curve.high], color)
+        style.bar(axes, [*curve.steps, *curve.steps], [*curve.low, *curve.high], color)
     elif curve.num_seeds > 1:
         axes.fill_between(curve.steps, curve.low, curve.high, color=color, alpha=0.1 if dashed else 0.18, linewidth=0)
-    few = {"marker": "o", "markersize": 5} if len(curve.steps) <= 12 else {}
+    few: dict[str, Any] = {"marker": "o", "markersize": 5} if len(curve.steps) <= 12 else {}
     look: dict[str, Any] = {"linewidth": 1.5, "linestyle": (0, (5, 4))} if dashed else {"linewidth": 2}
     axes.plot(curve.steps, curve.mean, color=color, **look, **few)
 
 
-@styled
-def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: float, ends: Limits) -> Chart:
+@style.styled
+def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: float, ends: style.Limits) -> Chart:
     """Draw the difference of one variant to the baseline in each bin, with intervals over seeds.
 
     Args:
@@ -222,12 +205,13 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: floa
         ends: Axis of differences, shared between panels.
     """
     variant = rows[0].variant
-    figure, axes = panel(300, 180, (52, 292, 44, 146), shorten(variant, 33), f"Difference of {rows[0].metric}")
+    label = f"Difference of {rows[0].metric}"
+    figure, axes = style.panel(300, 180, (52, 292, 44, 146), style.shorten(variant, 33), label)
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.set_xticks(range(len(rows)), ["\n".join(bin_lines(row.low, row.high)) for row in rows])
     axes.tick_params(axis="x", length=0)
     axes.set_ylim(ends)
-    axes.axhline(0, **ZERO)
+    axes.axhline(0, **style.ZERO)
     said = []
     for number, row in enumerate(rows):
         found = row.difference
@@ -235,17 +219,17 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: floa
             continue
         tone = slice_tone(row, better)
         if found.known:
-            bar(axes, [number, number], [found.low, found.high], TONES[tone])
-        mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin_label}: {signed(found.mean)}")
+            style.bar(axes, [number, number], [found.low, found.high], style.TONES[tone])
+        style.mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin_label}: {signed(found.mean)}")
         said.append(f"{row.bin_label}: {signed(found.mean)} {span(found.low, found.high)}")
     title = f"Difference of {variant} to the baseline by {subtitle}"
     return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
 
 
-def slice_limits(rows: Sequence[SliceRow]) -> Limits:
+def slice_limits(rows: Sequence[SliceRow]) -> style.Limits:
     """Return an axis that holds zero and all intervals."""
     found = [row.difference for row in rows if row.difference is not None]
-    return limits([0.0, *(end for interval in found for end in (interval.low, interval.high, interval.mean))])
+    return style.limits([0.0, *(end for interval in found for end in (interval.low, interval.high, interval.mean))])
 
 
 def slice_tone(row: SliceRow, better: float) -> Tone:
@@ -274,7 +258,7 @@ def _brief(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:.2g}"
 
 
-@styled
+@style.styled
 def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> Chart:
     """Draw the reliability curve of a variant; the dotted diagonal is a calibrated model.
 
@@ -285,16 +269,16 @@ def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> 
         end: End of both axes, shared between panels.
     """
     facts = f"NE {fixed(curve.ne)} · PCOC {fixed(curve.pcoc, 3)} · ECE {fixed(curve.ece)}"
-    figure, axes = panel(300, 292, (44, 292, 44, 256), shorten(curve.variant, 33), facts, "mean prediction")
-    write(figure, 50, 54, "mean label", size=11, color=MUTED)
-    scale_x(axes, (0.0, end), 5)
+    figure, axes = style.panel(300, 292, (44, 292, 44, 256), style.shorten(curve.variant, 33), facts, "mean prediction")
+    style.write(figure, 50, 54, "mean label", **style.SMALL)
+    style.scale_x(axes, (0.0, end), 5)
     axes.set_ylim(0.0, end)
-    axes.plot([0, end], [0, end], **ZERO)
-    axes.plot([p for p, *_ in curve.points], [label for _, label, *_ in curve.points], color=TONES[tone])
+    axes.plot([0, end], [0, end], **style.ZERO)
+    axes.plot([p for p, *_ in curve.points], [label for _, label, *_ in curve.points], color=style.TONES[tone])
     for p, label, low, high, count in curve.points:
-        bar(axes, [p, p], [low, high], TONES[tone])
+        style.bar(axes, [p, p], [low, high], style.TONES[tone])
         tip = f"prediction {fixed(p)}, label {fixed(label)}, {count:,} rows"
-        mark(axes, p, label, tone, size=6, tip=tip, marker="o")
+        style.mark(axes, p, label, tone, size=6, tip=tip, marker="o")
     return Chart(name, f"Reliability of {curve.variant}", f"{facts}.", figure)
 
 
@@ -306,8 +290,7 @@ def reliability_limit(curves: Sequence[Reliability]) -> float:
 
 def _heights(axes: Axes, values: Sequence[float]) -> list[float]:
     """Return where names stand in the margin: in units, beside their values and a line apart."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    top, bottom = (figure.bbox.height - end for end in (axes.bbox.y1, axes.bbox.y0))
-    wanted = [figure.bbox.height - float(axes.transData.transform((1, value))[1]) for value in values]
-    return spread(wanted, _LINE, top + 6, bottom)
+    height = axes.figure.bbox.height
+    top, bottom = height - axes.bbox.y1, height - axes.bbox.y0
+    wanted = [height - float(axes.transData.transform((1, value))[1]) for value in values]
+    return style.spread(wanted, _LINE, top + 6, bottom)

@@ -60,7 +60,10 @@ def _forest(findings: Findings, metric: str, rows: Sequence[ComparisonRow]) -> F
         (point, tuple((row, forest_strip(f"{name}-{i}-{k}", row, axis)) for k, row in enumerate(group)))
         for i, (point, group) in enumerate(groups)
     )
-    scale = tuple((round(100 * (tick - low) / (high - low), 2), label) for tick, label in ticks((low + rim, high - rim), 5).items())
+    scale = tuple(
+        (round(100 * (tick - low) / (high - low), 2), label)
+        for tick, label in ticks((low + rim, high - rim), 5).items()
+    )
     return Forest(
         metric=metric,
         direction=ends,

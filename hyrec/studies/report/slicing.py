@@ -131,8 +131,7 @@ def calibration_section(findings: Findings) -> Section:
         return _without("calibration", "No calibration curves: no finished cell saved predictions.")
     end = reliability_limit(drawn)
     charts = tuple(
-        reliability_chart(f"reliability-{i}", curve, findings.tone(curve.variant), end)
-        for i, curve in enumerate(drawn)
+        reliability_chart(f"reliability-{i}", curve, findings.tone(curve.variant), end) for i, curve in enumerate(drawn)
     )
     caption = (
         "Mean label against mean prediction in bins of equally many test rows, predictions of all seeds pooled; bars "

@@ -1,6 +1,6 @@
-"""How charts look: matplotlib's settings, colours by tone, markers by verdict, and places in units of the drawing.
+"""How charts look: matplotlib's settings, colours by tone, markers by verdict, and where things stand.
 
-A unit is a CSS pixel at the size at which a chart is drawn; charts count them from the upper left corner.
+A unit is a CSS pixel at the size at which a chart is drawn; places are counted from the upper left corner.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import IdentityTransform
 from scipy.optimize import isotonic_regression
 
@@ -34,11 +34,18 @@ def asset(name: str) -> str:
 COLOURS: dict[str, str] = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6})", asset("colours.css")))
 """Colours for light grounds by name. ``svg.py`` makes them follow the reader, so charts know no other."""
 INK, MUTED = COLOURS["ink"], COLOURS["muted"]
-TONES: dict[Tone, str] = {**{tone: COLOURS[tone] for tone in ("better", "worse", "neutral")}, "baseline": INK}  # type: ignore[dict-item]
+TONES: dict[Tone, str] = {
+    "better": COLOURS["better"],
+    "worse": COLOURS["worse"],
+    "neutral": COLOURS["neutral"],
+    "baseline": INK,
+}
 MARKERS: dict[Tone, str] = {"better": "^", "worse": "v", "neutral": "o", "baseline": "D"}
 """Marker by verdict, so that no chart depends on colour."""
+SMALL: dict[str, Any] = {"size": 11, "color": MUTED}
 ZERO: dict[str, Any] = {"color": MUTED, "linewidth": 1, "linestyle": (0, (2, 3)), "zorder": 1}
 """The line of no difference, and that of a calibrated model."""
+_STEPS = [1, 2, 2.5, 5, 10]
 
 # Texts stay texts and take the reader's fonts; matplotlib only has to place them, with the font that it brings along.
 _SETTINGS: dict[str, Any] = {
@@ -69,10 +76,9 @@ _SETTINGS: dict[str, Any] = {
     "ytick.major.size": 0,
     "ytick.major.pad": 6,
     "lines.linewidth": 1.5,
-    "lines.scale_dashes": False,
     "lines.markeredgewidth": 0,
+    "lines.scale_dashes": False,
     "lines.solid_capstyle": "butt",
-    "lines.dash_capstyle": "butt",
     "svg.fonttype": "none",
 }
 styled = matplotlib.style.context(_SETTINGS, after_reset=True)
@@ -80,18 +86,12 @@ styled = matplotlib.style.context(_SETTINGS, after_reset=True)
 
 
 def canvas(width: float, height: float, box: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
-    """Return an empty drawing with one plot in it.
-
-    Args:
-        width: Width, in units.
-        height: Height, in units.
-        box: Left, right, top and bottom of the plot.
-    """
+    """Return an empty drawing with one plot in it, whose left, right, top and bottom are the box."""
     left, right, top, bottom = box
     figure = Figure((width / 72, height / 72), dpi=72)
     axes = figure.add_axes((left / width, 1 - bottom / height, (right - left) / width, (bottom - top) / height))
-    figure.patch.set_visible(False)
-    axes.patch.set_visible(False)
+    for ground in (figure.patch, axes.patch):
+        ground.set_visible(False)
     return figure, axes
 
 
@@ -102,28 +102,27 @@ def panel(
     figure, axes = canvas(width, height, box)
     write(figure, 0, 13, heading, size=13, weight="bold")
     write(figure, 0, 30, label, color=MUTED)
-    write(figure, box[1], box[3] + 32, unit, size=11, color=MUTED, ha="right")
-    axes.locator_params(axis="y", nbins=5, steps=[1, 2, 2.5, 5, 10])
+    write(figure, box[1], box[3] + 32, unit, ha="right", **SMALL)
+    axes.locator_params(axis="y", nbins=5, steps=_STEPS)
     return figure, axes
 
 
 def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
-    """Write a line at a place in units; its baseline is at ``y``."""
-    if text:
-        figure.text(x, figure.bbox.height - y, text, transform=IdentityTransform(), **look)
+    """Write a line whose baseline is at ``y``."""
+    figure.text(x, figure.bbox.height - y, text, transform=IdentityTransform(), **look)
 
 
 def line(figure: Figure, points: Sequence[tuple[float, float]], color: str, width: float = 1, **look: Any) -> None:
-    """Draw a line through places in units, below everything else."""
+    """Draw a line through places, below everything else."""
     x, y = [x for x, _ in points], [figure.bbox.height - y for _, y in points]
     figure.add_artist(Line2D(x, y, color=color, linewidth=width, transform=IdentityTransform(), zorder=-1, **look))
 
 
 def mark(axes: Axes, x: float, y: float, tone: Tone, *, size: float = 9.5, tip: str = "", **look: Any) -> None:
     """Draw a point; ``tip`` is shown by the browser when the pointer rests on it."""
-    look = {"marker": MARKERS[tone], "color": TONES[tone], **look}
+    look = {"marker": MARKERS[tone], "color": TONES[tone], "gid": f"tip {tip}" if tip else None, **look}
     size *= {"o": 1.0, "D": 0.9, "s": 0.85}.get(look["marker"], 1.05)
-    axes.plot([x], [y], linestyle="none", markersize=size, clip_on=False, zorder=4, gid=f"tip {tip}" if tip else None, **look)
+    axes.plot([x], [y], linestyle="none", markersize=size, clip_on=False, zorder=4, **look)
 
 
 def bar(axes: Axes, x: Sequence[float], y: Sequence[float], color: str, width: float = 1.5) -> None:
@@ -132,53 +131,47 @@ def bar(axes: Axes, x: Sequence[float], y: Sequence[float], color: str, width: f
 
 
 def limits(values: Iterable[float], *, log: bool = False, margin: float = 0.06) -> Limits:
-    """Return an axis that shows all the values, with a margin (a share of their span) on both sides.
-
-    Values that are not finite are left out; equal values, or none at all, get a span around them.
+    """Return an axis with all finite values and a margin, a share of their span; equal values get a span around them.
 
     Example:
         >>> limits([0.0, 1.0, float("nan")]), limits([3.0])
         ((-0.06, 1.06), (2.85, 3.15))
     """
-    known = [math.log10(v) if log else v for v in values if math.isfinite(v) and (v > 0 or not log)]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    known = [math.log10(value) if log else value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(known), max(known)
+    pad = (high - low) * margin
     if high - low < 1e-12 * max(1.0, abs(low)):
         pad = 0.15 if log else abs(low) * 0.05 if abs(low) > 1e-6 else 0.5
-    else:
-        pad = (high - low) * margin
     return (10 ** (low - pad), 10 ** (high + pad)) if log else (low - pad, high + pad)
 
 
-def ticks(axis: Limits, count: int = 4, *, log: bool = False) -> dict[float, str]:
-    """Return round values on an axis, about ``count`` of them, with just the digits that tell them apart.
+def ticks(ends: Limits, count: int = 4, *, log: bool = False) -> dict[float, str]:
+    """Return about ``count`` round values on an axis, written with just the digits that tell them apart.
 
     Example:
         >>> ticks((-0.06, 0.05)), ticks((2e5, 3e8), log=True)
         ({-0.05: '−0.05', 0.0: '0.00', 0.05: '0.05'}, {1000000.0: '1 M', 10000000.0: '10 M', 100000000.0: '100 M'})
     """
-    low, high = axis
-    places = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high).tolist()
-    if log and high / low > 8:
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
-        for factors in ((1, 2, 5), (1, 3), (1,)):
-            places = [factor * 10.0**power for power in powers for factor in factors]
-            if sum(low <= place <= high for place in places) <= count + 1:
-                break
-    places = [float(f"{place:.12g}") + 0.0 for place in places if low <= place <= high]
+    low, high = ends
+    powers = [LogLocator(subs=subs, numticks=99) for subs in ((1, 2, 5), (1, 3), (1,))]
+    for locator in (*(powers if log and high > 8 * low else ()), MaxNLocator(count, steps=_STEPS)):
+        found = [float(f"{place:.12g}") + 0.0 for place in locator.tick_values(low, high)]
+        places = [place for place in found if low <= place <= high]
+        if 1 < len(places) <= count + 1:
+            break
     if log or max(abs(low), abs(high)) >= 10_000:
-        names = next(n for n in ([short(p, d) for p in places] for d in range(3, 17)) if len({*n}) == len(n))
-    else:
-        digits = max((len(f"{place:.10f}".rstrip("0").partition(".")[2]) for place in places), default=0)
-        names = [f"{place:.{digits}f}".replace("-", "−") for place in places]
-    return dict(zip(places, names, strict=True))
+        written = ([short(place, digits) for place in places] for digits in range(3, 17))
+        return dict(zip(places, next(names for names in written if len({*names}) == len(names)), strict=True))
+    digits = next(digits for digits in range(13) if all(round(place, digits) == place for place in places))
+    return {place: f"{place:.{digits}f}".replace("-", "−") for place in places}
 
 
-def scale_x(axes: Axes, ends: Limits, count: int = 4, *, log: bool = False) -> None:
-    """Give a plot its lower axis; a label at the right end stays inside of the drawing."""
+def scale_x(axes: Axes, ends: Limits, count: int = 4, *, log: bool = False, unit: str = "") -> None:
+    """Give a plot its axis from side to side; a label at the right end stays inside of the drawing."""
     axes.set_xscale("log" if log else "linear")
     axes.set_xlim(ends)
     found = ticks(ends, count, log=log)
-    axes.set_xticks(list(found), list(found.values()))
+    axes.set_xticks(list(found), [f"{label}{unit}" for label in found.values()])
     axes.xaxis.set_minor_locator(NullLocator())
     for place, label in zip(found, axes.get_xticklabels(), strict=True):
         if axes.transData.transform((place, 0))[0] > axes.bbox.x1 - 14:
@@ -186,23 +179,17 @@ def scale_x(axes: Axes, ends: Limits, count: int = 4, *, log: bool = False) -> N
 
 
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
-    """Move places as little as needed so that neighbours are at least ``apart`` from each other.
-
-    Args:
-        wanted: Where each label would be best, in any order.
-        apart: Least distance.
-        low: No label comes before it.
-        high: No label comes after it; gives way when there is not enough room.
+    """Move places as little as needed so that neighbours are at least ``apart``, between two ends where there is room.
 
     Example:
         >>> spread([10, 12, 50], 10, 0, 100)
         [6.0, 16.0, 50.0]
     """
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    # Without their steps, places that keep the distance are places that never fall.
+    # Less their steps, places that keep the distance are places that never fall.
     steps = [apart * number for number in range(len(order))]
-    free = isotonic_regression([wanted[i] - step for i, step in zip(order, steps, strict=True)]).x if order else []
-    last = max(low, high - apart * (len(order) - 1))
+    free = isotonic_regression([wanted[i] - step for i, step in zip(order, steps, strict=True)]).x
+    last = max(low, high - steps[-1])
     places = {i: min(max(float(at), low), last) + step for i, at, step in zip(order, free, steps, strict=True)}
     return [places[i] for i in range(len(wanted))]
 
@@ -214,14 +201,10 @@ def shorten(text: str, characters: int) -> str:
         >>> shorten("longer_rankmixer@d_model=128", 20)
         'longer_ran…model=128'
     """
-    if len(text) <= characters:
-        return text
     head = characters // 2
-    return f"{text[:head]}…{text[len(text) - (characters - head - 1) :]}"
+    return text if len(text) <= characters else f"{text[:head]}…{text[len(text) - (characters - head - 1) :]}"
 
 
 def text_width(text: str, size: float = 12) -> float:
-    """Estimate how wide a text is, in units; on the large side, for the fonts are the reader's."""
+    """Estimate how wide a text is, on the large side, for the fonts are the reader's."""
     return 0.62 * size * len(text)
-
-
