@@ -181,3 +181,9 @@ class Document:
 def absent(reason: str) -> Text:
     """Say in one line why a section has nothing to show."""
     return Text(reason, small=True)
+
+
+def folded(figure: Figure) -> Block:
+    """Fold a figure of very many charts away."""
+    many = len(figure.charts) > 9
+    return Details(f"{figure.title}: {len(figure.charts)} panels", (figure,)) if many else figure

@@ -10,10 +10,13 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from hyrec.studies.analysis.calibration import Reliability
+from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.analysis.curves import Curve
 from hyrec.studies.analysis.slices import SliceRow
-from hyrec.studies.analysis.statistics import Interval
+from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.report import style
 from hyrec.studies.report.blocks import Tone
+from hyrec.studies.report.findings import tone_of
 from hyrec.studies.report.numbers import fixed, short, signed, span
 from hyrec.studies.report.svg import Chart
 
@@ -21,29 +24,6 @@ _LONGEST = 18
 _LINE = 17.0
 _SERIES = tuple(zip("osD^v", ("-", (0, (7, 4)), (0, (2, 3)), (0, (9, 3, 2, 3)), (0, (12, 4))), strict=True))
 """Marker and line of a family; with more families they repeat, and so do the six colours, at another time."""
-
-
-@dataclass(frozen=True)
-class CostPoint:
-    """A variant in a plane of cost and quality.
-
-    Args:
-        name: Variant.
-        label: What stands in the margin: the family, and the values of its point without their keys.
-        tone: Its verdict.
-        cost: Its cost, greater than 0.
-        mean: Mean of the metric over seeds.
-        low: Lower end of the error bar.
-        high: Upper end of the error bar.
-    """
-
-    name: str
-    label: str
-    tone: Tone
-    cost: float
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -61,53 +41,37 @@ class Series:
     curve: tuple[tuple[float, Interval], ...]
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A logged value over the steps of training, averaged over seeds.
-
-    Args:
-        steps: Optimizer steps.
-        mean: Mean over the seeds that logged the step.
-        low: Smallest value of a seed at the step.
-        high: Largest value of a seed at the step.
-        num_seeds: Seeds that the curve is made of.
-    """
-
-    steps: tuple[float, ...]
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    num_seeds: int
-
-
 @style.styled
-def cost_chart(name: str, metric: str, cost: str, points: Sequence[CostPoint]) -> Chart:
+def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[ComparisonRow, float]]) -> Chart:
     """Draw the metric of every variant against a cost on a logarithmic axis, named in the margin.
 
-    Points of nearly equal cost would hide one another: they are set a little apart.
+    The margin names the family and the values of its point. Points of nearly equal cost would hide one another: they
+    are set a little apart.
     """
-    labels = [style.shorten(point.label, _LONGEST) for point in points]
+    labels = [f"{row.family} {', '.join(str(value) for value in row.point.values())}".strip() for row, _ in points]
+    labels = [style.shorten(label, _LONGEST) for label in labels]
+    means = [paired_t(list(row.values.values())) for row, _ in points]
     right = 370 - max(style.text_width(label) for label in labels)
     bottom = 44 + max(200.0, _LINE * len(points) + 10)
     title = f"{metric} against {cost}"
     figure, axes = style.panel(400, bottom + 36, (48, right, 44, bottom), title, metric, f"{cost} (logarithmic)")
-    costs = [point.cost for point in points]
+    costs = [cost for _, cost in points]
     middle = math.sqrt(min(costs) * max(costs))
     # Costs that are nearly equal shall look nearly equal.
     style.scale_x(axes, style.limits([*costs, middle / 1.1, middle * 1.1], log=True), 3, log=True)
-    axes.set_ylim(style.limits([end for point in points for end in (point.low, point.high, point.mean)]))
-    wanted = [float(axes.transData.transform((point.cost, point.mean))[0]) for point in points]
-    apart = min(11.0, 60.0 / len(points))
-    across = style.spread(wanted, apart, 56, right)
-    heights = _heights(axes, [point.mean for point in points])
-    for point, label, x, y in zip(points, labels, across, heights, strict=True):
+    axes.set_ylim(style.limits([end for mean in means for end in (mean.low, mean.high, mean.mean)]))
+    wanted = [float(axes.transData.transform((cost, 0))[0]) for cost in costs]
+    across = style.spread(wanted, min(11.0, 60.0 / len(points)), 56, right)
+    heights = _heights(axes, [mean.mean for mean in means])
+    for (row, cost_), mean, label, x, y in zip(points, means, labels, across, heights, strict=True):
+        tone: Tone = "baseline" if row.is_baseline else tone_of(row.verdict)
         at = float(axes.transData.inverted().transform((x, 0))[0])
-        height = figure.bbox.height - float(axes.transData.transform((at, point.mean))[1])
-        style.line(figure, [(x, height), (right + 6, y), (right + 14, y)], style.COLOURS["rule"])
-        style.bar(axes, [at, at], [point.low, point.high], style.TONES[point.tone])
-        style.mark(axes, at, point.mean, point.tone, tip=f"{point.name}: {fixed(point.mean)} at {short(point.cost)}")
-        style.write(figure, right + 18, y + 4, label, color=style.TONES[point.tone])
-    said = "; ".join(f"{p.name} {fixed(p.mean)} at {short(p.cost)}" for p in points)
+        style.line(figure, [(x, _down(axes, mean.mean)), (right + 6, y), (right + 14, y)], style.COLOURS["rule"])
+        if mean.known:
+            style.bar(axes, [at, at], [mean.low, mean.high], style.TONES[tone])
+        style.mark(axes, at, mean.mean, tone, tip=f"{row.variant}: {fixed(mean.mean)} at {short(cost_)}")
+        style.write(figure, right + 18, y + 4, label, color=style.TONES[tone])
+    said = "; ".join(f"{row.variant} {fixed(row.mean)} at {short(cost)}" for row, cost in points)
     return Chart(name, title, f"{said}.", figure)
 
 
@@ -194,7 +158,7 @@ def _curve(axes: Axes, curve: Curve, tone: Tone) -> None:
 
 
 @style.styled
-def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: float, ends: style.Limits) -> Chart:
+def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: int, ends: style.Limits) -> Chart:
     """Draw the difference of one variant to the baseline in each bin, with intervals over seeds.
 
     Args:
@@ -221,7 +185,7 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: floa
         if found.known:
             style.bar(axes, [number, number], [found.low, found.high], style.TONES[tone])
         style.mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin_label}: {signed(found.mean)}")
-        said.append(f"{row.bin_label}: {signed(found.mean)} {span(found.low, found.high)}")
+        said.append(f"{row.bin_label}: {signed(found.mean)} {span(found)}")
     title = f"Difference of {variant} to the baseline by {subtitle}"
     return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
 
@@ -232,7 +196,7 @@ def slice_limits(rows: Sequence[SliceRow]) -> style.Limits:
     return style.limits([0.0, *(end for interval in found for end in (interval.low, interval.high, interval.mean))])
 
 
-def slice_tone(row: SliceRow, better: float) -> Tone:
+def slice_tone(row: SliceRow, better: int) -> Tone:
     """Colour a bin by whether its own interval excludes zero; nothing is corrected for the number of bins."""
     if row.difference is None or row.difference.holds_zero or not better:
         return "neutral"
@@ -291,6 +255,9 @@ def reliability_limit(curves: Sequence[Reliability]) -> float:
 def _heights(axes: Axes, values: Sequence[float]) -> list[float]:
     """Return where names stand in the margin: in units, beside their values and a line apart."""
     height = axes.figure.bbox.height
-    top, bottom = height - axes.bbox.y1, height - axes.bbox.y0
-    wanted = [height - float(axes.transData.transform((1, value))[1]) for value in values]
-    return style.spread(wanted, _LINE, top + 6, bottom)
+    return style.spread([_down(axes, v) for v in values], _LINE, height - axes.bbox.y1 + 6, height - axes.bbox.y0)
+
+
+def _down(axes: Axes, value: float) -> float:
+    """Return the place of a value, in units from the top."""
+    return float(axes.figure.bbox.height - axes.transData.transform((1, value))[1])

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from hyrec.studies.report.blocks import Document
 from hyrec.studies.report.costs import costs_section
-from hyrec.studies.report.effects import effects_section
+from hyrec.studies.report.effects import effects_section, paper_section
 from hyrec.studies.report.findings import Findings
-from hyrec.studies.report.paper import paper_section
-from hyrec.studies.report.portable import portable
 from hyrec.studies.report.provenance import changes_section, provenance_section
 from hyrec.studies.report.scaling import scaling_section
 from hyrec.studies.report.slicing import calibration_section, slices_section
@@ -16,11 +14,7 @@ from hyrec.studies.report.training import curves_section, runtimes_section
 
 
 def contents(findings: Findings) -> Document:
-    """Write the report of a study, before it is Markdown or HTML.
-
-    Args:
-        findings: Results and comparisons.
-    """
+    """Write the report of a study, before it is Markdown or HTML."""
     study, plan = findings.study, findings.results.plan
     sections = (
         effects_section(findings),
@@ -34,26 +28,16 @@ def contents(findings: Findings) -> Document:
         runtimes_section(findings),
         provenance_section(findings),
     )
-    commit = f" ({plan.commit[:10]})" if plan.commit else ""
+    own = findings.results.own_baseline
+    later = f" in place of {own}, chosen after the study" if own and own != study.baseline else ""
     facts = (
         f"{_count(len(study.variants), 'variant')} × {_count(len(study.seeds), 'seed')}",
         f"{_count(len(findings.results.cells), 'cell')} finished",
-        f"baseline {study.baseline}" + _chosen_later(findings),
-        f"hyrec {plan.version}{commit}",
+        f"baseline {study.baseline}{later}",
+        f"hyrec {plan.version}{f' ({plan.commit[:10]})' if plan.commit else ''}",
     )
-    document = Document(
-        title=study.name,
-        question=study.question,
-        facts=facts,
-        lead=summary(findings),
-        sections=tuple(section for section in sections if section is not None),
-    )
-    return portable(document, findings.results.folder)
-
-
-def _chosen_later(findings: Findings) -> str:
-    own = findings.results.own_baseline
-    return f" in place of {own}, chosen after the study" if own and own != findings.study.baseline else ""
+    shown = tuple(section for section in sections if section is not None)
+    return Document(study.name, study.question, facts, summary(findings), shown)
 
 
 def _count(number: int, what: str) -> str:

@@ -4,52 +4,35 @@ from __future__ import annotations
 
 import math
 
-from hyrec.studies.analysis.comparison import ComparisonRow
-from hyrec.studies.analysis.statistics import paired_t
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent
-from hyrec.studies.report.charts import CostPoint, cost_chart
-from hyrec.studies.report.findings import Findings, tone_of
+from hyrec.studies.report.charts import cost_chart
+from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, short, times
 
-_COSTS = (("flops_per_sample", "FLOPs per sample"), ("dense_parameters", "dense parameters"))
+_COSTS = {"flops_per_sample": "FLOPs per sample", "dense_parameters": "dense parameters"}
 
 
 def costs_section(findings: Findings) -> Section:
     """Draw the metric that decides against both costs, and count what every variant costs."""
-    blocks: list[Block] = []
-    drawn = [row for row in findings.rows if math.isfinite(row.mean)]
+    rows = [row for row in findings.rows if math.isfinite(row.mean)]
     charts = []
-    for cost, words in _COSTS:
-        points = [_point(row, getattr(row.costs, cost)) for row in drawn if getattr(row.costs, cost) > 0]
+    for cost, words in _COSTS.items():
+        points = [(row, float(getattr(row.costs, cost))) for row in rows if getattr(row.costs, cost) > 0]
         if points:
             charts.append(cost_chart(f"cost-{cost}", findings.metric, words, points))
+    drawn: Block = absent("No chart: no finished cell reports the metric that decides.")
     if charts:
         caption = (
             "Mean over seeds with the 95 % interval of that mean (not of the difference to the baseline, which is "
             "paired and usually tighter). Points of nearly equal cost are set a little apart."
         )
         said = " ".join(chart.description for chart in charts)
-        title = f"{findings.metric} against cost"
-        blocks.append(Figure("cost", title, said, tuple(charts), caption, 2))
-    else:
-        blocks.append(absent("No chart: no finished cell reports the metric that decides."))
-    blocks.append(_table(findings))
-    blocks.append(
-        Text(
-            "FLOPs are those of one forward pass at the longest histories that the schema allows. Sparse parameters "
-            "are the embedding tables.",
-            small=True,
-        )
+        drawn = Figure("cost", f"{findings.metric} against cost", said, tuple(charts), caption, 2)
+    remark = (
+        "FLOPs are those of one forward pass at the longest histories that the schema allows. Sparse parameters "
+        "are the embedding tables."
     )
-    return Section("cost", "Quality against cost", tuple(blocks))
-
-
-def _point(row: ComparisonRow, cost: float) -> CostPoint:
-    interval = paired_t(list(row.values.values()))
-    low, high = (interval.low, interval.high) if interval.known else (row.mean, row.mean)
-    tone = "baseline" if row.is_baseline else tone_of(row.verdict)
-    label = f"{row.family} {', '.join(str(value) for value in row.point.values())}".strip()
-    return CostPoint(row.variant, label, tone, cost, row.mean, low, high)
+    return Section("cost", "Quality against cost", (drawn, _table(findings), Text(remark, small=True)))
 
 
 def _table(findings: Findings) -> Table:
@@ -59,7 +42,6 @@ def _table(findings: Findings) -> Table:
         flops = _ratio(planned.flops_per_sample, base.flops_per_sample)
         dense = _ratio(planned.dense_parameters, base.dense_parameters)
         matched = ", ".join(f"{key} = {value}" for key, value in planned.matched.items())
-        within = all(abs(ratio - 1) <= 0.05 for ratio in (flops, dense))
         rows.append(
             (
                 Code(planned.variant.name),
@@ -69,7 +51,7 @@ def _table(findings: Findings) -> Table:
                 times(dense),
                 short(planned.sparse_parameters),
                 Code(matched) if matched else MISSING,
-                "yes" if within else "no",
+                "yes" if all(abs(ratio - 1) <= 0.05 for ratio in (flops, dense)) else "no",
             )
         )
     header = ("Variant", "FLOPs per sample", "to baseline", "Dense parameters", "to baseline", "Sparse parameters")

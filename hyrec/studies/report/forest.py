@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hyrec.studies.analysis.paper import PaperRow
 from hyrec.studies.report import style
 from hyrec.studies.report.blocks import ForestRow
+from hyrec.studies.report.findings import tone_of
 from hyrec.studies.report.numbers import percent
 from hyrec.studies.report.svg import Chart
-
-if TYPE_CHECKING:
-    from hyrec.studies.report.paper import PaperRow
 
 _WIDTH, _ROW, _TOP, _HEADING = 800.0, 54.0, 48.0, 28.0
 _LEVEL, _PLOT, _NUMBERS = 178.0, (270.0, 560.0), 580.0
@@ -26,6 +24,14 @@ def forest_limits(rows: Sequence[ForestRow]) -> style.Limits:
     """Return an axis that holds zero, every estimate and both intervals of all rows."""
     found = (end for row in rows for end in (*(row.seeds or ()), *(row.groups or ()), row.estimate or 0.0))
     return style.limits([0.0, *found])
+
+
+def forest_scale(ends: style.Limits) -> tuple[tuple[float, str], ...]:
+    """Return labels of an axis by their place, in per cent of its length; none reaches out."""
+    low, high = ends
+    rim = 0.04 * (high - low)
+    found = style.ticks((low + rim, high - rim), 5)
+    return tuple((round(100 * (tick - low) / (high - low), 2), label) for tick, label in found.items())
 
 
 @style.styled
@@ -85,25 +91,26 @@ def forest_chart(
 
 
 @style.styled
-def paper_chart(name: str, title: str, heading: str, rows: Sequence[PaperRow]) -> Chart:
+def paper_chart(name: str, metric: str, baseline: str, rows: Sequence[PaperRow]) -> Chart:
     """Draw our relative changes with their intervals, filled, and below each the paper's, hollow."""
     top, height = 76.0, 34.0
     bottom = top + height * len(rows)
     figure, axes = style.canvas(400, bottom + 8, (150, 388, 70, bottom))
-    style.write(figure, 0, 13, heading, size=13, weight="bold")
+    style.write(figure, 0, 13, style.shorten(f"{metric}, relative to {baseline}", 50), size=13, weight="bold")
     ends = [100 * value for row in rows for value in (row.ours or 0.0, row.low, row.high, row.paper, 0.0)]
     _rows(figure, axes, style.limits(ends), ("worse", "better"), 4, " %")
     for number, row in enumerate(rows):
-        y = top + height * (number + 0.5)
+        y, tone = top + height * (number + 0.5), tone_of(row.verdict)
         style.write(figure, 0, y + 4, style.shorten(row.variant, 18), weight="bold")
         if math.isfinite(row.low):
-            style.bar(axes, [100 * row.low, 100 * row.high], [y - 5, y - 5], style.TONES[row.tone], 3)
+            style.bar(axes, [100 * row.low, 100 * row.high], [y - 5, y - 5], style.TONES[tone], 3)
         if row.ours is not None:
-            style.mark(axes, 100 * row.ours, y - 5, row.tone, size=9)
+            style.mark(axes, 100 * row.ours, y - 5, tone, size=9)
         hollow = {"markerfacecolor": style.COLOURS["ground"], "markeredgewidth": 1.5}
         style.mark(axes, 100 * row.paper, y + 7, "baseline", size=7, tip=f"paper: {percent(row.paper)}", **hollow)
         _rule(figure, y + height / 2)
     said = "; ".join(f"{row.variant}: here {percent(row.ours)}, paper {percent(row.paper)}" for row in rows)
+    title = f"Relative change of {metric} to {baseline}, here and in the paper"
     return Chart(name, title, f"{said}.", figure)
 
 

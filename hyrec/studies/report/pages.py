@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from hyrec.studies.analysis.places import inside
 from hyrec.studies.report.blocks import Block, Details, Document, Figure, Forest, Inline, Span, Tone
 from hyrec.studies.report.style import asset
 from hyrec.studies.report.svg import RULES, chart_file
@@ -16,9 +18,9 @@ SIGNS: Mapping[Tone, str] = {"better": "▲", "worse": "▼", "neutral": "●", 
 """The markers of the charts as characters."""
 
 
-def html(document: Document) -> str:
-    """Write a document as a page: styles, script and charts are all inside."""
-    environment = _environment(autoescape=True)
+def html(document: Document, folder: Path) -> str:
+    """Write a document as a page: styles, script and charts are all inside, and paths start at the study's folder."""
+    environment = _environment(folder, autoescape=True)
     environment.filters |= {"joined": _joined, "wrappable": _wrappable}
     style, script = f"{asset('colours.css')}{RULES}{asset('page.css')}", asset("page.js")
     return environment.get_template("page.html.jinja").render(
@@ -26,13 +28,9 @@ def html(document: Document) -> str:
     )
 
 
-def markdown(document: Document) -> tuple[str, Mapping[str, str]]:
-    """Write a document as Markdown.
-
-    Returns:
-        The text, and the charts that it shows by file name.
-    """
-    environment = _environment(autoescape=False)
+def markdown(document: Document, folder: Path) -> tuple[str, Mapping[str, str]]:
+    """Write a document as Markdown, and the charts that it shows by file name; paths start at the study's folder."""
+    environment = _environment(folder, autoescape=False)
     environment.filters |= {"plain": plain, "plain_part": _plain_part, "code": _code, "cell": _cell}
     text = environment.get_template("report.md.jinja").render(document=document)
     blocks = [*document.lead, *(block for section in document.sections for block in section.blocks)]
@@ -57,10 +55,12 @@ def plain(text: str) -> str:
     return re.sub(r"^([-+#=])(?=[\s#=]|$)", r"\\\1", text)
 
 
-def _environment(*, autoescape: bool) -> Environment:
+def _environment(folder: Path, *, autoescape: bool) -> Environment:
     loader = PackageLoader("hyrec.studies.report", "")
     environment = Environment(loader=loader, autoescape=autoescape, undefined=StrictUndefined)
     environment.filters |= {"kind": lambda block: type(block).__name__, "spans": _spans}
+    # A report is read elsewhere too, so it does not say where the study lay.
+    environment.filters["local"] = lambda text: inside(text, folder)
     return environment
 
 

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from hyrec.metrics.direction import base_name, direction
 from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Span, Table, Text
-from hyrec.studies.report.effects import group_word
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, listing
 from hyrec.studies.run.rows import ROWS_FILE
@@ -71,7 +70,7 @@ def provenance_section(findings: Findings) -> Section:
     if study.slices:
         words = listing([f"{feature} ({role})" for role, feature in study.slices.items()])
         items.append(f"Slices count the training impressions of: {words}")
-    word = group_word(findings)
+    word = findings.group_word
     metrics: list[tuple[Inline, ...]] = [
         (Code(metric), DEFINITIONS.get(base_name(metric), "as logged by the run"), _BETTER[direction(metric)])
         for metric in study.metrics

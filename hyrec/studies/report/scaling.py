@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -103,35 +105,21 @@ def _coverage(scaling: Scaling) -> str:
 def _table(scaling: Scaling) -> Table:
     rows: list[tuple[Inline, ...]] = []
     for fit in scaling.fits.values():
-        gain = signed(fit.gain.mean) + (f" [{signed(fit.gain.low)}, {signed(fit.gain.high)}]" if fit.gain.known else "")
+        cells, determined = [MISSING] * 4, f"no: {fit.reason}"
         if fit.identified:
-            cells: tuple[Inline, ...] = (_bounded(fit.a, 4), _scaled(fit.b), _bounded(fit.c, 3), fixed(fit.r2, 3))
-            rows.append((Code(fit.family), str(len(fit.seeds)), gain, *cells, "yes"))
-        else:
-            rows.append((Code(fit.family), str(len(fit.seeds)), gain, *[MISSING] * 4, f"no: {fit.reason}"))
+            a, c = _bounded(fit.a, fixed), _bounded(fit.c, partial(fixed, digits=3))
+            cells, determined = [a, _bounded(fit.b, "{:.3g}".format), c, fixed(fit.r2, 3)], "yes"
+        rows.append((Code(fit.family), str(len(fit.seeds)), _bounded(fit.gain, signed), *cells, determined))
     header = ("Family", "Seeds", "Gain for ten times the cost", "a", "b", "c", "R²", "Determined")
-    caption = (
-        f"{scaling.metric} = {_formula(scaling)}, x = {COSTS.get(scaling.x, scaling.x)}; 95 % intervals over seeds"
-    )
+    formula = "a − b · x^−c" if direction(scaling.metric) > 0 else "a + b · x^−c"
+    caption = f"{scaling.metric} = {formula}, x = {COSTS.get(scaling.x, scaling.x)}; 95 % intervals over seeds"
     return Table(header, tuple(rows), frozenset(range(1, 7)), caption)
 
 
-def _formula(scaling: Scaling) -> str:
-    return "a − b · x^−c" if direction(scaling.metric) > 0 else "a + b · x^−c"
-
-
-def _bounded(interval: Interval | None, digits: int) -> str:
+def _bounded(interval: Interval | None, write: Callable[[float], str]) -> str:
     if interval is None:
         return MISSING
-    bounds = f" [{fixed(interval.low, digits)}, {fixed(interval.high, digits)}]" if interval.known else ""
-    return fixed(interval.mean, digits) + bounds
-
-
-def _scaled(interval: Interval | None) -> str:
-    if interval is None:
-        return MISSING
-    bounds = f" [{interval.low:.3g}, {interval.high:.3g}]" if interval.known else ""
-    return f"{interval.mean:.3g}{bounds}"
+    return write(interval.mean) + (f" [{write(interval.low)}, {write(interval.high)}]" if interval.known else "")
 
 
 def _slope(slope: SlopeComparison) -> Inline:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.statistics import Interval
 from hyrec.studies.report.blocks import Aside, Block, Bullets, Code, Inline, Notice, Span, Strong, Text
-from hyrec.studies.report.effects import budget_remark, group_word
 from hyrec.studies.report.findings import Findings, tone_of
-from hyrec.studies.report.numbers import digits_for, listing, percent, signed
+from hyrec.studies.report.numbers import difference, digits_for, listing, percent, signed, times
 
 _ORDER = ("better", "worse", "higher", "lower", "not distinguishable")
 _MAX_ERROR = 200
@@ -17,30 +16,21 @@ CLAIM_SEEDS = 5
 
 def summary(findings: Findings) -> tuple[Block, ...]:
     """Write what comes before the first heading."""
-    blocks: list[Block] = []
     notice = unfinished(findings)
-    if notice is not None:
-        blocks.append(notice)
+    blocks: list[Block] = [notice] if notice is not None else []
     others = [row for row in findings.rows if not row.is_baseline]
     if not others:
         reason = findings.refused.get(findings.metric, "the study has no variant beside its baseline")
         return (*blocks, Text(f"Nothing can be compared: {reason.rstrip('.')}."))
-    blocks.append(Text(_headline(findings, others)))
     ordered = sorted(others, key=lambda row: _ORDER.index(row.verdict) if row.verdict in _ORDER else len(_ORDER))
-    blocks.append(
-        Bullets(
-            tuple(_line(row, group_word(findings)) for row in ordered), tuple(tone_of(row.verdict) for row in ordered)
-        ),
+    lines = tuple(_line(row, findings.group_word) for row in ordered)
+    remark = (
+        "A verdict needs p < 0.05 over seeds after Holm's correction for the number of variants. "
+        "“Not distinguishable” is not “equal”: a difference inside the interval cannot be ruled out."
+        f"{_few_seeds(others)}"
     )
-    blocks.append(
-        Text(
-            "A verdict needs p < 0.05 over seeds after Holm's correction for the number of variants. "
-            "“Not distinguishable” is not “equal”: a difference inside the interval cannot be ruled out."
-            f"{_few_seeds(others)}",
-            small=True,
-        )
-    )
-    return tuple(blocks)
+    tones = tuple(tone_of(row.verdict) for row in ordered)
+    return (*blocks, Text(_headline(findings, others)), Bullets(lines, tones), Text(remark, small=True))
 
 
 def _few_seeds(rows: list[ComparisonRow]) -> str:
@@ -117,19 +107,13 @@ def _line(row: ComparisonRow, group_word: str) -> Inline:
     sure = f"95 % interval: {_bounds(row.interval)} over seeds"
     sure += f", {_bounds(groups)} over {group_word}" if groups is not None else ""
     change = f" ({percent(row.relative_auc)} relative AUC)" if row.relative_auc is not None else ""
-    cost = f", with {budget_remark(row)}."
-    doubt = _doubt(row, groups, group_word)
-    digits = digits_for(row.difference)
-    if row.verdict == "not distinguishable":
-        what = f": {signed(row.difference, digits)}{change}{cost}{doubt}"
-        return (name, " is ", Strong("not distinguishable"), what, Aside(sure))
-    return (
-        name,
-        " is ",
-        Strong(row.verdict),
-        f" by {abs(row.difference):.{digits}f}{change}{cost}{doubt}",
-        Aside(sure),
-    )
+    cost = f"{times(row.costs.flops_ratio)} the FLOPs and {times(row.costs.dense_ratio)} the dense parameters"
+    cost = "parameters and FLOPs within 5 % of the baseline's" if row.costs.within_budget else cost
+    found = f": {difference(row.difference)}"
+    if row.verdict != "not distinguishable":
+        found = f" by {difference(abs(row.difference)).lstrip('+')}"
+    said = f"{found}{change}, with {cost}.{_doubt(row, groups, group_word)}"
+    return (name, " is ", Strong(row.verdict), said, Aside(sure))
 
 
 def _doubt(row: ComparisonRow, groups: Interval | None, group_word: str) -> str:

@@ -241,7 +241,7 @@ def test_rows_without_groups_are_drawn_one_by_one_and_that_is_said(tmp_path):
     build = Builder(tmp_path, ["base", "other"]).predictions("base", 0.6, group=None)
     other = by_name(compare(build.predictions("other", 1.6, group=None).done(), "auc", replicates=50))["other"]
     assert other.group_interval.count == len(GROUP)
-    assert "single rows were drawn" in other.explanation
+    assert "no groups" in other.group_interval.note
 
 
 def test_a_variant_whose_baseline_failed_has_results_but_nothing_to_stand_beside(tmp_path):

@@ -6,12 +6,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.cost import spread
 from hyrec.studies.report.curves import average
 from hyrec.studies.report.drawing import Drawing, shorten, standalone
 from hyrec.studies.report.markdown import plain
+
 from hyrec.studies.report.numbers import digits_for, signed, span
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hyrec.studies.report.paper import paper_rows
 
 from hyrec.studies.analysis.comparison import compare
 from hyrec.studies.analysis.results import read_results
@@ -18,7 +19,6 @@ from hyrec.studies.plan.study import StudyError
 from hyrec.studies.report import write_report
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import fixed, signed
-from hyrec.studies.report.paper import paper_rows
 from tests.unit.studies.report.study_folder import SCALING, TABLE, Planted, fail_cell, remove_cell, write_study
 
 VERDICTS = {"query_auc": "worse", "auc": "better"}
