@@ -59,7 +59,7 @@ def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[Compari
     middle = math.sqrt(min(costs) * max(costs))
     # Costs that are nearly equal shall look nearly equal.
     style.scale_x(axes, style.limits([*costs, middle / 1.1, middle * 1.1], log=True), 3, log=True)
-    axes.set_ylim(style.limits([end for mean in means for end in (mean.low, mean.high, mean.mean)]))
+    style.scale_y(axes, style.limits([end for mean in means for end in (mean.low, mean.high, mean.mean)]))
     wanted = [float(axes.transData.transform((cost, 0))[0]) for cost in costs]
     across = style.spread(wanted, min(11.0, 60.0 / len(points)), 56, right)
     heights = _heights(axes, [mean.mean for mean in means])
@@ -83,7 +83,7 @@ def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], s
     figure, axes = style.panel(400, 304, (48, right, 44, 264), title, metric, f"{cost} (logarithmic)")
     style.scale_x(axes, style.limits([cost for one in series for cost, _ in one.points], log=True), log=True)
     ends = [end for one in series for _, i in (*one.points, *one.curve) for end in (i.low, i.mean, i.high)]
-    axes.set_ylim(style.limits(ends))
+    style.scale_y(axes, style.limits(ends))
     heights = _heights(axes, [one.points[-1][1].mean for one in series])
     for number, (one, y) in enumerate(zip(series, heights, strict=True)):
         color = style.COLOURS[f"series-{number % 6 + 1}"]
@@ -128,7 +128,7 @@ def curve_chart(
     """
     figure, axes = style.panel(300, 194, (44, 292, 44, 158), style.shorten(variant, 33), logged, "step")
     style.scale_x(axes, ends[0])
-    axes.set_ylim(ends[1])
+    style.scale_y(axes, ends[1])
     if baseline:
         _curve(axes, baseline[1], "baseline")
     _curve(axes, curve, tone)
@@ -172,12 +172,14 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: int,
     label = f"Difference of {rows[0].metric}"
     figure, axes = style.panel(300, 180, (52, 292, 44, 146), style.shorten(variant, 33), label)
     axes.set_xlim(-0.5, len(rows) - 0.5)
-    axes.set_xticks(range(len(rows)), ["\n".join(bin_lines(row.low, row.high)) for row in rows])
-    axes.tick_params(axis="x", length=0)
-    axes.set_ylim(ends)
+    axes.set_xticks([])
+    style.scale_y(axes, ends)
     axes.axhline(0, **style.ZERO)
     said = []
     for number, row in enumerate(rows):
+        x = float(axes.transData.transform((number, 0))[0])
+        for k, words in enumerate(bin_lines(row.low, row.high)):
+            style.write(figure, x, 162 + 12 * k, words, ha="center", **style.SMALL)
         found = row.difference
         if found is None:
             continue
@@ -236,7 +238,7 @@ def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> 
     figure, axes = style.panel(300, 292, (44, 292, 44, 256), style.shorten(curve.variant, 33), facts, "mean prediction")
     style.write(figure, 50, 54, "mean label", **style.SMALL)
     style.scale_x(axes, (0.0, end), 5)
-    axes.set_ylim(0.0, end)
+    style.scale_y(axes, (0.0, end))
     axes.plot([0, end], [0, end], **style.ZERO)
     axes.plot([p for p, *_ in curve.points], [label for _, label, *_ in curve.points], color=style.TONES[tone])
     for p, label, low, high, count in curve.points:

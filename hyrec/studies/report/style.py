@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-from matplotlib.transforms import IdentityTransform
+from matplotlib.transforms import IdentityTransform, ScaledTranslation
 from scipy.optimize import isotonic_regression
 
 from hyrec.studies.report.blocks import Tone
@@ -45,7 +45,6 @@ MARKERS: dict[Tone, str] = {"better": "^", "worse": "v", "neutral": "o", "baseli
 SMALL: dict[str, Any] = {"size": 11, "color": MUTED}
 ZERO: dict[str, Any] = {"color": MUTED, "linewidth": 1, "linestyle": (0, (2, 3)), "zorder": 1}
 """The line of no difference, and that of a calibrated model."""
-_STEPS = [1, 2, 2.5, 5, 10]
 
 # Texts stay texts and take the reader's fonts; matplotlib only has to place them, with the font that it brings along.
 _SETTINGS: dict[str, Any] = {
@@ -62,13 +61,12 @@ _SETTINGS: dict[str, Any] = {
     "axes.grid": True,
     "axes.grid.axis": "y",
     "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "axes.formatter.limits": (-9, 9),
     "grid.color": COLOURS["faint"],
     "grid.linewidth": 1,
     "xtick.color": COLOURS["rule"],
     "xtick.labelcolor": MUTED,
     "xtick.labelsize": 11,
+    "xtick.major.pad": 12,
     "xtick.major.size": 4,
     "xtick.major.width": 1,
     "ytick.labelcolor": MUTED,
@@ -103,7 +101,6 @@ def panel(
     write(figure, 0, 13, heading, size=13, weight="bold")
     write(figure, 0, 30, label, color=MUTED)
     write(figure, box[1], box[3] + 32, unit, ha="right", **SMALL)
-    axes.locator_params(axis="y", nbins=5, steps=_STEPS)
     return figure, axes
 
 
@@ -154,7 +151,7 @@ def ticks(ends: Limits, count: int = 4, *, log: bool = False) -> dict[float, str
     """
     low, high = ends
     powers = [LogLocator(subs=subs, numticks=99) for subs in ((1, 2, 5), (1, 3), (1,))]
-    for locator in (*(powers if log and high > 8 * low else ()), MaxNLocator(count, steps=_STEPS)):
+    for locator in (*(powers if log and high > 8 * low else ()), MaxNLocator(count, steps=[1, 2, 2.5, 5, 10])):
         found = [float(f"{place:.12g}") + 0.0 for place in locator.tick_values(low, high)]
         places = [place for place in found if low <= place <= high]
         if 1 < len(places) <= count + 1:
@@ -171,11 +168,20 @@ def scale_x(axes: Axes, ends: Limits, count: int = 4, *, log: bool = False, unit
     axes.set_xscale("log" if log else "linear")
     axes.set_xlim(ends)
     found = ticks(ends, count, log=log)
-    axes.set_xticks(list(found), [f"{label}{unit}" for label in found.values()])
+    axes.set_xticks(list(found), [f"{label}{unit}" for label in found.values()], va="baseline")
     axes.xaxis.set_minor_locator(NullLocator())
     for place, label in zip(found, axes.get_xticklabels(), strict=True):
         if axes.transData.transform((place, 0))[0] > axes.bbox.x1 - 14:
             label.set_horizontalalignment("right")
+
+
+def scale_y(axes: Axes, ends: Limits, count: int = 5) -> None:
+    """Give a plot its upright axis."""
+    axes.set_ylim(ends)
+    found = ticks(ends, count)
+    axes.set_yticks(list(found), list(found.values()), va="baseline")
+    for label in axes.get_yticklabels():  # half a letter down, whatever size a machine takes letters for
+        label.set_transform(label.get_transform() + ScaledTranslation(0, -4 / 72, axes.figure.dpi_scale_trans))
 
 
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:

@@ -114,7 +114,7 @@ def _attributes(element: ElementTree.Element) -> dict[str, str]:
         look["font-size"] = size[1] if size else "12"
         look |= {"font-weight": "600"} if re.search("700|bold", font) else {}
         found.pop("transform", "")  # by no angle
-    return {key: _rounded(value) for key, value in (found | look).items()}
+    return {key: _rounded(value) for key, value in sorted((found | look).items())}
 
 
 def _rounded(value: str) -> str:
