@@ -159,7 +159,7 @@ def ticks(ends: Limits, count: int = 4, *, log: bool = False) -> dict[float, str
     if log or max(abs(low), abs(high)) >= 10_000:
         written = ([short(place, digits) for place in places] for digits in range(3, 17))
         return dict(zip(places, next(names for names in written if len({*names}) == len(names)), strict=True))
-    digits = next(digits for digits in range(13) if all(round(place, digits) == place for place in places))
+    digits = next(digits for digits in range(20) if all(round(place, digits) == place for place in places))
     return {place: f"{place:.{digits}f}".replace("-", "−") for place in places}
 
 
