@@ -9,30 +9,20 @@ if TYPE_CHECKING:
     from hyrec.studies.report.svg import Chart
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(str):
     """A name from a file or a command, set in a fixed-width font."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Strong:
+class Strong(str):
     """Words that carry the sentence."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Aside:
+class Aside(str):
     """Figures that back a sentence up, set smaller on a line of their own where there are lines."""
 
-    text: str
 
-
-Span: TypeAlias = str | Code | Strong | Aside
-Inline: TypeAlias = Span | tuple[Span, ...]
-"""A line of text; plain strings are escaped wherever they are written."""
+Inline: TypeAlias = str | tuple[str, ...]
+"""A line of text; its parts are plain, ``Code``, ``Strong`` or ``Aside``, and escaped wherever they are written."""
 
 Tone = Literal["better", "worse", "neutral", "baseline"]
 """What a row says about its variant: it picks colour and marker, and never stands without words."""

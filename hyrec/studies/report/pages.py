@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hyrec.studies.analysis.places import inside
-from hyrec.studies.report.blocks import Block, Details, Document, Figure, Forest, Inline, Span, Tone
+from hyrec.studies.report.blocks import Block, Details, Document, Figure, Forest, Inline, Tone
 from hyrec.studies.report.style import asset
 from hyrec.studies.report.svg import RULES, chart_file
 
@@ -64,7 +64,7 @@ def _environment(folder: Path, *, autoescape: bool) -> Environment:
     return environment
 
 
-def _spans(content: Inline) -> tuple[Span, ...]:
+def _spans(content: Inline) -> tuple[str, ...]:
     return content if isinstance(content, tuple) else (content,)
 
 

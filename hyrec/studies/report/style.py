@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import matplotlib.style
@@ -28,7 +28,7 @@ Limits: TypeAlias = tuple[float, float]
 
 def asset(name: str) -> str:
     """Read a file that is shipped beside this module."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 COLOURS: dict[str, str] = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6})", asset("colours.css")))
@@ -46,40 +46,15 @@ SMALL: dict[str, Any] = {"size": 11, "color": MUTED}
 ZERO: dict[str, Any] = {"color": MUTED, "linewidth": 1, "linestyle": (0, (2, 3)), "zorder": 1}
 """The line of no difference, and that of a calibrated model."""
 
-# Texts stay texts and take the reader's fonts; matplotlib only has to place them, with the font that it brings along.
-_SETTINGS: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 12,
+_COLOURED = {
     "text.color": INK,
-    "text.hinting": "none",
-    "text.parse_math": False,
     "axes.edgecolor": COLOURS["rule"],
-    "axes.linewidth": 1,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
     "grid.color": COLOURS["faint"],
-    "grid.linewidth": 1,
     "xtick.color": COLOURS["rule"],
     "xtick.labelcolor": MUTED,
-    "xtick.labelsize": 11,
-    "xtick.major.pad": 12,
-    "xtick.major.size": 4,
-    "xtick.major.width": 1,
     "ytick.labelcolor": MUTED,
-    "ytick.labelsize": 11,
-    "ytick.major.size": 0,
-    "ytick.major.pad": 6,
-    "lines.linewidth": 1.5,
-    "lines.markeredgewidth": 0,
-    "lines.scale_dashes": False,
-    "lines.solid_capstyle": "butt",
-    "svg.fonttype": "none",
 }
-styled = matplotlib.style.context(_SETTINGS, after_reset=True)
+styled = matplotlib.style.context([Path(__file__).with_name("charts.mplstyle"), _COLOURED], after_reset=True)
 """Decorator of everything that draws: these settings alone count, whatever the reader's own are."""
 
 
