@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 # Tests run on all cores, a file on one of them; PARALLEL= runs them one after another.
 PARALLEL ?= --numprocesses auto --dist loadfile
 
-.PHONY: help fit test install dev format check docs-check clean browser
+.PHONY: help fit test install dev browser format clean
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 

@@ -13,30 +13,41 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hyrec.batch import Batch, Sequence, SequenceInput
+    from hyrec.config.experiment import Experiment
     from hyrec.context import BuildContext
+    from hyrec.data.tables import table_batches, table_data
     from hyrec.network import Network
     from hyrec.ranker import Ranker
     from hyrec.schema import Schema
+    from hyrec.scoring import score
 
 _LAZY = {
     "Batch": "hyrec.batch",
-    "Sequence": "hyrec.batch",
-    "SequenceInput": "hyrec.batch",
     "BuildContext": "hyrec.context",
+    "Experiment": "hyrec.config.experiment",
     "Network": "hyrec.network",
     "Ranker": "hyrec.ranker",
     "Schema": "hyrec.schema",
+    "Sequence": "hyrec.batch",
+    "SequenceInput": "hyrec.batch",
+    "score": "hyrec.scoring",
+    "table_batches": "hyrec.data.tables",
+    "table_data": "hyrec.data.tables",
 }
 
 __all__ = [
     "Batch",
     "BuildContext",
+    "Experiment",
     "Network",
     "Ranker",
     "Schema",
     "Sequence",
     "SequenceInput",
     "__version__",
+    "score",
+    "table_batches",
+    "table_data",
 ]
 
 

@@ -35,7 +35,8 @@ _T = TypeVar("_T")
 
 def _carrier(cls: type[_T]) -> type[_T]:
     """Make a plain (not frozen) dataclass a pytree, so Lightning moves it and ``torch.export`` accepts it."""
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    assert dataclasses.is_dataclass(cls)
+    names = [f.name for f in dataclasses.fields(cls)]
     pytree.register_dataclass(cls, field_names=names)
     return cls
 
@@ -63,7 +64,7 @@ class RequestMap:
     is a request of its own (R = B), which costs nothing.
 
     Shape:
-        index: ``(B,)`` int64, the request of each sample. slot: ``(B,)`` int64, its place among that request's
+        index: ``(B,)`` int64, the request of each sample. slot: ``(B,)`` int64, its number among that request's
         samples. num_requests: R. max_candidates: C, the most samples of one request.
     """
 
@@ -187,7 +188,7 @@ class Sequence:
         total = total.index_add(0, self.row_index(), self.values)[:-1]
         return total / self.lengths.clamp(min=1).unsqueeze(1).to(total.dtype)
 
-    def merge(self, ratio: int) -> tuple[Tensor, Tensor, Sequence]:
+    def merge_tokens(self, ratio: int) -> tuple[Tensor, Tensor, Sequence]:
         """Group ``ratio`` adjacent events, counted from the newest, so that only the oldest group can be short.
 
         Args:
@@ -198,6 +199,8 @@ class Sequence:
             ``(N', ratio)`` and the merged sequence, whose values are the groups laid side by side,
             ``(N', ratio * D)``.
         """
+        # Deviation: LONGER does not say from which end. Counted from the newest, a longer past never regroups recent
+        # events. Pinned by test_tokens_are_merged_from_the_newest_event_on.
         lengths = (self.lengths + ratio - 1) // ratio
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         events, requests = self.values.shape[0], self.num_requests
@@ -227,8 +230,8 @@ class Sequence:
         return Sequence(self.values.index_select(0, index), offsets, min(self.max_length, num_events), time)
 
 
-def merge_by_time(sequences: Mapping[str, Sequence]) -> Sequence:
-    """Merge the sequences of every request into one, oldest event first.
+def interleave_by_time(sequences: Mapping[str, Sequence]) -> Sequence:
+    """Interleave the sequences of every request into one, oldest event first.
 
     Events of one moment keep the order of ``sequences`` and, within a sequence, their own. Events of unknown time
     (NaN) come before all others of their request, in the same order.
@@ -299,7 +302,7 @@ class Batch:
         group: ``(B,)`` int64, what query-level metrics group by, or None.
         weights: ``(B,)`` float, or None.
         ids: columns that predictions carry along, ``(B,)`` each. Strings never enter a batch; see ``row``.
-        row: ``(B,)`` int64, place of the sample in its split (stable over shuffling), or None.
+        row: ``(B,)`` int64, position of the sample in its split (stable over shuffling), or None.
     """
 
     features: dict[str, Any]

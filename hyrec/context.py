@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hyrec.messages import suggest
 from hyrec.schema import Schema
@@ -92,9 +92,9 @@ class BuildContext:
         """Sequences that components see: those of the schema, in its order, or the merged one."""
         return [MERGED] if self.merge_sequences else list(self.schema.sequences)
 
-    def replace(self, **changes: object) -> BuildContext:
+    def replace(self, **changes: Any) -> BuildContext:
         """Return a context with some fields changed."""
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+        return dataclasses.replace(self, **changes)
 
     def encoder(self, sequence: str, layer: int, d_sequence: int) -> SequenceEncoder:
         """Build the encoder of one sequence at one layer, for events of width ``d_sequence``."""

@@ -1,8 +1,48 @@
-"""Checks that run when the class of a component or data set is defined, so that a mistake shows at once."""
+"""What the definition of a class says: its docstring in parts, and checks that run when it is defined."""
 
 from __future__ import annotations
 
 import inspect
+from typing import NamedTuple
+
+from docstring_parser import DocstringParam, ParseError
+from docstring_parser.google import GoogleParser, Section, SectionType
+
+_TEXTS = ("Attributes", "Shape", "Raises", "Returns", "Example", "Examples")
+_PARSER = GoogleParser(
+    [Section("Args", "param", SectionType.MULTIPLE), *(Section(name, name, SectionType.SINGULAR) for name in _TEXTS)]
+)
+
+
+class ClassDocstring(NamedTuple):
+    """A docstring in its parts.
+
+    Args:
+        description: All that stands before the first section.
+        options: Text of every entry under ``Args:`` by its name, each on one line.
+        sections: Text of every other section by its name, such as ``Shape``.
+    """
+
+    description: str
+    options: dict[str, str]
+    sections: dict[str, str]
+
+    @property
+    def summary(self) -> str:
+        """First paragraph, on one line."""
+        return " ".join(self.description.split("\n\n")[0].split())
+
+
+def read_docstring(cls: type) -> ClassDocstring:
+    """Return the docstring of a class in its parts; one whose sections cannot be read is all description."""
+    text = cls.__doc__ or ""
+    try:
+        parsed = _PARSER.parse(text)
+    except ParseError:  # of foreign code
+        return ClassDocstring(inspect.cleandoc(text), {}, {})
+    options = {option.arg_name: " ".join((option.description or "").split()) for option in parsed.params}
+    sections = {meta.args[0]: meta.description or "" for meta in parsed.meta if not isinstance(meta, DocstringParam)}
+    return ClassDocstring((parsed.description or "").strip(), options, sections)
 
 
 def broken_definition(cls: type, rule: str) -> TypeError:

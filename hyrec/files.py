@@ -17,6 +17,10 @@ import yaml
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 
 
+class RepeatedKeyError(yaml.constructor.ConstructorError):
+    """A key that is written twice in one mapping: YAML would keep the last and drop the other."""
+
+
 class _StrictLoader(yaml.SafeLoader):
     """Loads plain data only, and refuses a key that is written twice."""
 
@@ -29,7 +33,7 @@ class _StrictLoader(yaml.SafeLoader):
             if isinstance(key, Hashable):
                 if key in seen:
                     problem = f"the key {key!r} is written twice; keep one of them"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                    raise RepeatedKeyError(None, None, problem, key_node.start_mark)
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -53,12 +57,17 @@ def yaml_problem(error: yaml.YAMLError) -> str:
 def plain_value(text: str) -> Any:
     """Read a value of the command line as YAML; what is no YAML stays text.
 
+    Raises:
+        RepeatedKeyError: For a key that is written twice.
+
     Example:
         >>> plain_value("0.5"), plain_value("[a, b]"), plain_value("a: b: c")
         (0.5, ['a', 'b'], 'a: b: c')
     """
     try:
         return read_yaml(text)
+    except RepeatedKeyError:
+        raise
     except yaml.YAMLError:
         return text
 

@@ -55,8 +55,8 @@ class ModelCosts:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """One component, over all its layers.
+class ComponentCost:
+    """What one component costs, over all its layers.
 
     Args:
         component: Slot, and the sequence where it has one.
@@ -100,7 +100,7 @@ class Inspection:
     queries: dict[str, int]
     sequence_widths: dict[str, int]
     tables: dict[str, tuple[int, int]]
-    costs: list[Cost]
+    costs: list[ComponentCost]
     dense_parameters: int
     sparse_parameters: int
     flops_per_sample: float
@@ -262,7 +262,7 @@ def _owners(network: nn.Module) -> dict[str, tuple[str, str]]:
     return owners
 
 
-def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, float]) -> list[Cost]:
+def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, float]) -> list[ComponentCost]:
     root = type(network).__name__
     tables = {id(p) for p in network.sparse_parameters()}
     groups: dict[str, list[str]] = {}
@@ -275,7 +275,7 @@ def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, fl
         new = {key: p for key, p in own.items() if key not in seen}
         seen |= set(new)
         costs.append(
-            Cost(
+            ComponentCost(
                 label,
                 sorted({owners[path][1] for path in paths}),
                 len(paths),
@@ -285,7 +285,7 @@ def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, fl
         )
     rest = sum(p.numel() for p in network.parameters() if id(p) not in tables and id(p) not in seen)
     left = flops.get(_ALL, 0.0) - sum(cost.flops for cost in costs)
-    return [*costs, Cost("other", [], 1, rest, max(0.0, left))] if rest or left > 0.5 else costs
+    return [*costs, ComponentCost("other", [], 1, rest, max(0.0, left))] if rest or left > 0.5 else costs
 
 
 def _memory(ranker: Ranker, shapes: _Shapes, batch: Batch, dense: int, sparse: int) -> dict[str, int]:

@@ -100,6 +100,8 @@ class Network(nn.Module):
         ctx = ctx.replace(num_ns_tokens=self.tokenizer.num_tokens, token_features=self.tokenizer.token_features)
         self.queries = parts.queries(ctx)
         ctx = ctx.replace(num_queries=self.queries.num_queries)
+        # Deviation: the papers choose widths that T divides; learned tokens fill up others, since slices that are mixed
+        # into a dropped token would be lost. Pinned by test_padding_tokens_are_trained_and_reach_the_logits.
         num_padding = next_divisor(d_model, ctx.num_tokens) - ctx.num_tokens if pad_tokens else 0
         self.padding_MD = nn.Parameter(torch.empty(num_padding, d_model)) if num_padding else None
         self.ctx = ctx.replace(num_ns_tokens=ctx.num_ns_tokens + num_padding)

@@ -37,7 +37,8 @@ from hyrec.slots import (
     TokenMixer,
 )
 
-Split = Literal["val", "test"]
+Prefix = Literal["val", "test"]
+"""First word of the names of logged metrics."""
 _SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
 
 
@@ -230,28 +231,28 @@ class Ranker(L.LightningModule):
         }
         return nn.ModuleDict({f"task_{task}": MetricCollection(dict(chosen)).clone() for task in self.schema.tasks})
 
-    def _update_metrics(self, split: Split, batch: Batch) -> dict[str, Tensor]:
+    def _update_metrics(self, prefix: Prefix, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch)
         loss, _ = self.loss(logits, batch.labels, batch.weights)
-        self.log(f"{split}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
+        self.log(f"{prefix}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
         scores = {task: logit.detach().sigmoid() for task, logit in logits.items()}
         for task, score in scores.items():
-            metrics = self._metrics_of(split, task)
+            metrics = self._metrics_of(prefix, task)
             metrics.update(score, batch.labels[task], group=batch.group, weights=batch.weights)
         return scores
 
-    def _log_metrics(self, split: Split) -> None:
+    def _log_metrics(self, prefix: Prefix) -> None:
         for task in self.schema.tasks:
-            metrics = self._metrics_of(split, task)
-            prefix = split if task == self.primary_task else f"{split}/{task}"
-            values = {f"{prefix}/{name}": value for name, value in metrics.compute().items()}
-            shown = {f"{split}/auc", f"{split}/query_auc"}
+            metrics = self._metrics_of(prefix, task)
+            path = prefix if task == self.primary_task else f"{prefix}/{task}"
+            values = {f"{path}/{name}": value for name, value in metrics.compute().items()}
+            shown = {f"{prefix}/auc", f"{prefix}/query_auc"}
             for name, value in values.items():
                 self.log(name, value.to(torch.float32), prog_bar=name in shown, rank_zero_only=False)
             metrics.reset()
 
-    def _metrics_of(self, split: Split, task: str) -> MetricCollection:
-        by_task = self.metrics[split]
+    def _metrics_of(self, prefix: Prefix, task: str) -> MetricCollection:
+        by_task = self.metrics[prefix]
         assert isinstance(by_task, nn.ModuleDict)
         metrics = by_task[f"task_{task}"]
         assert isinstance(metrics, MetricCollection)

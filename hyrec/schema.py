@@ -121,7 +121,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Split:
+class TimeSplit:
     """Time split of one set of files: rows before ``validate_from`` train, rows from ``test_from`` on test.
 
     Args:
@@ -168,7 +168,7 @@ class Schema:
     time_unit: Literal["s", "ms", "us"] = "s"
     weight_column: str = ""
     id_columns: list[str] = field(default_factory=list)
-    split: Split = field(default_factory=Split)
+    split: TimeSplit = field(default_factory=TimeSplit)
 
     def __post_init__(self) -> None:
         _validate(self)

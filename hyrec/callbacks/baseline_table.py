@@ -30,7 +30,7 @@ class BaselineTable(L.Callback):
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the table."""
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data = getattr(trainer, "datamodule", None)
         if not isinstance(data, RankingData) or trainer.sanity_checking or getattr(trainer, "fast_dev_run", False):
             return
         self._report(trainer, data, str(pl_module.primary_task))
@@ -47,7 +47,7 @@ class BaselineTable(L.Callback):
             except (ValueError, FileNotFoundError) as error:
                 print(f"The counting baseline is not shown: {error}")
         rows |= data.references("test")
-        print(comparison_table(f"test ({task})", rows, names))
+        print(baseline_table(f"test ({task})", rows, names))
 
     def _count(self, data: RankingData, task: str) -> dict[str, float]:
         baseline = CountingBaseline(data.schema, task, features=self.features)
@@ -67,7 +67,7 @@ def _alone() -> bool:
     return False
 
 
-def comparison_table(title: str, rows: dict[str, dict[str, float]], columns: list[str]) -> str:
+def baseline_table(title: str, rows: dict[str, dict[str, float]], columns: list[str]) -> str:
     """Lay rows of figures out as text; a figure that is not known is left empty.
 
     Args:

@@ -74,7 +74,7 @@ class BestCheckpoint(ModelCheckpoint):
         """Settle folder and metric, and how files are written."""
         if self.dirpath is None:
             self.dirpath = str(Path(trainer.default_root_dir).absolute() / "checkpoints")
-        has_rows: Any = getattr(trainer.datamodule, "has", None)  # type: ignore[attr-defined]
+        has_rows: Any = getattr(getattr(trainer, "datamodule", None), "has", None)
         if self.monitor is None and (has_rows is None or has_rows("validate")):
             grouped = bool(getattr(getattr(pl_module, "schema", None), "group_column", ""))
             self.monitor = "val/query_auc" if grouped else "val/auc"
@@ -102,8 +102,9 @@ class BestCheckpoint(ModelCheckpoint):
         if not _may_save(trainer) or loop._should_accumulate() or not self._is_due(trainer):
             return
         validates, fetcher = _validates(trainer), trainer.fit_loop._data_fetcher
+        assert fetcher is not None
         # a run that continues from here would leave out the validation that is next
-        saves_next = loop._num_ready_batches_reached() or (validates and loop._should_check_val_fx(fetcher))  # type: ignore[arg-type]
+        saves_next = loop._num_ready_batches_reached() or (validates and loop._should_check_val_fx(fetcher))
         if not trainer.strategy.broadcast(saves_next):
             self._save(trainer, newest_is_best=not validates)
 
@@ -162,7 +163,7 @@ class _ReplacedWhenComplete(TorchCheckpointIO):
 
 
 def _may_save(trainer: Trainer) -> bool:
-    tries_out = trainer.fast_dev_run or trainer.sanity_checking  # type: ignore[attr-defined]
+    tries_out = getattr(trainer, "fast_dev_run", False) or trainer.sanity_checking
     return not tries_out and trainer.state.fn == TrainerFn.FITTING
 
 

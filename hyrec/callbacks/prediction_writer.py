@@ -19,7 +19,7 @@ _PARTIAL = ".partial"
 class PredictionWriter(Callback):
     """Write ids, labels and scores of a prediction or test pass to ``part-<process>.parquet``, batch by batch.
 
-    Columns: the schema's id columns, ``row`` (place in the split, by which the parts of several processes
+    Columns: the schema's id columns, ``row`` (position in the split, by which the parts of several processes
     sort), ``group``, ``weight`` where samples have one, and for each task, the primary one first, ``label_<task>``
     (null where unknown) and ``score_<task>`` (a probability). Each process writes the rows that it scored; together
     the parts hold every row once. A part has a name that ends in ``.partial`` until all its rows are written.
@@ -57,25 +57,13 @@ class PredictionWriter(Callback):
         return any(self.folder.glob("part-*.parquet"))
 
     def on_predict_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any
     ) -> None:
         """Append one batch."""
         self._append(trainer, pl_module, outputs, batch, "predict")
 
     def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: Any
     ) -> None:
         """Append one batch."""
         self._append(trainer, pl_module, outputs, batch, "test")
@@ -103,7 +91,7 @@ class PredictionWriter(Callback):
         assert self._path is not None
         first = getattr(module, "primary_task", None)
         ordered = {task: scores[task] for task in sorted(scores, key=lambda task: task != first)}
-        table = prediction_table(batch, ordered, trainer.datamodule, split=split)  # type: ignore[attr-defined]
+        table = prediction_table(batch, ordered, getattr(trainer, "datamodule", None), split=split)
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(self._partial_path(), table.schema, compression="zstd")

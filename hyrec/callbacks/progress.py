@@ -53,8 +53,7 @@ class RankingProgress(L.Callback):
         self._seconds += now - (self._last or now)
         self._last = now
         self._samples += batch.num_samples
-        task: str = pl_module.primary_task  # type: ignore[assignment]
-        self._scores.append((outputs["logits"], batch.labels[task]))
+        self._scores.append((outputs["logits"], batch.labels[str(pl_module.primary_task)]))
         self._kept += batch.num_samples
         while self._kept - len(self._scores[0][0]) >= self.window:
             self._kept -= len(self._scores.popleft()[0])

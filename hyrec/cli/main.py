@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -46,8 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0, 2 for a mistake on the command line or in a config.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # Lightning 2.6 calls jsonargparse functions that are about to change; the warnings help no user.
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     return guarded(lambda: _run(arguments))
 
 

@@ -1,32 +1,36 @@
-"""``hyrec plugins list | show | check | new``. ``list`` reads metadata and source files, importing nothing heavy."""
+"""``hyrec plugins list | show | check | new``. Listing and writing plugins import nothing heavy."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hyrec.cli.arguments import StrictParser
-from hyrec.messages import CommandError, unknown
+from hyrec.messages import CommandError, listed, unknown
 from hyrec.plain_text import table
 from hyrec.plugins import discovery
-from hyrec.plugins.source import SLOT_BASES
+from hyrec.plugins.new import next_commands, render
+from hyrec.plugins.slot_table import SLOT_TABLE
 
-ACTIONS = {
-    "list": (
-        "hyrec.cli.plugins_command:configure_list",
-        "installed plugins; with --components every class that a config can name",
-    ),
-    "show": ("hyrec.cli.plugins_show", "one component, plugin or slot: options, tensors, YAML"),
-    "check": ("hyrec.cli.plugins_check", "whether a component, or all of a plugin, obeys the contract"),
-    "new": ("hyrec.cli.plugins_new", "write a complete package that brings a component"),
+if TYPE_CHECKING:
+    from hyrec.plugins.catalogue import Entry
+    from hyrec.testing import RuleResult
+
+_ACTIONS = {
+    "list": "installed plugins; with --components every class that a config can name",
+    "show": "one component, plugin or slot: options, tensors, YAML",
+    "check": "whether a component, or all of a plugin, obeys the contract",
+    "new": "write a complete package that brings a component: code, config, test, README",
 }
-SLOTS = tuple(dict.fromkeys(SLOT_BASES.values()))
 
 
 def configure(parser: StrictParser) -> None:
     """Add the actions."""
-    parser.actions("action", ACTIONS)
+    parser.actions("action", {name: (f"{__name__}:configure_{name}", text) for name, text in _ACTIONS.items()})
 
 
 def configure_list(parser: StrictParser) -> None:
@@ -38,24 +42,48 @@ def configure_list(parser: StrictParser) -> None:
     parser.set_defaults(run=_list)
 
 
+def configure_show(parser: StrictParser) -> None:
+    """Add the options of ``hyrec plugins show``."""
+    parser.add_argument("name", help="class, distribution or plugin, or a slot such as decoder")
+    parser.add_argument("--plugin", action="append", default=[], help="local code to load: a file, folder or module")
+    parser.set_defaults(run=_show)
+
+
+def configure_check(parser: StrictParser) -> None:
+    """Add the options of ``hyrec plugins check``."""
+    parser.add_argument("name", help="class, distribution or plugin")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="[CLASS.]KEY=VALUE",
+        help="option of the component, the value as in YAML; repeat for several",
+    )
+    parser.add_argument("--config", action="append", default=[], help="config that names the data to check with")
+    parser.add_argument("--plugin", action="append", default=[], help="local code to load: a file, folder or module")
+    parser.add_argument("--json", action="store_true", help="write JSON")
+    parser.set_defaults(run=_check)
+
+
+def configure_new(parser: StrictParser) -> None:
+    """Add the options of ``hyrec plugins new``."""
+    parser.epilog = "example: hyrec plugins new hyrec-gated --slot mixer"
+    parser.add_argument("name", help="name of the distribution, such as hyrec-gated")
+    parser.add_argument("--slot", help=f"what it brings (needed): {', '.join(SLOT_TABLE)}")
+    parser.add_argument("--dir", default=".", help="folder that the package's folder is made in; default: here")
+    parser.set_defaults(run=_new)
+
+
 def _list(options: argparse.Namespace) -> int:
-    if options.slot and options.slot not in SLOTS:
-        raise CommandError(unknown("There is no slot", options.slot, SLOTS, allowed="Slots"))
+    _demand_slot(options.slot)
     print((_components if options.components else _plugins)(options.slot, options.tag, options.json))
     return 0
 
 
 def _plugins(slot: str | None, tag: str | None, as_json: bool) -> str:
-    found = [
-        plugin
-        for plugin in discovery.discover()
-        if (not slot or slot in plugin.slots) and (not tag or tag in plugin.tags)
-    ]
+    found = [p for p in discovery.discover() if slot in (None, *p.slots) and tag in (None, *p.tags)]
     if as_json:
-        return json.dumps(
-            [{**dataclasses.asdict(plugin), "slots": plugin.slots, "tags": plugin.tags} for plugin in found],
-            indent=1,
-        )
+        return json.dumps([{**dataclasses.asdict(p), "slots": p.slots, "tags": p.tags} for p in found], indent=1)
     if not found:
         which = " of that kind" if slot or tag else ""
         return f"No plugins{which} are installed: no package has an entry point in '{discovery.GROUP}'."
@@ -69,9 +97,77 @@ def _components(slot: str | None, tag: str | None, as_json: bool) -> str:
     from hyrec.plugins.catalogue import Catalogue
 
     catalogue = Catalogue.load()
-    entries = catalogue.of_slot(slot) if slot else catalogue.entries
-    found = [entry for entry in entries if not tag or tag in entry.tags]
+    facts = [entry.facts for entry in (catalogue.of_slot(slot) if slot else catalogue.entries)]
+    found = [fact for fact in facts if tag in (None, *fact["tags"])]
     if as_json:
-        return json.dumps([entry.as_dict() for entry in found], indent=1)
-    rows = [[e.slot, e.name, e.paper, e.status, e.distribution] for e in found]
+        return json.dumps(found, indent=1)
+    rows = [[fact[key] for key in ("slot", "name", "paper", "status", "distribution")] for fact in found]
     return "\n".join([table(["slot", "class", "paper", "status", "from"], rows), *discovery.failures()])
+
+
+def _show(options: argparse.Namespace) -> int:
+    from hyrec.plugins.catalogue import Catalogue
+    from hyrec.plugins.describe import describe
+
+    print(describe(Catalogue.load(options.plugin), options.name))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from hyrec.plugins.catalogue import Catalogue
+    from hyrec.plugins.check import check
+
+    results = check(Catalogue.load(options.plugin), options.name, options.option, options.config)
+    if options.json:
+        found = [
+            {"class": entry.path, "slot": entry.slot, "results": [dataclasses.asdict(rule) for rule in rules]}
+            for entry, rules in results.items()
+        ]
+        print(json.dumps(found, indent=1))
+    else:
+        print("\n\n".join([*(_report(entry, rules) for entry, rules in results.items()), _summary(results)]))
+    return int(any(result.status == "failed" for rules in results.values() for result in rules))
+
+
+def _report(entry: Entry, results: list[RuleResult]) -> str:
+    from hyrec.plugins.check import NOT_CHECKED
+
+    width = max(len(result.rule) for result in results) + 2
+    lines = [f"{entry.name} ({entry.slot}, from {entry.source})"]
+    for result in results:
+        mark = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}[result.status]
+        lines.append(f"  {mark:<9}{result.rule:<{width}}expected  {result.expected}")
+        if result.status != "passed":
+            lines.append(f"  {'':<9}{'':<{width}}observed  {result.observed}")
+    lines.append(f"  not checked: {NOT_CHECKED.get(entry.slot, 'that it computes what its docstring says')}")
+    return "\n".join(lines)
+
+
+def _summary(results: Mapping[Entry, list[RuleResult]]) -> str:
+    every = [result.status for rules in results.values() for result in rules]
+    counts = ", ".join(f"{every.count(status)} {status}" for status in ("passed", "failed", "skipped"))
+    return f"{len(results)} class{'es' if len(results) > 1 else ''}, {len(every)} rules: {counts}."
+
+
+def _new(options: argparse.Namespace) -> int:
+    if not options.slot:
+        raise CommandError(f"Add --slot SLOT to say what {options.name!r} brings. {listed(SLOT_TABLE, 'Slots')}")
+    _demand_slot(options.slot)
+    files = render(options.name, options.slot)
+    folder = Path(options.dir).expanduser()
+    if not folder.is_dir():
+        raise CommandError(f"--dir {options.dir!r} is no folder. Make it first, or leave --dir out to write here.")
+    target = folder / options.name
+    if target.exists():
+        raise CommandError(f"{target} exists already, and nothing is overwritten. Choose another name or --dir.")
+    for path, text in files.items():
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_text(text, encoding="utf-8")
+    print("\n  ".join([f"Written to {target}:", *files]))
+    print("\n  ".join(["\nNext:", f"cd {target}", *next_commands(options.name, options.slot)]))
+    return 0
+
+
+def _demand_slot(slot: str | None) -> None:
+    if slot and slot not in SLOT_TABLE:
+        raise CommandError(unknown("There is no slot", slot, SLOT_TABLE, allowed="Slots"))

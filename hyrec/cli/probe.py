@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 from hyrec.cli.errors import guarded
@@ -15,7 +14,6 @@ def main(argv: list[str]) -> int:
     Args:
         argv: File to write, number of batches to time, and the options of ``hyrec fit``.
     """
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
     def run() -> int:
         from hyrec.files import write_text

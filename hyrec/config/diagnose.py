@@ -176,7 +176,7 @@ def _check_class(base: type, value: Any, place: str) -> Wrong | None:
         return Wrong(place, f"{place} must be a {base.__name__} class, got {value!r}.")
     path = value.get("class_path")
     if path is None:
-        concrete = None if inspect.isabstract(base) or _children(base) else base
+        concrete = None if inspect.isabstract(base) or subclasses(base) else base
         return None if concrete is None else _check_options(concrete, value, place, what=base.__name__)
     found = _find_class(base, str(path), place)
     if isinstance(found, Wrong):
@@ -201,7 +201,7 @@ def _find_class(base: type, path: str, place: str) -> type | Wrong:
             return Wrong(place, f"{place}: the module {module!r} has no class {name!r}.{suggest(path, _names(base))}")
         return found if isinstance(found, type) else base
     own = [] if inspect.isabstract(base) else [base]
-    same = [cls for cls in [*own, *_children(base)] if cls.__name__ == path]
+    same = [cls for cls in [*own, *subclasses(base)] if cls.__name__ == path]
     if len(same) == 1:
         return same[0]
     if same:
@@ -249,16 +249,17 @@ def _wrong_choice(args: tuple[Any, ...], value: Any, place: str) -> Wrong:
     return Wrong(place, f"{place} is {value!r}.{suggest(str(value), allowed)} {listed(allowed, 'Allowed')}")
 
 
-def _children(base: type) -> list[type]:
+def subclasses(base: type) -> list[type]:
+    """Return the subclasses of a class that a config can name, however far below it, by name and module."""
     direct: list[type] = type.__subclasses__(base)
-    found = {cls for child in direct for cls in (child, *_children(child))}
+    found = {cls for child in direct for cls in (child, *subclasses(child))}
     public = (cls for cls in found if not inspect.isabstract(cls) and not cls.__name__.startswith("_"))
-    return sorted(public, key=lambda cls: cls.__name__)
+    return sorted(public, key=lambda cls: (cls.__name__, cls.__module__))
 
 
 def _names(base: type) -> list[str]:
     own = [] if inspect.isabstract(base) else [base]
-    return sorted({cls.__name__ for cls in [*own, *_children(base)]})
+    return sorted({cls.__name__ for cls in [*own, *subclasses(base)]})
 
 
 def _first(found: Iterable[Wrong | None]) -> Wrong | None:

@@ -87,7 +87,7 @@ class Experiment:
     def options(self) -> dict[str, Any]:
         """Every option, defaults included, as plain mappings; the schema stands once, at the top."""
         content: dict[str, Any] = json.loads(
-            self._parser.dump(self._config, skip_none=False, skip_validation=True, format="json")
+            self._parser.dump(self._config, skip_unset=False, skip_validation=True, format="json")
         )
         return content
 
@@ -146,7 +146,7 @@ class Experiment:
             if init_args is not None and init_args.get("save_dir", "") in (None, "."):
                 init_args["save_dir"] = str(self.run_folder)
         given = _namespace(trainer=config, checkpoint=self._config.checkpoint.clone(), schema=self._config.schema)
-        parts = self._parser.instantiate_classes(given)
+        parts = self._parser.instantiate(given)
         callbacks_given = parts.trainer.callbacks or []
         settings: dict[str, Any] = {**parts.trainer, "default_root_dir": str(self.run_folder)}
         settings["logger"] = self._loggers(parts.trainer.logger)
@@ -192,12 +192,12 @@ class Experiment:
 
     def _build(self, key: str, config: Namespace) -> Any:
         """Build the model or the data; a checkpoint then holds the options and not the objects."""
-        settings: dict[str, Any] = {"skip_none": False, "skip_link_targets": False, "skip_validation": True}
+        settings: dict[str, Any] = {"skip_unset": False, "skip_link_targets": False, "skip_validation": True}
         options = json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings))[key]
         named = {**options.get("init_args", {}), **options.get("dict_kwargs", {})}
         hparams = {"_class_path": options["class_path"], **named}
         with _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR):
-            return self._parser.instantiate_classes(_namespace(schema=self._config.schema, **{key: config}))[key]
+            return self._parser.instantiate(_namespace(schema=self._config.schema, **{key: config}))[key]
 
     def _method_arguments(self) -> dict[str, Any]:
         arguments = {name: self._config[name] for name in self._parser.method_arguments}

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from hyrec.config.shipped import SIMULATED, find_file, load_mapping
-from hyrec.files import plain_value
+from hyrec.files import RepeatedKeyError, plain_value
 from hyrec.messages import CommandError
 from hyrec.plugins import discovery
 from hyrec.schema import Schema, SchemaError
@@ -92,6 +92,8 @@ def read_sources(args: list[str]) -> Sources:
     out.plugins = list(dict.fromkeys(discovery.load_local(spec) for spec in local))
     if not _chooses_data(options, [tree for _, tree in files]):
         options.insert(0, ("--config", SIMULATED))
+    elif not _names_data(options, [tree for _, tree in files]):
+        options.insert(0, ("--data", "ParquetData"))  # a schema alone: files are what it describes
     schema: dict[str, Any] | None = None
     for key, value in options:
         if key in CONFIG_FLAGS:
@@ -103,12 +105,12 @@ def read_sources(args: list[str]) -> Sources:
             settled = {"schema", "plugins"} & set(tree)
             out.args.append(f"--config={_without(path.read_text(), settled) if settled else path}")
         elif key == "--schema":
-            schema = _schema_mapping(_value_of(value), key)
+            schema = _schema_mapping(_value_of(key, value), key)
         elif key.startswith("--schema."):
-            schema = _override(schema, key.removeprefix("--schema."), _value_of(value))
+            schema = _override(schema, key.removeprefix("--schema."), _value_of(key, value))
         elif key != "--plugin":
             out.args += [key] if value is None else [f"{key}={value}"]
-            out.trees.append(Source(key, _nest(key.lstrip("-"), _value_of(value))))
+            out.trees.append(Source(key, _nest(key.lstrip("-"), _value_of(key, value))))
     if schema is not None:
         out.args.append(f"--schema={json.dumps(dataclasses.asdict(Schema.from_dict(schema)))}")
     if out.plugins:
@@ -152,8 +154,11 @@ def _without(text: str, keys: set[str]) -> str:
     return text if text.strip() else "{}"
 
 
-def _value_of(text: str | None) -> Any:
-    return None if text is None else plain_value(text)
+def _value_of(key: str, text: str | None) -> Any:
+    try:
+        return None if text is None else plain_value(text)
+    except RepeatedKeyError as error:
+        raise CommandError(f"{key}: {error.problem}.") from error
 
 
 def _nest(dotted: str, value: Any) -> dict[str, Any]:
@@ -170,14 +175,20 @@ def _plugin_list(tree: Mapping[str, Any], name: str) -> list[str]:
     return listed
 
 
-def _chooses_data(options: list[tuple[str, Any]], trees: list[dict[str, Any]]) -> bool:
-    """Whether any source names a schema or another data class, so that the simulated log is not meant."""
+def _names_data(options: list[tuple[str, Any]], trees: list[dict[str, Any]]) -> list[str]:
+    """Return the data classes that any source names."""
     chosen = [value for key, value in options if key in ("--data", "--data.class_path")]
     for tree in trees:
         data = tree.get("data")
         chosen.append(data.get("class_path") if isinstance(data, dict) else data)
+    return [str(name) for name in chosen if name]
+
+
+def _chooses_data(options: list[tuple[str, Any]], trees: list[dict[str, Any]]) -> bool:
+    """Whether any source names a schema or another data class, so that the simulated log is not meant."""
     has_schema = any("schema" in tree for tree in trees) or any(key == "--schema" for key, _ in options)
-    return has_schema or any(name and str(name).rpartition(".")[2] != "SimulatedData" for name in chosen)
+    names = _names_data(options, trees)
+    return has_schema or any(name.rpartition(".")[2] != "SimulatedData" for name in names)
 
 
 def _schema_mapping(value: Any, source: str) -> dict[str, Any]:

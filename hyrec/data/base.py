@@ -75,7 +75,7 @@ class RankingData(lightning.LightningDataModule, ABC):
 
         Args:
             split: Split that the samples belong to.
-            rows: Places of the samples, as in ``Batch.row``. Ascending places of one batch are fastest.
+            rows: Positions of the samples, as in ``Batch.row``. Ascending ones of one batch are fastest.
         """
 
     def references(self, split: Split) -> dict[str, dict[str, float]]:

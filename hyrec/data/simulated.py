@@ -27,7 +27,7 @@ class SimulatedData(ParquetData):
     The click probability of every sample is planted, so it is known what no model can pass: ``references``
     gives the AUC, query AUC and log loss of the true probabilities, and those without each effect. They
     assume whole histories: with a ``max_length`` below the simulated one, no model can reach all of it. Nulls
-    are planned (``simulator.missing``).
+    are drawn on purpose (``simulator.missing``).
 
     Args:
         schema: What the data is; ``SimulatedData.make_schema`` writes it.
@@ -144,7 +144,7 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
 
 
 def _features(schema: Schema) -> list[tuple[str, Feature]]:
-    """Return all features with their places in the schema."""
+    """Return all features with where the schema has them."""
     found = [(f"features.{name}", feature) for name, feature in schema.features.items()]
     for sequence, spec in schema.sequences.items():
         found += [(f"sequences.{sequence}.features.{name}", f) for name, f in spec.features.items()]

@@ -15,8 +15,7 @@ from hyrec.slots import QueryDecoder
 class CrossAttentionDecoder(QueryDecoder):
     """Decode one sequence: ``Q + MultiHead(LN(Q) W_Q, LN(H) W_K, LN(H) W_V) W_O`` (HyFormer 3.4).
 
-    Each layer has keys and values of its own, computed once a request. The paper prints neither norm nor residual
-    here; pre-norm with a residual is what the public implementations agree on.
+    Each layer has keys and values of its own, computed once a request.
 
     Args:
         num_heads: Attention heads; D must be divisible by it.
@@ -35,6 +34,8 @@ class CrossAttentionDecoder(QueryDecoder):
 
     def __init__(self, ctx: BuildContext, *, num_heads: int = 4, dropout: float = 0.0) -> None:
         super().__init__()
+        # Deviation: HyFormer prints neither norm nor residual; pre-norm with a residual is what public implementations
+        # agree on. Pinned by test_cross_attention_equals_its_reference.
         self.norm_queries = nn.LayerNorm(ctx.d_model)
         self.norm_memory = nn.LayerNorm(ctx.d_memory)
         self.attention = CrossAttention(ctx.d_model, ctx.d_memory, num_heads, dropout=dropout)

@@ -1,4 +1,4 @@
-"""From several embedded sequences to one stream of events."""
+"""From several embedded sequences to one, in order of time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from hyrec.batch import Sequence, merge_by_time
+from hyrec.batch import Sequence, interleave_by_time
 from hyrec.context import MERGED
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
@@ -38,6 +38,8 @@ class SequenceMerging(nn.Module):
         self.project = NamedModules(
             {n: nn.Identity() if own == width else nn.Linear(own, width, bias=False) for n, own in widths.items()}
         )
+        # Deviation: HyFormer says only that sequences are merged into one; it prints neither projection nor source.
+        # Pinned by test_merged_sequences_equal_their_reference.
         self.source_SE = nn.Parameter(torch.empty(len(widths), width))
         self.reset_parameters()
 
@@ -47,7 +49,7 @@ class SequenceMerging(nn.Module):
 
     def forward(self, sequences: Mapping[str, Sequence]) -> Sequence:
         """Merge the sequences."""
-        return merge_by_time(
+        return interleave_by_time(
             {
                 name: sequences[name].replace(self.project[name](sequences[name].values) + source_E)
                 for name, source_E in zip(self.project, self.source_SE, strict=True)

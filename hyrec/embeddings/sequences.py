@@ -95,6 +95,8 @@ class SequenceEmbedding(nn.Module):
         if self.age is not None:
             parts.append(self.age(self._age_buckets(events, batch.time, row)))
         values = self.norm(self.project(torch.cat(parts, dim=-1)))
+        # Deviation: LONGER adds the position before an MLP; here it comes behind one projection and a norm, counts from
+        # the newest event, and ages are bucketed. Pinned by test_events_equal_their_reference.
         if self.position is not None:
             newest = events.offsets[1:][row] - 1
             recency = newest - torch.arange(values.shape[0], device=row.device)

@@ -31,6 +31,7 @@ class SwiGLUEncoder(SequenceEncoder):
     def __init__(self, ctx: BuildContext, *, expansion: int = 2, dropout: float = 0.0) -> None:
         super().__init__()
         self.d_sequence = self.d_memory = ctx.d_sequence
+        # Deviation: HyFormer prints neither norm nor residual. Pinned by test_swiglu_equals_its_reference.
         self.norm = nn.LayerNorm(ctx.d_sequence)
         self.feedforward = SwiGLU(ctx.d_sequence, expansion * ctx.d_sequence, dropout=dropout)
 

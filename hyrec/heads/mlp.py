@@ -17,7 +17,7 @@ from hyrec.slots import Head
 class MLPHead(Head):
     """Score each task with a multi-layer perceptron over chosen tokens.
 
-    HyFormer does not say what feeds the head; the concatenated queries are the default (papers/models A9).
+    HyFormer does not say what feeds the head; the concatenated queries are the default.
     RankMixer averages all tokens (``tokens: all``, ``pool: mean``). The last layer runs in float32 under autocast.
 
     Args:
@@ -51,6 +51,7 @@ class MLPHead(Head):
         self.tokens, self.pool = tokens, pool
         count = ctx.num_tokens if tokens == "all" else sum(ctx.num_queries.values())
         width = ctx.d_model * (count if pool == "concat" else 1)
+        # Deviation: neither paper prints a norm before the towers. Pinned by test_mlp_head_equals_its_reference.
         self.norm = nn.LayerNorm(width)
         self.towers = NamedModules({task: Tower(width, hidden or [128], dropout) for task in ctx.schema.tasks})
 

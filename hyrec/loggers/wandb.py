@@ -30,7 +30,7 @@ _P = ParamSpec("_P")
 def _survives(
     method: Callable[Concatenate[RankingWandbLogger, _P], None],
 ) -> Callable[Concatenate[RankingWandbLogger, _P], None]:
-    """Let training go on when W&B fails: warn once, then log no more to it."""
+    """Let training continue when W&B fails: warn once, then log no more to it."""
 
     @wraps(method)
     def guarded(self: RankingWandbLogger, *args: _P.args, **kwargs: _P.kwargs) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class SequenceStack(nn.Module):
             self.layers.append(SequenceLayer(encoders, decoders))
 
     def __iter__(self) -> Iterator[SequenceLayer]:
-        return iter(self.layers)  # type: ignore[arg-type]
+        return cast("Iterator[SequenceLayer]", iter(self.layers))
 
 
 class TokenLayer(nn.Module):
@@ -102,4 +103,4 @@ class MixerStack(nn.Module):
         self.layers = nn.ModuleList(TokenLayer(ctx, layer) for layer in range(num_layers))
 
     def __iter__(self) -> Iterator[TokenLayer]:
-        return iter(self.layers)  # type: ignore[arg-type]
+        return cast("Iterator[TokenLayer]", iter(self.layers))

@@ -1,18 +1,15 @@
-"""What a name of a component can mean: every class that a config may name, and the installed plugins."""
+"""The one catalogue of classes: what every name in a config can mean, by slot, and the installed plugins."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-
-import lightning
 
 import hyrec.callbacks
 import hyrec.components
@@ -20,17 +17,13 @@ import hyrec.data.parquet.data
 import hyrec.data.simulated
 import hyrec.metrics
 from hyrec import __version__
+from hyrec.config.diagnose import subclasses
 from hyrec.config.shipped import load_mapping, shipped_configs
-from hyrec.data.base import RankingData
-from hyrec.docstring import Docstring
-from hyrec.messages import CommandError, listed, suggest
-from hyrec.metrics.base import RankingMetric
+from hyrec.definition import read_docstring
+from hyrec.messages import CommandError, suggest
 from hyrec.plugins import discovery
 from hyrec.plugins.discovery import Plugin
-from hyrec.slots import SLOTS
-
-BASES: dict[str, type] = {**SLOTS, "data": RankingData, "metric": RankingMetric, "callback": lightning.Callback}
-"""Base class of everything that a plugin can bring, by slot."""
+from hyrec.plugins.slot_table import SLOT_TABLE
 
 _FOREIGN = ("lightning", "pytorch_lightning", "torchmetrics", "jsonargparse")
 
@@ -72,24 +65,19 @@ class Entry:
         return self.cls.__module__.split(".")[0]
 
     @property
-    def paper(self) -> str:
-        """Where it is specified."""
-        return str(getattr(self.cls, "paper", ""))
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Words to search by."""
-        return tuple(getattr(self.cls, "tags", ()))
-
-    @property
-    def status(self) -> str:
-        """``stable`` or ``experimental``."""
-        return str(getattr(self.cls, "status", "stable"))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        fields = ("name", "slot", "path", "paper", "tags", "status", "distribution")
-        return {"summary": Docstring.of(self.cls).summary, **{field: getattr(self, field) for field in fields}}
+    def facts(self) -> dict[str, Any]:
+        """What is known about the class, as plain data."""
+        cls: Any = self.cls
+        return {
+            "summary": read_docstring(cls).summary,
+            "name": self.name,
+            "slot": self.slot,
+            "path": self.path,
+            "paper": getattr(cls, "paper", ""),
+            "tags": list(getattr(cls, "tags", ())),
+            "status": getattr(cls, "status", "stable"),
+            "distribution": self.distribution,
+        }
 
 
 @dataclass(frozen=True)
@@ -116,12 +104,18 @@ class Catalogue:
         """
         for module in pkgutil.iter_modules(hyrec.callbacks.__path__):
             importlib.import_module(f"hyrec.callbacks.{module.name}")
-        installed = tuple(discovery.load())
-        sources = {p.module.split(":")[0].split(".")[0]: (p.distribution, p.version) for p in installed}
-        sources["hyrec"] = ("hyrec", __version__)
+        installed = discovery.load()
+        brought_by = {plugin.package: (plugin.distribution, plugin.version) for plugin in installed}
+        brought_by["hyrec"] = ("hyrec", __version__)
         for spec in local:
             discovery.load_local(spec)
-        return cls(tuple(_entries(sources)), installed)
+        entries = []
+        for name, slot in SLOT_TABLE.items():
+            for found in filter(_is_importable, subclasses(slot.base_class())):
+                package = found.__module__.split(".")[0]
+                if package not in _FOREIGN:
+                    entries.append(Entry(found, name, *brought_by.get(package, (package, ""))))
+        return cls(tuple(entries), installed)
 
     def find(self, name: str) -> Entry | Plugin:
         """Return what a name means: a class by name or import path, else a plugin or the package that brings it.
@@ -136,33 +130,19 @@ class Catalogue:
         if found:
             return found[0]
         for plugin in self.plugins:
-            package = plugin.module.split(":")[0].split(".")[0]
-            if _normal(name) in (_normal(plugin.distribution), _normal(plugin.name), _normal(package)):
+            if _normal(name) in map(_normal, (plugin.distribution, plugin.name, plugin.package)):
                 return plugin
         names = [entry.name for entry in self.entries] + [plugin.distribution for plugin in self.plugins]
-        raise CommandError(
-            "\n".join(
-                [
-                    f"There is no component or plugin {name!r}.{suggest(name, [*names, *BASES])}",
-                    "'hyrec plugins list --components' shows all; --plugin PATH adds local code.",
-                    *discovery.failures(),
-                ]
-            )
-        )
+        told = [f"There is no component or plugin {name!r}.{suggest(name, [*names, *SLOT_TABLE])}"]
+        told += ["'hyrec plugins list --components' shows all; --plugin PATH adds local code.", *discovery.failures()]
+        raise CommandError("\n".join(told))
 
-    def of_plugin(self, plugin: Plugin) -> list[Entry]:
-        """Return the classes that the package of a plugin defines."""
-        package = plugin.module.split(":")[0].split(".")[0]
+    def of_package(self, package: str) -> list[Entry]:
+        """Return the classes that a top-level package defines."""
         return [entry for entry in self.entries if entry.package == package]
 
     def of_slot(self, slot: str) -> list[Entry]:
-        """Return the classes that fill a slot.
-
-        Raises:
-            CommandError: For a slot that does not exist, with the nearest right name.
-        """
-        if slot not in BASES:
-            raise CommandError(f"There is no slot {slot!r}.{suggest(slot, BASES)} {listed(BASES, 'Slots')}")
+        """Return the classes that fill a slot, by name."""
         return [entry for entry in self.entries if entry.slot == slot]
 
     def name_in_config(self, entry: Entry) -> str:
@@ -183,33 +163,6 @@ def configs_of(package: str) -> list[str]:
     if spec is None or not spec.submodule_search_locations:
         return []
     return [name for name in shipped_configs(package) if {"model", "data", "trainer"} & set(_keys(name))]
-
-
-def plain(value: Any) -> Any:
-    """Return a default as YAML holds it; what is no plain data becomes its text."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-
-
-def _entries(sources: dict[str, tuple[str, str]]) -> Iterator[Entry]:
-    for slot, base in BASES.items():
-        found = {cls for cls in _descendants(base) if not inspect.isabstract(cls) and not cls.__name__.startswith("_")}
-        for found_class in sorted(found, key=lambda cls: (cls.__name__, cls.__module__)):
-            package = found_class.__module__.split(".")[0]
-            if package not in _FOREIGN and _is_importable(found_class):
-                yield Entry(found_class, slot, *sources.get(package, (package, "")))
-
-
-def _descendants(base: type) -> Iterator[type]:
-    direct: list[type] = type.__subclasses__(base)
-    for cls in direct:
-        yield cls
-        yield from _descendants(cls)
 
 
 def _is_importable(cls: type) -> bool:

@@ -6,13 +6,14 @@ that cannot be imported is remembered with its error and never takes hyrec down.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,11 @@ class Plugin:
     classes: tuple[DeclaredClass, ...] = field(default=(), repr=False)
 
     @property
+    def package(self) -> str:
+        """Top-level package that the entry point imports from."""
+        return re.split("[.:]", self.module)[0]
+
+    @property
     def slots(self) -> list[str]:
         """Slots that its components fill."""
         return sorted({cls.slot for cls in self.classes})
@@ -66,7 +72,7 @@ class Plugin:
 
 def discover() -> list[Plugin]:
     """Return every installed plugin, sorted by name, without importing any."""
-    disabled = _disabled()
+    disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     found = []
     for entry in sorted(set(importlib.metadata.entry_points(group=GROUP)), key=lambda e: (e.name, e.value)):
         dist = entry.dist
@@ -74,15 +80,17 @@ def discover() -> list[Plugin]:
         plugin = Plugin(entry.name, entry.value, name, version)
         off = disabled & {"all", entry.name, name}
         found.append(replace(plugin, state="disabled") if off else _inspect(plugin))
-    return _with_clashes(found)
+    active = [plugin for plugin in found if plugin.state != "disabled"]
+    return [replace(p, clashes=tuple(_clashes(p, active))) if p in active else p for p in found]
 
 
-def load() -> list[Plugin]:
-    """Import every enabled plugin once a process and return all of them; what failed carries its error."""
-    global _loaded
-    if _loaded is None:
-        _loaded = [_import(plugin) for plugin in discover()]
-    return _loaded
+@functools.cache
+def load() -> tuple[Plugin, ...]:
+    """Import every enabled plugin and return all of them; what failed carries its error.
+
+    Plugins are looked for once a process; ``load.cache_clear()`` lets the next call look again.
+    """
+    return tuple(map(_import, discover()))
 
 
 def load_local(spec: str) -> str:
@@ -103,19 +111,22 @@ def load_local(spec: str) -> str:
             siblings = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
             what = "is a folder without __init__.py" if path.is_dir() else "does not exist"
             raise PluginError(f"The plugin {spec!r} {what}.{suggest(str(path), siblings)}")
-    module = path.stem if is_path else spec
+        if path.stem not in sys.modules:
+            sys.path.append(str(path.parent))
+            importlib.invalidate_caches()
+    name = path.stem if is_path else spec
     try:
-        if is_path:
-            _import_path(path)
-        else:
-            importlib.import_module(spec)
-    except PluginError:
-        raise
+        module = importlib.import_module(name)
     except Exception as error:  # a plugin is foreign code: anything may come out of it
-        if isinstance(error, ModuleNotFoundError) and error.name and module.startswith(error.name):
-            hint = suggest(module, [p.stem for p in Path.cwd().glob("*.py")])
+        if isinstance(error, ModuleNotFoundError) and error.name and name.startswith(error.name):
+            hint = suggest(name, [p.stem for p in Path.cwd().glob("*.py")])
             raise PluginError(f"The plugin {spec!r} is neither an importable module nor a path.{hint}") from error
         raise PluginError(f"The plugin {spec!r} cannot be imported: {_in_words(error)}") from error
+    origin = getattr(module, "__file__", None)
+    if is_path and (origin is None or Path(origin).resolve() not in (path, path / "__init__.py")):
+        raise PluginError(
+            f"The plugin {str(path)!r} has the name of another module, {name!r} ({origin or 'built in'}). Rename it."
+        )
     return str(path) if is_path else spec
 
 
@@ -124,96 +135,45 @@ def failures() -> list[str]:
     return [f"The plugin {p.name!r} ({p.distribution}) is broken: {p.error}" for p in load() if p.state == "broken"]
 
 
-def clashes() -> list[str]:
-    """Return one line for each name that two installed packages claim."""
-    return [f"{p.distribution}: {clash}" for p in load() for clash in p.clashes]
-
-
-_loaded: list[Plugin] | None = None
-
-
-def _disabled() -> set[str]:
-    return {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
-
-
 def _inspect(plugin: Plugin) -> Plugin:
     """Read the plugin's source: what it declares, and what already shows that it cannot be imported."""
-    package = plugin.module.split(":")[0].split(".")[0]
     try:
-        spec = importlib.util.find_spec(package)
+        spec = importlib.util.find_spec(plugin.package)
         if spec is None:
-            return replace(plugin, state="broken", error=f"there is no module {package!r}")
-        files = _sources(spec.origin, spec.submodule_search_locations)
-        missing = missing_imports(files, package)
-        classes = tuple(declared_classes(files))
+            return replace(plugin, state="broken", error=f"there is no module {plugin.package!r}")
+        folders = spec.submodule_search_locations or ()
+        files = [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
+        files = files or [Path(name) for name in [spec.origin or ""] if name.endswith(".py")]
+        missing = missing_imports(files, plugin.package)
+        plugin = replace(plugin, classes=tuple(declared_classes(files)))
     except SyntaxError as error:
         place = f"{Path(error.filename or '?').name}, line {error.lineno}"
         return replace(plugin, state="broken", error=f"SyntaxError: {error.msg} ({place})")
     except (OSError, ValueError, ImportError) as error:
         return replace(plugin, state="broken", error=_in_words(error))
     if missing:
-        return replace(
-            plugin,
-            state="broken",
-            error=f"it imports {missing[0]!r}, which is not installed",
-            classes=classes,
-        )
-    return replace(plugin, classes=classes)
-
-
-def _sources(origin: str | None, folders: Iterable[str] | None) -> list[Path]:
-    if folders:
-        return [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
-    return [Path(origin)] if origin and origin.endswith(".py") else []
+        return replace(plugin, state="broken", error=f"it imports {missing[0]!r}, which is not installed")
+    return plugin
 
 
 def _import(plugin: Plugin) -> Plugin:
     if plugin.state == "disabled":
         return plugin
-    module, _, attribute = plugin.module.partition(":")
     try:
-        loaded = importlib.import_module(module)
-        for part in attribute.split(".") if attribute else []:
-            loaded = getattr(loaded, part)
+        importlib.metadata.EntryPoint(plugin.name, plugin.module, GROUP).load()
     except (Exception, SystemExit) as error:  # foreign code: anything may come out of it
         return replace(plugin, state="broken", error=_in_words(error))
     return replace(plugin, state="enabled", error="")
 
 
-def _import_path(path: Path) -> None:
-    name, folder = path.stem, str(path.parent)
-    file = path if path.is_file() else path / "__init__.py"
-    taken = sys.modules.get(name)
-    if taken is None:
-        sys.path.append(folder)
-        importlib.invalidate_caches()
-        taken = importlib.import_module(name)
-    origin = getattr(taken, "__file__", None)
-    if origin is None or Path(origin).resolve() != file.resolve():
-        raise PluginError(
-            f"The plugin {str(path)!r} has the name of another module, {name!r} ({origin or 'built in'}). Rename it."
-        )
-
-
-def _with_clashes(plugins: list[Plugin]) -> list[Plugin]:
-    active = [p for p in plugins if p.state != "disabled"]
-    names = Counter(p.name for p in active)
-    owners: dict[tuple[str, str], set[str]] = {}
-    for plugin in active:
-        for cls in plugin.classes:
-            owners.setdefault((cls.slot, cls.name), set()).add(plugin.distribution)
-    out = []
-    for plugin in plugins:
-        found = []
-        if plugin in active and names[plugin.name] > 1:
-            others = sorted({p.distribution for p in active if p.name == plugin.name and p is not plugin})
-            found.append(f"plugin name {plugin.name!r} is also that of {', '.join(others)}")
-        for cls in plugin.classes if plugin in active else ():
-            others = sorted(owners[cls.slot, cls.name] - {plugin.distribution})
-            if others:
-                found.append(f"{cls.slot} {cls.name!r} is also in {', '.join(others)}; write its full import path")
-        out.append(replace(plugin, clashes=tuple(found)))
-    return out
+def _clashes(plugin: Plugin, active: list[Plugin]) -> Iterator[str]:
+    others = [other for other in active if other is not plugin]
+    if same := sorted({other.distribution for other in others if other.name == plugin.name}):
+        yield f"plugin name {plugin.name!r} is also that of {', '.join(same)}"
+    for cls in plugin.classes:
+        owners = {p.distribution for p in others if any((cls.slot, cls.name) == (c.slot, c.name) for c in p.classes)}
+        if owners := owners - {plugin.distribution}:
+            yield f"{cls.slot} {cls.name!r} is also in {', '.join(sorted(owners))}; write its full import path"
 
 
 def _in_words(error: BaseException) -> str:

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-SLOT_BASES = {
-    "Tokenizer": "tokenizer",
-    "SequenceEncoder": "encoder",
-    "QueryGenerator": "queries",
-    "QueryDecoder": "decoder",
-    "TokenMixer": "mixer",
-    "Backbone": "backbone",
-    "Head": "head",
-    "Loss": "loss",
-    "RankingData": "data",
-    "ParquetData": "data",
-    "RankingMetric": "metric",
-    "StoredScoresMetric": "metric",
-    "LabelSumsMetric": "metric",
-    "GroupAUC": "metric",
-    "Callback": "callback",
-}
-"""Slot of a class by the name of its base class."""
+from hyrec.plugins.slot_table import SLOT_TABLE
+
+_FOLLOWED = ("hyrec", "lightning")
+"""Packages whose sources are read to find what a class derives from."""
+_SLOT_OF_BASE = {slot.base_name: name for name, slot in SLOT_TABLE.items()}
 
 
 @dataclass(frozen=True)
@@ -44,8 +32,16 @@ class DeclaredClass:
     tags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Definition:
+    """A class statement, and the import paths of the names in its file."""
+
+    node: ast.ClassDef
+    paths: Mapping[str, str]
+
+
 def declared_classes(files: Iterable[Path]) -> list[DeclaredClass]:
-    """Return the components that Python files declare, found by the names of their base classes.
+    """Return the components that Python files declare, found by their base classes: hyrec's, and those in the files.
 
     Args:
         files: Python files of one package.
@@ -53,12 +49,12 @@ def declared_classes(files: Iterable[Path]) -> list[DeclaredClass]:
     Raises:
         SyntaxError: When a file is not valid Python.
     """
-    nodes = {node.name: node for file in files for node in ast.walk(_parse(file)) if isinstance(node, ast.ClassDef)}
+    package = {name: found for file in files for name, found in _definitions(_parse(file)).items()}
     found = []
-    for name, node in sorted(nodes.items()):
-        slot = _slot_of(node, nodes, set())
+    for name, definition in sorted(package.items()):
+        slot = _slot_of(definition, package)
         if slot and not name.startswith("_"):
-            found.append(DeclaredClass(name, slot, _tags_of(node)))
+            found.append(DeclaredClass(name, slot, _tags_of(definition.node)))
     return found
 
 
@@ -69,44 +65,68 @@ def missing_imports(files: Iterable[Path], package: str) -> list[str]:
         files: Python files of one package.
         package: Name of that package, which need not be looked for.
     """
-    wanted = {name for file in files for name in _top_imports(_parse(file))} - {package}
-    return sorted(n for n in wanted if n not in sys.stdlib_module_names and not _is_installed(n))
-
-
-def _is_installed(name: str) -> bool:
-    return name in sys.modules or importlib.util.find_spec(name) is not None
+    wanted = {path.split(".")[0] for file in files for path in _import_paths(_parse(file)).values()} - {package}
+    known = wanted & (sys.stdlib_module_names | set(sys.modules))
+    return sorted(name for name in wanted - known if importlib.util.find_spec(name) is None)
 
 
 def _parse(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 
 
-def _top_imports(module: ast.Module) -> Iterator[str]:
+def _definitions(module: ast.Module) -> dict[str, _Definition]:
+    paths = _import_paths(module)
+    return {node.name: _Definition(node, paths) for node in ast.walk(module) if isinstance(node, ast.ClassDef)}
+
+
+def _import_paths(module: ast.Module) -> dict[str, str]:
+    """Return what the imports at the top of a file stand for, by the names that they make."""
+    paths = {}
     for node in module.body:
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.split(".")[0]
+            for alias in node.names:
+                top = alias.name.split(".")[0]
+                paths[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            paths |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return paths
 
 
-def _slot_of(node: ast.ClassDef, nodes: dict[str, ast.ClassDef], seen: set[str]) -> str:
-    seen.add(node.name)
-    for base in node.bases:
-        name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
-        if name in SLOT_BASES:
-            return SLOT_BASES[name]
-        if name in nodes and name not in seen and (slot := _slot_of(nodes[name], nodes, seen)):
+def _slot_of(definition: _Definition, package: Mapping[str, _Definition], below: tuple[_Definition, ...] = ()) -> str:
+    lineage = (*below, definition)
+    for base in definition.node.bases:
+        first, dot, rest = ast.unparse(base).partition(".")
+        path = definition.paths.get(first, first) + dot + rest
+        name = path.rpartition(".")[2]
+        if name in _SLOT_OF_BASE:
+            return _SLOT_OF_BASE[name]
+        parent = _followed(path) or package.get(name)
+        if parent and parent not in lineage and (slot := _slot_of(parent, package, lineage)):
             return slot
     return ""
 
 
+@functools.cache
+def _followed(path: str) -> _Definition | None:
+    """Return the class that an import path leads to, through modules that hand it on."""
+    module, _, name = path.rpartition(".")
+    package, *parts = module.split(".")
+    spec = importlib.util.find_spec(package) if package in _FOLLOWED else None
+    for folder in (spec and spec.submodule_search_locations) or []:
+        stem = Path(folder, *parts)
+        for file in (stem / "__init__.py", stem.with_suffix(".py")):
+            if file.is_file():
+                parsed = _parse(file)
+                return _definitions(parsed).get(name) or _followed(_import_paths(parsed).get(name, ""))
+    return None
+
+
 def _tags_of(node: ast.ClassDef) -> tuple[str, ...]:
     for statement in node.body:
-        target: ast.expr | None = statement.target if isinstance(statement, ast.AnnAssign) else None
-        if isinstance(statement, ast.Assign):
-            target = statement.targets[0]
-        if isinstance(target, ast.Name) and target.id == "tags":
-            value = statement.value  # type: ignore[attr-defined]
-            items = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
-            return tuple(str(i.value) for i in items if isinstance(i, ast.Constant))
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id="tags")], value=ast.Tuple(elts=items) | ast.List(elts=items))
+                | ast.AnnAssign(target=ast.Name(id="tags"), value=ast.Tuple(elts=items) | ast.List(elts=items))
+            ):
+                return tuple(str(item.value) for item in items if isinstance(item, ast.Constant))
     return ()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hyrec.docstring import Docstring
+from hyrec.definition import read_docstring
 from hyrec.testing.rules import Examined, Rule, RuleResult, broken
 
 
@@ -53,7 +53,7 @@ def check_documented(cls: type, *, given: str) -> None:
         cls: The class.
         given: Argument of the constructor that hyrec passes, which needs no entry. Empty: none.
     """
-    doc = Docstring.of(cls)
+    doc = read_docstring(cls)
     if not doc.summary.endswith(".") or re.search(r"[a-z)`]\. +[A-Z]", doc.summary):
         broken(f"the first paragraph is not one sentence: {doc.summary[:80]!r}")
     parameters = list(inspect.signature(cls).parameters)

@@ -54,8 +54,9 @@ class DataSubject:
             reason, self.unreadable = self.unreadable, "not checked, because 'builds' was skipped"
             skip(reason)
         if self._data is None:
+            assert self.schema is not None
             try:
-                data = self.cls(self.schema, **self.init_args)  # type: ignore[arg-type]
+                data = self.cls(self.schema, **self.init_args)
                 data.prepare_data()
                 for stage in ("fit", "test"):
                     data.setup(stage)

@@ -125,7 +125,7 @@ class _OneDevice(TorchDispatchMode):
     """Notes the first operation whose tensors are partly on the CPU; a single number may be anywhere."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        TorchDispatchMode.__init__(self)
         self.mixed = ""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

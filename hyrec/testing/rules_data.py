@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -145,7 +146,7 @@ def _encoded_in_backbone(subject: Subject) -> list[list[dict[str, Tensor]]]:
     queries, ns, sequences, request_of = case.args
     other = {name: 1.7 * query + 0.3 for name, query in queries.items()}
     changed = dataclasses.replace(case, args=(other, 0.3 - ns, sequences, request_of))
-    return [_encoder_outputs(component, lambda c=c: run(component, c)) for c in (case, changed)]  # type: ignore[misc]
+    return [_encoder_outputs(component, partial(run, component, c)) for c in (case, changed)]
 
 
 def _encoded_in_network(subject: Subject) -> list[list[dict[str, Tensor]]]:
@@ -171,7 +172,7 @@ def _encoded_in_network(subject: Subject) -> list[list[dict[str, Tensor]]]:
         ).eval()
     batch = random_batch(schema, num_requests=3, candidates=[2, 1, 3])
     batches = (batch, change_candidates(batch, schema))
-    outputs = [_encoder_outputs(network, lambda b=b: network(b)) for b in batches]  # type: ignore[misc]
+    outputs = [_encoder_outputs(network, partial(network, b)) for b in batches]
     if not outputs[0]:
         broken("no encoder ran inside a network")
     return outputs

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Sequence, SequenceStates, Tokens
-from hyrec.docstring import Docstring
+from hyrec.definition import read_docstring
 from hyrec.slots import SLOTS
 from hyrec.testing.cases import defined
 from hyrec.testing.class_contract import check_documented
@@ -25,7 +25,7 @@ from hyrec.testing.rules import REQUEST_SLOTS, Subject, broken, demand_equal, ru
 def docstring(subject: Subject) -> None:
     """Check what ``--help`` and ``plugins show`` print."""
     check_documented(subject.cls, given="ctx")
-    if not Docstring.of(subject.cls).sections.get("Shape"):
+    if not read_docstring(subject.cls).sections.get("Shape"):
         broken("there is no 'Shape:' section")
 
 

@@ -52,6 +52,7 @@ class GroupedTokens(Tokenizer):
                 for group, names in self.groups.items()
             }
         )
+        # Deviation: the papers print no norm. Pinned by test_grouped_tokens_equal_their_reference.
         self.norm = nn.LayerNorm(ctx.d_model)
 
     @property

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 import site
 import subprocess
 import sysconfig
+import tempfile
 import venv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from several_commands import END, START
 
 ROOT = Path(__file__).parents[2]
 NEEDS_PIP = pytest.mark.skipif(
@@ -68,8 +73,24 @@ class Environment:
     def pip(self, *arguments: str | Path) -> str:
         return self.check(self.bin / "python", "-m", "pip", *arguments)
 
+    def install(self, *folders: Path) -> None:
+        """Install packages from source; the wheels are built without pip, which starts three processes for each."""
+        build = [self.bin / "python", "-m", "hatchling", "build", "--target", "wheel", "--directory"]
+        with tempfile.TemporaryDirectory() as wheels:
+            for folder in folders:
+                self.check(*build, wheels, cwd=folder)
+            self.pip("install", "--ignore-installed", *Path(wheels).iterdir())
+
     def hyrec(self, *arguments: str) -> str:
         return self.check(self.bin / "hyrec", *arguments)
+
+    def hyrec_each(self, commands: Mapping[str, list[str]]) -> dict[str, str]:
+        """Run several commands in one process, and return what each of them printed; all must succeed."""
+        program = Path(__file__).with_name("several_commands.py")
+        printed = self.check(self.bin / "python", program, json.dumps(commands))
+        found = re.findall(rf"^{START}(.*?)\n(.*?)^{END}(.*?)\n", printed, re.MULTILINE | re.DOTALL)
+        assert {name: code for name, _, code in found} == dict.fromkeys(commands, "0"), printed
+        return {name: text for name, text, _ in found}
 
 
 def make_environment(base: Path) -> Environment:
@@ -86,7 +107,5 @@ def make_environment(base: Path) -> Environment:
     own = Path(made.check(made.bin / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     parents = dict.fromkeys([*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     (own / "parent.pth").write_text("\n".join(parents) + "\n")
-    made.pip("wheel", "--wheel-dir", base / "dist", ROOT)
-    (wheel,) = (base / "dist").glob("hyrec-*.whl")
-    made.pip("install", "--ignore-installed", wheel)
+    made.install(ROOT)
     return made

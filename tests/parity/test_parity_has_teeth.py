@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hyrec.batch import Batch, RequestMap, Sequence, merge_by_time
+from hyrec.batch import Batch, RequestMap, Sequence, interleave_by_time
 from hyrec.nn.feedforward import PerTokenFeedForward
 from hyrec.sample_batch import random_batch
 from tests.parity.building import ragged
@@ -113,7 +113,7 @@ def mean_over_padding(self: Sequence) -> Tensor:
     return padded.sum(1) / self.max_length
 
 
-def merge_from_the_oldest(self: Sequence, ratio: int) -> Any:
+def from_the_oldest(self: Sequence, ratio: int) -> Any:
     """Group adjacent events from the oldest on, so that the newest group is the short one."""
     groups, masks, counts = [], [], []
     bounds = self.offsets.tolist()
@@ -133,21 +133,21 @@ def first_rows(self: RequestMap, rows: Tensor) -> Tensor:
     return rows[torch.arange(len(self.index)).clamp(max=len(rows) - 1)]
 
 
-def merge_at(moments: Callable[[Tensor], Tensor], sequences: Mapping[str, Sequence]) -> Sequence:
-    """Merge at other moments than those of the events."""
+def interleave_at(moments: Callable[[Tensor], Tensor], sequences: Mapping[str, Sequence]) -> Sequence:
+    """Interleave at other moments than those of the events."""
     moved = {}
     for name, events in sequences.items():
         assert events.time is not None
         moved[name] = Sequence(events.values, events.offsets, events.max_length, moments(events.time))
-    return merge_by_time(moved)
+    return interleave_by_time(moved)
 
 
-one_after_the_other = partial(merge_at, torch.zeros_like)
-newest_first = partial(merge_at, torch.neg)
-unknown_times_last = partial(merge_at, lambda time: time.nan_to_num(1e12))
+one_after_the_other = partial(interleave_at, torch.zeros_like)
+newest_first = partial(interleave_at, torch.neg)
+unknown_times_last = partial(interleave_at, lambda time: time.nan_to_num(1e12))
 
 
-MERGE = "hyrec.embeddings.merging.merge_by_time"
+INTERLEAVE = "hyrec.embeddings.merging.interleave_by_time"
 MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
     "LONGER: the mask does not follow the gather": (
         "hyrec.batch.Sequence.recent",
@@ -171,7 +171,7 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
     ),
     "LONGER: attention without a mask": ("hyrec.nn.attention.attention", without_mask, check_longer_layers),
     "attention without a mask": ("hyrec.nn.attention.attention", without_mask, check_whole_model),
-    "inner layers without a mask": ("hyrec.encoders.longer.attention", without_mask, check_longer_layers),
+    "inner layers without a mask": ("hyrec.nn.transformer.attention", without_mask, check_longer_layers),
     "the causal mask upside down": ("hyrec.nn.attention.attention", upper_triangular, check_longer_layers),
     "one feed-forward network for all tokens": (
         "hyrec.nn.feedforward.PerTokenFeedForward.forward",
@@ -180,11 +180,15 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
     ),
     "mixing raw channels": ("hyrec.mixers.rankmixer.mix_tokens", interleaved_channels, check_whole_model),
     "pooling over padding": ("hyrec.batch.Sequence.mean", mean_over_padding, check_whole_model),
-    "merging from the oldest": ("hyrec.batch.Sequence.merge", merge_from_the_oldest, check_longer_layers),
+    "merging tokens from the oldest": (
+        "hyrec.batch.Sequence.merge_tokens",
+        from_the_oldest,
+        check_longer_layers,
+    ),
     "rows of the wrong request": ("hyrec.batch.RequestMap.expand", first_rows, check_whole_model),
-    "merged: one sequence after the other": (MERGE, one_after_the_other, check_merged_model),
-    "merged: newest first": (MERGE, newest_first, check_merged_model),
-    "merged: events of unknown time last": (MERGE, unknown_times_last, check_merged_model),
+    "merged: one sequence after the other": (INTERLEAVE, one_after_the_other, check_merged_model),
+    "merged: newest first": (INTERLEAVE, newest_first, check_merged_model),
+    "merged: events of unknown time last": (INTERLEAVE, unknown_times_last, check_merged_model),
 }
 
 

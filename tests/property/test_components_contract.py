@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-import hyrec.components  # noqa: F401  (fills the registry)
-from hyrec import registry
 from hyrec.backbones import AlternatingBackbone, TwoStageBackbone
 from hyrec.context import BuildContext
 from hyrec.encoders import LongerEncoder
 from hyrec.mixers import RankMixer
+from hyrec.plugins.catalogue import Catalogue
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import Setting, check_component, rules_of
 
@@ -48,8 +47,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
 
 def own_components() -> list[type[Component]]:
     """Return what hyrec itself brings: other packages and tests may have added classes."""
-    found = [cls for slot in SLOTS for cls in registry.classes(slot)]
-    return [cls for cls in found if cls.__module__.split(".")[0] == "hyrec"]
+    return [entry.cls for entry in Catalogue.load().of_package("hyrec") if entry.slot in SLOTS]
 
 
 CASES = [

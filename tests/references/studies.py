@@ -39,7 +39,7 @@ def drawn_metric(name: str, rows: Rows, counts: Sequence[int]) -> float:
 
 
 def holm_rejects(p_values: Sequence[float], alpha: float) -> list[bool]:
-    """Step down as Holm wrote it: go on to the next larger p value only while the last was rejected."""
+    """Step down as Holm wrote it: take the next larger p value only while the last was rejected."""
     rejected = [False] * len(p_values)
     left = len(p_values)
     for index in sorted(range(len(p_values)), key=lambda i: p_values[i]):

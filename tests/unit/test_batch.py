@@ -11,7 +11,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 
-from hyrec.batch import Batch, RequestMap, Sequence, SequenceStates, Tokens, expand_requests, merge_by_time
+from hyrec.batch import Batch, RequestMap, Sequence, SequenceStates, Tokens, expand_requests, interleave_by_time
 from hyrec.sample_batch import random_batch
 from hyrec.testing.batches import tiny_schema
 
@@ -92,9 +92,9 @@ def test_recent_keeps_the_last_events(lengths: list[int], spare: int, num_events
 @pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize("spare", [0, 3])
 @pytest.mark.parametrize("ratio", [1, 2, 3, 10])
-def test_merge_groups_adjacent_events_from_the_newest(lengths: list[int], spare: int, ratio: int) -> None:
+def test_tokens_are_merged_from_the_newest_event_on(lengths: list[int], spare: int, ratio: int) -> None:
     sequence = ragged(lengths, spare=spare)
-    groups, mask, merged = sequence.merge(ratio)
+    groups, mask, merged = sequence.merge_tokens(ratio)
     expected, masks, newest = [], [], []
     for events, seconds in zip(rows(sequence), times(sequence), strict=True):
         own, own_masks, own_times = [], [], []
@@ -129,10 +129,10 @@ def timed(events: list[list[tuple[float, float]]], *, spare: int = 0, longer_by:
 
 
 @pytest.mark.parametrize("spare", [0, 2])
-def test_merging_puts_the_events_of_a_request_in_order_of_time(spare: int) -> None:
+def test_interleaving_puts_the_events_of_a_request_in_order_of_time(spare: int) -> None:
     a = timed([[(1, 10), (2, 30)], [], [(3, 5)], []], spare=spare)
     b = timed([[(4, 20), (5, 40), (6, 50)], [], [], [(7, 1)]], longer_by=1)
-    merged = merge_by_time({"a": a, "b": b})
+    merged = interleave_by_time({"a": a, "b": b})
     assert rows(merged) == [[[1], [4], [2], [5], [6]], [], [[3]], [[7]]]
     assert times(merged) == [[10, 20, 30, 40, 50], [], [5], [1]]
     assert (merged.max_length, merged.values.shape[0]) == (2 + 4, 7 + spare)
@@ -141,13 +141,13 @@ def test_merging_puts_the_events_of_a_request_in_order_of_time(spare: int) -> No
 
 def test_events_of_one_moment_keep_the_order_of_their_sequences() -> None:
     a, b = timed([[(1, 7), (2, 7)]]), timed([[(3, 7), (4, 8)]])
-    assert rows(merge_by_time({"a": a, "b": b})) == [[[1], [2], [3], [4]]]
-    assert rows(merge_by_time({"b": b, "a": a})) == [[[3], [1], [2], [4]]]
+    assert rows(interleave_by_time({"a": a, "b": b})) == [[[1], [2], [3], [4]]]
+    assert rows(interleave_by_time({"b": b, "a": a})) == [[[3], [1], [2], [4]]]
 
 
 def test_events_of_unknown_time_come_first_in_their_request() -> None:
     a, b = timed([[(1, NAN), (2, -5)], [(3, 0)]]), timed([[(4, NAN), (5, NAN), (6, -6)], [(7, NAN)]])
-    merged = merge_by_time({"a": a, "b": b})
+    merged = interleave_by_time({"a": a, "b": b})
     assert rows(merged) == [[[1], [4], [5], [6], [2]], [[7], [3]]]
     assert [[str(second) for second in own] for own in times(merged)] == [
         ["nan", "nan", "nan", "-6.0", "-5.0"],
@@ -155,16 +155,16 @@ def test_events_of_unknown_time_come_first_in_their_request() -> None:
     ]
 
 
-def test_sequences_without_times_are_not_merged() -> None:
+def test_sequences_without_times_are_not_interleaved() -> None:
     untimed = dataclasses.replace(ragged([1]), time=None)
     with pytest.raises(ValueError, match="these carry no times: b, d"):
-        merge_by_time({"a": ragged([1]), "b": untimed, "c": ragged([1]), "d": untimed})
+        interleave_by_time({"a": ragged([1]), "b": untimed, "c": ragged([1]), "d": untimed})
 
 
-def test_no_tensor_is_asked_for_its_values_while_merging() -> None:
+def test_no_tensor_is_asked_for_its_values_while_interleaving() -> None:
     with FakeTensorMode() as mode:
         a, b = (pytree.tree_map_only(Tensor, mode.from_tensor, ragged(own, spare=1)) for own in ([3, 0], [2, 2]))
-        merged = merge_by_time({"a": a, "b": b})
+        merged = interleave_by_time({"a": a, "b": b})
     assert merged.values.shape == (4 + 5, 2)
 
 

@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-import hyrec.components  # noqa: F401
-from hyrec import registry
 from hyrec.context import BuildContext, Layers
 from hyrec.data.base import RankingData
 from hyrec.data.parquet.data import ParquetData
-from hyrec.docstring import Docstring
+from hyrec.definition import read_docstring
 from hyrec.mixers import SelfAttentionMixer
+from hyrec.plugins.catalogue import Catalogue
 from hyrec.schema import Schema
 from hyrec.slots import SLOTS, Component, TokenMixer
 from hyrec.testing.batches import tiny_schema
@@ -133,12 +132,11 @@ def test_the_options_of_a_data_set_have_types() -> None:
 
 def test_every_slot_has_a_component_and_each_is_described() -> None:
     assert set(SLOTS) == {"tokenizer", "encoder", "queries", "decoder", "mixer", "backbone", "head", "loss"}
-    for slot in SLOTS:
-        own = [cls for cls in registry.classes(slot) if cls.__module__.startswith("hyrec.")]
-        assert own, slot
-        for cls in own:
-            assert cls.slot == slot
-            assert Docstring.of(cls).summary.endswith("."), cls.__name__
+    own = [entry for entry in Catalogue.load().of_package("hyrec") if entry.slot in SLOTS]
+    assert {entry.slot for entry in own} == set(SLOTS)
+    for entry in own:
+        assert entry.cls.slot == entry.slot
+        assert read_docstring(entry.cls).summary.endswith("."), entry.name
 
 
 def test_a_context_knows_its_tokens() -> None:

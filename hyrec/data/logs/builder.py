@@ -15,7 +15,7 @@ from hyrec.data.logs.history import UNTIMED, EventIndex, Ints, key_codes
 from hyrec.data.logs.reading import LIST, UNITS, Logs, bound, matching, read_logs
 from hyrec.data.logs.recipe import Column, Counter, Recipe, RecipeError
 from hyrec.data.logs.report import BuildReport, LengthStats
-from hyrec.data.logs.writer import Chunk, SequenceColumns, jagged, scalar, write
+from hyrec.data.logs.writer import ColumnReader, SequenceColumns, jagged, scalar, write
 from hyrec.messages import suggest
 from hyrec.schema import MISSING_ID, OOV_ID, Schema, SchemaError, SequenceSpec, Task
 
@@ -264,7 +264,7 @@ def _schema(recipe: Recipe, encoded: dict[str, Encoded], sequences: dict[str, Se
         raise RecipeError(f"The recipe describes a schema that cannot be used: {error}") from error
 
 
-def _raw_columns(recipe: Recipe, logs: Logs) -> dict[str, Chunk]:
+def _raw_columns(recipe: Recipe, logs: Logs) -> dict[str, ColumnReader]:
     """Return the columns that are written as they are: ids, time, group and labels."""
     log = recipe.log
     labels = [task.column or name for name, task in recipe.tasks.items()]
@@ -276,7 +276,8 @@ def _base_rates(recipe: Recipe, frame: pl.DataFrame, mask: Mask) -> dict[str, fl
     rates = {}
     for name, task in recipe.tasks.items():
         known = frame[task.column or name].filter(pl.Series(mask)).drop_nulls()
-        rates[name] = float(_is_positive(known, task).mean() or 0.0)  # type: ignore[arg-type]
+        positive = _is_positive(known, task).to_numpy()
+        rates[name] = float(positive.mean()) if len(positive) else 0.0
     return rates
 
 

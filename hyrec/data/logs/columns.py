@@ -35,7 +35,7 @@ def column_values(
         name: Name of the feature.
         column: Its recipe.
         recipe: The whole recipe.
-        where: Its place in the recipe, for messages.
+        where: What the recipe calls it, for messages.
     """
     dtype = pl.Int64 if column.kind == "id" else pl.Float32
     if column.derive in ("hour", "weekday"):

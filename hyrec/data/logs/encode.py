@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class _Use:
-    """One place that reads a column: a feature (``sequence`` empty) or side information of a sequence."""
+    """One use of a column: a feature (``sequence`` empty) or side information of a sequence."""
 
     name: str
     column: Column

@@ -30,7 +30,7 @@ class EventIndex:
         self._times = np.unique(time)
         # Ranks instead of times: the product with the key then fits an integer whatever the unit of time.
         self._span = len(self._times) + 1
-        self._place = key[self.order] * self._span + np.searchsorted(self._times, self.time)
+        self._rank = key[self.order] * self._span + np.searchsorted(self._times, self.time)
 
     def before(self, key: Ints, moment: Ints, since: Ints | None = None) -> tuple[Ints, Ints]:
         """Return the ranges ``[start, end)`` in ``order`` of the events with ``since <= time < moment``.
@@ -41,9 +41,9 @@ class EventIndex:
             since: Oldest time that is seen, ``(B,)``. None: all.
         """
         base = key * self._span
-        end = np.searchsorted(self._place, base + np.searchsorted(self._times, moment, side="left"), side="left")
+        end = np.searchsorted(self._rank, base + np.searchsorted(self._times, moment, side="left"), side="left")
         oldest = 0 if since is None else np.searchsorted(self._times, since, side="left")
-        start = np.searchsorted(self._place, base + oldest, side="left")
+        start = np.searchsorted(self._rank, base + oldest, side="left")
         return np.minimum(start, end).astype(np.int64), end.astype(np.int64)
 
 

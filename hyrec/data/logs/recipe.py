@@ -109,8 +109,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Split:
-    """Moments that part the rows by time; a day or an ISO date-time in ``log.time_zone``.
+class LogSplit:
+    """Moments that part the log's rows by time; a day or an ISO date-time in ``log.time_zone``.
 
     Args:
         validate_from: Rows before it train. Vocabularies and statistics see these rows only.
@@ -250,7 +250,7 @@ class Recipe:
     """
 
     log: Log
-    split: Split
+    split: LogSplit
     features: dict[str, Column]
     tasks: dict[str, Task]
     tables: dict[str, Table] = field(default_factory=dict)

@@ -12,16 +12,16 @@ import pyarrow.parquet as pq
 
 from hyrec.data.logs.history import EventIndex, Ints, most_recent
 
-Chunk = Callable[[Ints], pa.Array]
+ColumnReader = Callable[[Ints], pa.Array]
 """Gives a column's values for some rows of the log."""
 
 
-def scalar(values: pa.Array) -> Chunk:
+def scalar(values: pa.Array) -> ColumnReader:
     """Return a column with one value a row."""
     return lambda rows: values.take(pa.array(rows))
 
 
-def jagged(values: pa.Array, offsets: Ints) -> Chunk:
+def jagged(values: pa.Array, offsets: Ints) -> ColumnReader:
     """Return a column with a list a row: ``values[offsets[i]:offsets[i + 1]]``."""
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
     return lambda rows: lists.take(pa.array(rows))
@@ -45,7 +45,7 @@ class SequenceColumns:
     events: dict[str, pa.Array]
     max_length: int
 
-    def chunk(self, rows: Ints) -> dict[str, pa.Array]:
+    def lists(self, rows: Ints) -> dict[str, pa.Array]:
         """Return the lists of some rows, oldest event first."""
         histories = most_recent(self.index, self.start[rows], self.end[rows], self.max_length)
         offsets, event = pa.array(histories.offsets, pa.int32()), pa.array(histories.event)
@@ -53,7 +53,7 @@ class SequenceColumns:
 
 
 def write(
-    path: Path, rows: Ints, columns: dict[str, Chunk], sequences: list[SequenceColumns], row_group_size: int
+    path: Path, rows: Ints, columns: dict[str, ColumnReader], sequences: list[SequenceColumns], row_group_size: int
 ) -> None:
     """Write some rows of the log in their order; without rows the file holds the columns alone.
 
@@ -65,10 +65,10 @@ def write(
         row_group_size: Rows of a row group.
     """
 
-    def table(chunk: Ints) -> pa.Table:
-        arrays = {name: values(chunk) for name, values in columns.items()}
+    def table(some: Ints) -> pa.Table:
+        arrays = {name: values(some) for name, values in columns.items()}
         for sequence in sequences:
-            arrays |= sequence.chunk(chunk)
+            arrays |= sequence.lists(some)
         return pa.table(arrays)
 
     groups = np.split(rows, np.arange(row_group_size, len(rows), row_group_size))

@@ -73,7 +73,7 @@ class Chunk:
 
     Args:
         num_rows: Stored rows.
-        first_sample: Place of each row's first sample in its split, ``(num_rows,)``.
+        first_sample: Position of each row's first sample in its split, ``(num_rows,)``.
         candidates: Offsets of the samples of each row; None when a row is a sample.
         rows: What a row has one of.
         row_lists: What a row has a list of.
@@ -126,7 +126,7 @@ class Chunk:
 
     def batch(self, rows: Array) -> tuple[Batch, dict[Handled, int]]:
         """Gather a batch of stored rows, and what a policy handled in them."""
-        places = self.first_sample[rows]
+        positions = self.first_sample[rows]
         request_of: RequestMap | None = None
         of_row, samples = rows, rows
         if self.candidates is not None:
@@ -141,8 +141,8 @@ class Chunk:
                 len(rows),
                 max(1, int(counts.max(initial=0))),
             )
-            of_row, places = rows[request], places[request] + slot
-        batch = Batch({}, {}, {}, len(samples), request_of, row=torch.from_numpy(places))
+            of_row, positions = rows[request], positions[request] + slot
+        batch = Batch({}, {}, {}, len(samples), request_of, row=torch.from_numpy(positions))
         for key, array in self.rows.items():
             _put(batch, key, _tensor(array.take(rows if key[0] == "time" else of_row, axis=0)))
         for key, array in self.samples.items():

@@ -57,7 +57,7 @@ class ParquetData(RankingData):
         shuffle_rows: Rows that are shuffled together. Each worker holds as many in memory, decoded.
         seed: Of the order.
         drop_last: Whether training leaves out the rows that do not fill a batch on every process.
-        policies: What to do with ids and lists that break the rules.
+        policies: What to do with ids and lists that cannot be used as they are.
         prefetch: Batches that each worker reads ahead.
         persistent_workers: Whether workers outlive an epoch.
         pin_memory: Whether batches are put into page-locked memory, from which a GPU copies faster.
@@ -244,7 +244,7 @@ class ParquetData(RankingData):
                 yield chunk.batch(np.arange(chunk.num_rows))[0]
 
     def id_columns(self, split: Split, rows: Tensor | Array) -> pa.Table:
-        """Return the schema's id columns, strings included, for samples at the places ``Batch.row``."""
+        """Return the schema's id columns, strings included, for samples at the positions ``Batch.row``."""
         if split not in self._id_readers:
             self._id_readers[split] = IdReader(self.index(split), self._decoder(split))
         return self._id_readers[split].read(np.asarray(rows))

@@ -11,7 +11,7 @@ from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Column, Lists
 from hyrec.data.parquet.chunk import EVENT_TIME, Array, Chunk, Key, Packed, ranges, to_offsets
 from hyrec.data.parquet.policy import Policies
-from hyrec.data.parquet.values import At, Origin, RowsOf, Rules
+from hyrec.data.parquet.values import At, Origin, RowsOf, ValueDecoder
 from hyrec.schema import Feature, Schema, SequenceSpec, Task
 
 
@@ -20,7 +20,7 @@ class Decoder:
 
     Args:
         schema: The data.
-        policies: What to do with values that break the rules.
+        policies: What to do with values that cannot be used as they are.
         features: Names of the features to read. None: all.
         sequences: Names of the sequences to read. None: all.
         need_labels: Whether a file without labels, group or weight is an error; prediction does without.
@@ -97,22 +97,22 @@ class Decoder:
         Args:
             batch: Rows with at least the columns that this decoder reads.
             origin: Where they come from.
-            first_sample: Place of the first row's first sample in its split.
+            first_sample: Position of the first row's first sample in its split.
             counts: Candidates of each request. None: as many as the candidate column has entries.
 
         Raises:
             DataError: For a value that no policy allows.
         """
-        work = _Decoding(self, batch, origin, first_sample, counts)
+        decoding = _Decoding(self, batch, origin, first_sample, counts)
         for name, feature in self.features.items():
-            work.feature(name, feature)
-        work.impression()
+            decoding.feature(name, feature)
+        decoding.impression()
         for name, task in self.schema.tasks.items():
-            work.label(name, task)
+            decoding.label(name, task)
         for name, spec in self.sequences.items():
-            work.sequence(name, spec)
-        work.chunk.notes = work.rules.notes
-        return work.chunk
+            decoding.sequence(name, spec)
+        decoding.chunk.notes = decoding.values.notes
+        return decoding.chunk
 
 
 def _holds(feature: Feature) -> arrow.Holds:
@@ -120,14 +120,14 @@ def _holds(feature: Feature) -> arrow.Holds:
 
 
 class _Decoding:
-    """The work on one record batch. A *place* is a row or, of a per-candidate column, a sample."""
+    """Decodes one record batch. A column has a value for each row or, where it is per candidate, for each sample."""
 
     def __init__(
         self, decoder: Decoder, batch: pa.RecordBatch, origin: Origin, first_sample: int, counts: Array | None
     ) -> None:
         self.schema, self.grouped = decoder.schema, decoder.grouped
         self.candidate_column = decoder.candidate_column
-        self.batch, self.rules = batch, Rules(decoder.policies, origin)
+        self.batch, self.values = batch, ValueDecoder(decoder.policies, origin)
         candidates = None
         first = np.arange(batch.num_rows, dtype=np.int64)
         if self.grouped:
@@ -143,40 +143,40 @@ class _Decoding:
         array, at, rows_of = self._open(column, per_candidate)
         value: Array | Packed
         if feature.kind == "id":
-            value = self.rules.ids(array, at, feature, column, rows_of)
+            value = self.values.ids(array, at, feature, column, rows_of)
         elif feature.kind != "dense":
             value = self._id_lists(feature, column, array, at, rows_of, per_candidate)
         elif feature.width == 1:
-            value = self.rules.dense(array, at, column, rows_of)[:, None]
+            value = self.values.dense(array, at, column, rows_of)[:, None]
         else:
             value = self._wide(feature.width, column, array, at, rows_of)
         self._store(("features", name), per_candidate, value)
 
     def impression(self) -> None:
         """Decode what an impression has besides features and labels."""
-        schema, rules, present = self.schema, self.rules, self.batch.schema.names
+        schema, values, present = self.schema, self.values, self.batch.schema.names
         if schema.time_column:
             column = schema.time_column
             array = self.batch.column(column)
-            time = rules.seconds(array, None, schema.time_unit, column, _same)
+            time = values.seconds(array, None, schema.time_unit, column, _same)
             self._store(("time", ""), False, time)
         if schema.group_column in present:
             array, at, rows_of, per_candidate = self._open_either(schema.group_column)
-            self._store(("group", ""), per_candidate, rules.keys(array, at, schema.group_column, rows_of))
+            self._store(("group", ""), per_candidate, values.keys(array, at, schema.group_column, rows_of))
         if schema.weight_column in present:
             array, at, rows_of, per_candidate = self._open_either(schema.weight_column)
-            weights = rules.sample_weights(array, at, schema.weight_column, rows_of)
+            weights = values.sample_weights(array, at, schema.weight_column, rows_of)
             self._store(("weights", ""), per_candidate, weights)
         for column in schema.id_columns:
             array, at, rows_of, per_candidate = self._open_either(column)
             if arrow.is_whole(array.type):
-                self._store(("ids", column), per_candidate, rules.integers(array, at, column, rows_of))
+                self._store(("ids", column), per_candidate, values.integers(array, at, column, rows_of))
 
     def label(self, name: str, task: Task) -> None:
         column = task.column or name
         if column in self.batch.schema.names:
             array, at, rows_of = self._open(column, self.grouped)
-            labels = self.rules.labels(array, at, task, column, rows_of)
+            labels = self.values.labels(array, at, task, column, rows_of)
         else:
             offsets = self.chunk.candidates
             labels = np.full(self.chunk.num_rows if offsets is None else int(offsets[-1]), np.nan, np.float32)
@@ -188,7 +188,7 @@ class _Decoding:
             columns[EVENT_TIME] = spec.time_column
         opened = {part: Lists.of(self.batch.column(column)) for part, column in columns.items()}
         for part, lists in opened.items():
-            self.rules.note_where(columns[part], "null_list", lists.null, _same)
+            self.values.note_where(columns[part], "null_list", lists.null, _same)
         lengths = self._agree(name, list(columns.values()), list(opened.values()))
         lengths = np.minimum(lengths, spec.max_length)
         packed = Packed(to_offsets(lengths), {})
@@ -203,11 +203,11 @@ class _Decoding:
             column = columns[part]
             if part == EVENT_TIME:
                 unit = self.schema.time_unit
-                packed.arrays[part] = self.rules.event_seconds(lists.values, index, unit, column, rows_of)
+                packed.arrays[part] = self.values.event_seconds(lists.values, index, unit, column, rows_of)
             elif spec.features[part].kind == "dense":
-                packed.arrays[part] = self.rules.dense(lists.values, index, column, rows_of)
+                packed.arrays[part] = self.values.dense(lists.values, index, column, rows_of)
             else:
-                packed.arrays[part] = self.rules.ids(lists.values, index, spec.features[part], column, rows_of)
+                packed.arrays[part] = self.values.ids(lists.values, index, spec.features[part], column, rows_of)
         if spec.time_column:
             self._check_times(spec.time_column, packed)
         self.chunk.sequences[name] = packed
@@ -218,9 +218,9 @@ class _Decoding:
         rows_of = _through(packed.offsets, _same)
         earlier = np.flatnonzero(times[1:] < times[:-1]) + 1
         earlier = earlier[~np.isin(earlier, packed.offsets)] if len(earlier) else earlier
-        self.rules.note(column, "out_of_order", rows_of(earlier))
+        self.values.note(column, "out_of_order", rows_of(earlier))
         late = times >= np.repeat(self.chunk.rows["time", ""], lengths)
-        self.rules.note_where(column, "not_before_impression", late, rows_of)
+        self.values.note_where(column, "not_before_impression", late, rows_of)
 
     def _id_lists(
         self,
@@ -231,7 +231,7 @@ class _Decoding:
         rows_of: RowsOf,
         per_candidate: bool,
     ) -> Packed:
-        """Decode a list of ids a place, with weights if the feature has them."""
+        """Decode a list of ids for each row or sample, with weights if the feature has them."""
         lists = self._lists(column, array, at, rows_of)
         opened, columns = [lists], [column]
         if feature.weight_column:
@@ -244,34 +244,34 @@ class _Decoding:
         packed = Packed(to_offsets(lengths), {})
         owner = _through(packed.offsets, rows_of)
         index = _events(lists.starts, packed.offsets, False)
-        packed.arrays["ids"] = self.rules.ids(lists.values, index, feature, column, owner)
+        packed.arrays["ids"] = self.values.ids(lists.values, index, feature, column, owner)
         if feature.weight_column:
             index = _events(opened[1].starts, packed.offsets, False)
-            packed.arrays["weights"] = self.rules.weights(opened[1].values, index, columns[1], owner)
+            packed.arrays["weights"] = self.values.weights(opened[1].values, index, columns[1], owner)
         return packed
 
     def _wide(self, width: int, column: str, array: pa.Array, at: Array | None, rows_of: RowsOf) -> Array:
-        """Decode a list of ``width`` numbers a place."""
+        """Decode a list of ``width`` numbers for each row or sample."""
         lists = self._lists(column, array, at, rows_of)
         there = np.arange(len(lists.starts)) if lists.null is None else np.flatnonzero(~lists.null)
         wrong = there[lists.lengths[there] != width]
         if len(wrong):
             problem = f"a list of {lists.lengths[wrong[0]]} numbers, but the schema says width={width}."
-            raise self.rules.origin.error(rows_of(wrong[:1])[0], column, problem)
+            raise self.values.origin.error(rows_of(wrong[:1])[0], column, problem)
         out = np.full((len(lists.starts), width), np.nan, np.float32)
         index = ranges(lists.starts[there], lists.lengths[there])
-        values = self.rules.dense(lists.values, index, column, lambda places: rows_of(there[places // width]))
+        values = self.values.dense(lists.values, index, column, lambda positions: rows_of(there[positions // width]))
         out[there] = values.reshape(-1, width)
         return out
 
     def _lists(self, column: str, array: pa.Array, at: Array | None, rows_of: RowsOf) -> Lists:
         lists = Lists.of(array).take(at)
         null = lists.null if lists.null is None or at is None else lists.null & (at >= 0)
-        self.rules.note_where(column, "null_list", null, rows_of)
+        self.values.note_where(column, "null_list", null, rows_of)
         return lists
 
     def _open(self, column: str, per_candidate: bool) -> tuple[pa.Array, Array | None, RowsOf]:
-        """Return a column's values, where each place finds its own (None: in order), and places' rows."""
+        """Return a column's values, where each row or sample finds its own (None: in order), and their rows."""
         array = self.batch.column(column)
         offsets = self.chunk.candidates
         if not per_candidate or offsets is None:
@@ -285,8 +285,8 @@ class _Decoding:
                 f"{lists.lengths[row]} entries, but the request has {counts[row]} candidates (as column "
                 f"{self.candidate_column!r} or another has entries). Write one entry a candidate."
             )
-            raise self.rules.origin.error(row, column, problem)
-        self.rules.note_where(column, "null_list", lists.null, _same)
+            raise self.values.origin.error(row, column, problem)
+        self.values.note_where(column, "null_list", lists.null, _same)
         at = np.full(int(offsets[-1]), -1, np.int64)
         at[np.repeat(there, counts)] = ranges(lists.starts[there], counts[there])
         return lists.values, at, _through(offsets, _same)
@@ -304,18 +304,18 @@ class _Decoding:
         shortest = np.minimum.reduce([part.lengths for part in lists])
         for column, part in zip(columns, lists, strict=True):
             differ = part.lengths != lists[0].lengths
-            if self.rules.policies.unequal_lengths == "error" and differ.any():
-                place = np.flatnonzero(differ)[:1]
+            if self.values.policies.unequal_lengths == "error" and differ.any():
+                first = np.flatnonzero(differ)[:1]
                 what = f"sequence {sequence!r}" if sequence else "the ids"
                 problem = (
-                    f"{part.lengths[place[0]]} entries, but column {columns[0]!r} of {what} has "
-                    f"{lists[0].lengths[place[0]]}. Aligned lists must be equally long, or set "
+                    f"{part.lengths[first[0]]} entries, but column {columns[0]!r} of {what} has "
+                    f"{lists[0].lengths[first[0]]}. Aligned lists must be equally long, or set "
                     "unequal_lengths=truncate."
                 )
-                raise self.rules.origin.error(rows_of(place)[0], column, problem)
+                raise self.values.origin.error(rows_of(first)[0], column, problem)
             cut = part.lengths - shortest
-            places = np.flatnonzero(cut)
-            self.rules.note(column, "truncated", rows_of(places), cut[places])
+            positions = np.flatnonzero(cut)
+            self.values.note(column, "truncated", rows_of(positions), cut[positions])
         return np.asarray(shortest)
 
     def _store(self, key: Key, per_candidate: bool, value: Array | Packed) -> None:
@@ -325,17 +325,17 @@ class _Decoding:
             (self.chunk.samples if per_candidate else self.chunk.rows)[key] = value
 
 
-def _same(places: Array) -> Array:
-    return places
+def _same(positions: Array) -> Array:
+    return positions
 
 
 def _through(offsets: Array, rows_of: RowsOf) -> RowsOf:
     """Lead from entries of lists to the rows of the lists."""
-    return lambda places: rows_of(np.searchsorted(offsets, places, side="right") - 1)
+    return lambda positions: rows_of(np.searchsorted(offsets, positions, side="right") - 1)
 
 
 def _events(starts: Array, offsets: Array, newest_first: bool) -> Array | slice:
-    """Return the places of the entries of lists, in order, or reversed in each list."""
+    """Return the positions of the entries of lists, in order, or reversed in each list."""
     lengths, total = np.diff(offsets), int(offsets[-1])
     if newest_first:
         last = starts + lengths - 1

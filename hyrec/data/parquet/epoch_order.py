@@ -62,14 +62,14 @@ class Window:
     order: Array | None
 
 
-class EpochPlan:
-    """Plan one epoch of one rank.
+class EpochOrder:
+    """The order of one epoch on one rank.
 
     The row groups of all files are put into an order (random when shuffled, else file order) and laid end to
     end. Each rank takes a contiguous share; shares differ by one row at most, and every rank has the same
     number of batches. Shuffled, the batches of a rank go to its streams in turn; each stream takes a
-    contiguous part of the share, cuts it into windows, and shuffles the rows of each window. Batch k can be
-    planned without its predecessors.
+    contiguous part of the share, cuts it into windows, and shuffles the rows of each window. The rows of batch
+    k follow without those of its predecessors.
 
     Args:
         sizes: Rows of each row group.
@@ -80,10 +80,10 @@ class EpochPlan:
     def __init__(self, sizes: Sequence[int] | Array, layout: Layout, epoch: int = 0) -> None:
         self.layout, self.epoch = layout, epoch
         sizes = np.asarray(sizes, np.int64)
-        self.order = np.arange(len(sizes))
+        self.groups = np.arange(len(sizes))
         if layout.shuffle:
-            self.order = np.random.default_rng([layout.seed, epoch]).permutation(len(sizes))
-        self._group_starts = to_offsets(sizes[self.order])
+            self.groups = np.random.default_rng([layout.seed, epoch]).permutation(len(sizes))
+        self._group_starts = to_offsets(sizes[self.groups])
         rows = int(sizes.sum())
         share, extra = divmod(rows, layout.world_size)
         self.num_rows = share + (layout.rank < extra)
@@ -97,8 +97,8 @@ class EpochPlan:
 
     def window_number(self, batch: int) -> tuple[int, int]:
         """Return the stream of a batch, and the number of its window in the stream."""
-        place, stream = divmod(batch, len(self._streams))
-        return stream, place // self.layout.batches_per_window
+        position, stream = divmod(batch, len(self._streams))
+        return stream, position // self.layout.batches_per_window
 
     def window_of(self, batch: int) -> Window:
         """Return the window that a batch comes from."""
@@ -131,7 +131,7 @@ class EpochPlan:
         while start < stop:
             begin, end = int(self._group_starts[first]), min(stop, int(self._group_starts[first + 1]))
             if end > start:
-                pieces.append(Piece(int(self.order[first]), start - begin, end - begin))
+                pieces.append(Piece(int(self.groups[first]), start - begin, end - begin))
             start, first = end, first + 1
         return pieces
 

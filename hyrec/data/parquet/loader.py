@@ -1,4 +1,4 @@
-"""The data loader: plans become batches, in workers or not, and training resumes where it stopped."""
+"""The data loader: batches in the order of an epoch, made in workers or not; training resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sequential
 from hyrec.batch import Batch
 from hyrec.data.parquet.chunk import Array, Chunk
 from hyrec.data.parquet.decode import Decoder
-from hyrec.data.parquet.epoch_order import EpochPlan, Layout
+from hyrec.data.parquet.epoch_order import EpochOrder, Layout
 from hyrec.data.parquet.parcel import pack, unpack
 from hyrec.data.parquet.policy import DataError, Handled, PolicyCounts
 from hyrec.data.parquet.reader import RowReader
@@ -37,7 +37,7 @@ class ParquetRows(Dataset[Any]):
     def __init__(self, index: SplitIndex, decoder: Decoder, layout: Layout) -> None:
         self.index, self.decoder, self.layout = index, decoder, layout
         self.sizes = np.array([group.num_rows for group in index.groups], np.int64)
-        self._plan: EpochPlan | None = None
+        self._order: EpochOrder | None = None
         self._pid = os.getpid()
         self._reader: RowReader | None = None
         self._window: tuple[Any, Chunk, Array | None] | None = None
@@ -46,15 +46,15 @@ class ParquetRows(Dataset[Any]):
         return self.index.num_rows
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_reader": None, "_window": None, "_plan": None}
+        return {**self.__dict__, "_reader": None, "_window": None, "_order": None}
 
-    def plan(self, epoch: int, streams: int) -> EpochPlan:
-        """Return the plan of an epoch."""
-        plan = self._plan
-        if plan is None or (plan.epoch, plan.layout.streams) != (epoch, streams):
+    def order(self, epoch: int, streams: int) -> EpochOrder:
+        """Return the order of an epoch."""
+        order = self._order
+        if order is None or (order.epoch, order.layout.streams) != (epoch, streams):
             layout = dataclasses.replace(self.layout, streams=streams)
-            plan = self._plan = EpochPlan(self.sizes, layout, epoch)
-        return plan
+            order = self._order = EpochOrder(self.sizes, layout, epoch)
+        return order
 
     def __getitem__(self, task: Task) -> Iterator[Any] | list[Any]:
         """Return the batches, packed for transport if this is a worker process."""
@@ -64,32 +64,32 @@ class ParquetRows(Dataset[Any]):
 
     def _batches(self, task: Task) -> Iterator[tuple[Batch, dict[Handled, int]]]:
         epoch, streams, start, stop = task
-        plan = self.plan(epoch, streams)
-        chunk, order = self._decoded(plan, start)
+        order = self.order(epoch, streams)
+        chunk, shuffled = self._decoded(order, start)
         for batch in range(start, stop):
-            rows = plan.rows_of(batch)
-            yield chunk.batch(np.arange(rows.start, rows.stop) if order is None else order[rows])
+            rows = order.rows_of(batch)
+            yield chunk.batch(np.arange(rows.start, rows.stop) if shuffled is None else shuffled[rows])
 
-    def _decoded(self, plan: EpochPlan, batch: int) -> tuple[Chunk, Array | None]:
+    def _decoded(self, order: EpochOrder, batch: int) -> tuple[Chunk, Array | None]:
         """Return the decoded window of a batch, and the order of its rows."""
         if self._pid != os.getpid():  # a forked process must not share open files
             self._pid, self._reader, self._window = os.getpid(), None, None
-        key = (plan.epoch, plan.layout.streams, plan.window_number(batch))
+        key = (order.epoch, order.layout.streams, order.window_number(batch))
         if self._window is None or self._window[0] != key:
             self._window = None
             if self._reader is None:
                 self._reader = RowReader(self.index, self.decoder, threads=get_worker_info() is None)
-            window = plan.window_of(batch)
+            window = order.window_of(batch)
             parts = [c for p in window.pieces for c in self._reader.read(p.group, p.start, p.stop)]
             self._window = (key, Chunk.concatenate(parts), window.order)
         return self._window[1:]
 
 
-class PlanSampler(DistributedSampler[Any], SequentialSampler):
+class EpochSampler(DistributedSampler[Any], SequentialSampler):
     """Yields the tasks of an epoch; Lightning sets the epoch, and leaves the order alone.
 
     Lightning replaces a sampler under DDP unless it is a ``DistributedSampler``, and when it overfits unless
-    it is a ``SequentialSampler``. The plan shards and orders rows itself, so this is both.
+    it is a ``SequentialSampler``. The order of an epoch shards rows too, so this is both.
 
     Args:
         dataset: The rows.
@@ -104,14 +104,14 @@ class PlanSampler(DistributedSampler[Any], SequentialSampler):
     @property
     def num_batches(self) -> int:
         """Batches of an epoch on this rank."""
-        return self.rows.plan(self.epoch, self.streams).num_batches
+        return self.rows.order(self.epoch, self.streams).num_batches
 
     @property
     def batches_per_task(self) -> int:
         """Batches that are made together: those of a window if rows keep their order, else one."""
         return 1 if self.rows.layout.shuffle else self.rows.layout.batches_per_window
 
-    def __iter__(self) -> Iterator[Task]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:
         step, total, start = self.batches_per_task, self.num_batches, self.start
         epoch, streams = self.epoch, self.streams
         while start < total:
@@ -138,12 +138,12 @@ class BatchLoader(DataLoader[Any]):
         **options: Options of ``torch.utils.data.DataLoader``, but for those that concern the order.
     """
 
-    sampler: PlanSampler
+    sampler: EpochSampler
 
     def __init__(
         self,
         dataset: ParquetRows,
-        sampler: PlanSampler | None = None,
+        sampler: EpochSampler | None = None,
         counts: PolicyCounts | None = None,
         consumed: Callable[[], int] | None = None,
         **options: Any,
@@ -152,7 +152,7 @@ class BatchLoader(DataLoader[Any]):
         self._epoch, self._delivered = 0, 0
         self._resume: dict[str, Any] | None = None
         options.update(batch_size=None, batch_sampler=None, shuffle=None, collate_fn=_as_it_is, drop_last=False)
-        super().__init__(dataset, sampler=sampler or PlanSampler(dataset), **options)
+        super().__init__(dataset, sampler=sampler or EpochSampler(dataset), **options)
 
     def __len__(self) -> int:
         return self.sampler.num_batches

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_type_hints
 
@@ -41,7 +40,7 @@ ORDINARY = frozenset({"null", "null_list", "null_time", "null_weight", "null_lab
 
 @dataclass(frozen=True)
 class Policies:
-    """What to do with ids and lists that break the rules; nulls are always read as missing.
+    """What to do with ids and lists that cannot be used as they are; nulls are always read as missing.
 
     Args:
         negative: Negative ids: read as missing, as out of vocabulary, or an error.
@@ -85,13 +84,6 @@ class PolicyCounts:
     def add(self, handled: dict[Handled, int]) -> None:
         """Add counts of what was handled."""
         self._counts.update(handled)
-
-    def merge(self, others: Iterable[PolicyCounts]) -> PolicyCounts:
-        """Return the sum of these counts and others."""
-        total = PolicyCounts()
-        for counts in (self, *others):
-            total.add(counts.as_dict())
-        return total
 
     def as_dict(self) -> dict[Handled, int]:
         """Return ``{(column, reason): number of values}``."""

@@ -40,17 +40,17 @@ class RowReader:
     def read(self, group: int, start: int, stop: int) -> Iterator[Chunk]:
         """Decode the rows ``start:stop`` of a row group, counted among those that belong to the split."""
         selection = self.index.groups[group].selection
-        places = np.arange(start, stop) if selection is None else selection[start:stop]
-        if group != self._group or self._batch is None or places[0] < self._start:
+        positions = np.arange(start, stop) if selection is None else selection[start:stop]
+        if group != self._group or self._batch is None or positions[0] < self._start:
             self._open(group)
-        while len(places):
+        while len(positions):
             assert self._batch is not None
             end = self._start + self._batch.num_rows
-            num = int(np.searchsorted(places, end))
+            num = int(np.searchsorted(positions, end))
             if num:
-                yield self._decode(places[:num], start)
-                places, start = places[num:], start + num
-            if len(places):
+                yield self._decode(positions[:num], start)
+                positions, start = positions[num:], start + num
+            if len(positions):
                 self._advance()
 
     def _open(self, group: int) -> None:
@@ -79,24 +79,24 @@ class RowReader:
         self._batch = following
 
     def _selected(self, before: int) -> Array:
-        """Return the places in the batch of its first ``before`` rows that belong to the split."""
+        """Return the positions in the batch of its first ``before`` rows that belong to the split."""
         selection = self.index.groups[self._group].selection
         if selection is None:
             return np.arange(before)
         low, high = np.searchsorted(selection, [self._start, self._start + before])
         return np.asarray(selection[low:high] - self._start)
 
-    def _count(self, places: Array) -> int:
+    def _count(self, positions: Array) -> int:
         """Return the samples of some rows of the batch, by the candidate column."""
         assert self._batch is not None
         if not self.decoder.grouped:
-            return len(places)
-        return int(Lists.of(self._batch.column(self.decoder.candidate_column)).lengths[places].sum())
+            return len(positions)
+        return int(Lists.of(self._batch.column(self.decoder.candidate_column)).lengths[positions].sum())
 
-    def _decode(self, places: Array, number: int) -> Chunk:
-        """Decode rows at ``places``, of which the first is the split's row ``number`` of this row group."""
+    def _decode(self, positions: Array, number: int) -> Chunk:
+        """Decode rows at ``positions``, of which the first is the split's row ``number`` of this row group."""
         assert self._batch is not None
-        rows, local = self.index.groups[self._group], places - self._start
+        rows, local = self.index.groups[self._group], positions - self._start
         first, num = int(local[0]), len(local)
         if rows.counts is None:
             counts, before = None, self._samples + self._count(self._selected(first))
@@ -107,7 +107,7 @@ class RowReader:
         else:
             batch = self._batch.take(pa.array(local))
         first_sample = int(self.index.first_samples[self._group]) + before
-        return self.decoder.decode(batch, Origin(rows.file, rows.index, places), first_sample, counts)
+        return self.decoder.decode(batch, Origin(rows.file, rows.index, positions), first_sample, counts)
 
 
 class IdReader:
@@ -123,10 +123,10 @@ class IdReader:
         self._cached: tuple[int, pa.Table] | None = None
 
     def read(self, samples: Array) -> pa.Table:
-        """Return the id columns of the samples at these places of the split, in the order given.
+        """Return the id columns of the samples at these positions of the split, in the order given.
 
         Raises:
-            DataError: For a place that the split does not have.
+            DataError: For a position that the split does not have.
         """
         if len(samples) and not (samples.min() >= 0 and samples.max() < self.index.num_samples):
             raise DataError(
@@ -135,10 +135,10 @@ class IdReader:
         groups = np.searchsorted(self.index.first_samples, samples, side="right") - 1
         parts, order = [], []
         for group in np.unique(groups):
-            places = np.flatnonzero(groups == group)
-            local = samples[places] - self.index.first_samples[group]
+            positions = np.flatnonzero(groups == group)
+            local = samples[positions] - self.index.first_samples[group]
             parts.append(self._table(int(group)).take(pa.array(local)))
-            order.append(places)
+            order.append(positions)
         if not parts:
             return self._table(0).slice(0, 0)
         table = pa.concat_tables(parts, promote_options="permissive")

@@ -36,7 +36,7 @@ class RowGroup:
         index: Number of the row group in its file.
         num_rows: Rows that belong to the split.
         num_samples: Their samples (candidates, in the ``requests`` layout).
-        selection: Their places in the row group, ascending. None: all rows.
+        selection: Their positions in the row group, ascending. None: all rows.
         counts: Samples of each row. None: as many as the candidate column has entries, or one if flat.
     """
 
@@ -121,14 +121,14 @@ def open_parquet(file: str) -> pq.ParquetFile:
     return guard(file, "", lambda: pq.ParquetFile(file))
 
 
-def guard(file: str, where: str, work: Callable[[], _T]) -> _T:
-    """Return ``work()``; an error of Arrow or of the file system becomes one that names file and remedy.
+def guard(file: str, where: str, read: Callable[[], _T]) -> _T:
+    """Return ``read()``; an error of Arrow or of the file system becomes one that names file and remedy.
 
     Raises:
         DataError: If the file cannot be read.
     """
     try:
-        return work()
+        return read()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(

@@ -16,14 +16,14 @@ from hyrec.data.parquet.policy import DataError, Handled, Policies
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, Feature, Task
 
 RowsOf: TypeAlias = Callable[[Array], Array]
-"""Leads from places of values to the rows that they stand in."""
+"""Leads from positions of values to the rows that they stand in."""
 At: TypeAlias = "Array | slice | None"
 """Which values of an Arrow array are meant: all, a slice, or by index, where -1 stands for an absent one."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where rows come from: a file, a row group, and the place of each row in it (for messages)."""
+    """Where rows come from: a file, a row group, and the number of each row in it (for messages)."""
 
     file: str
     group: int
@@ -31,15 +31,15 @@ class Origin:
 
     def error(self, row: Any, column: str, problem: str) -> DataError:
         """Return the error of one row of one column."""
-        place = f"{self.file}, row group {self.group}, row {int(self.rows[int(row)])}, column {column!r}"
-        return DataError(f"{place}: {problem}")
+        where = f"{self.file}, row group {self.group}, row {int(self.rows[int(row)])}, column {column!r}"
+        return DataError(f"{where}: {problem}")
 
 
-class Rules:
-    """Apply the policies to the values of one record batch, and note what was handled in which row.
+class ValueDecoder:
+    """Decode the values of one record batch as the policies say, and note what was handled in which row.
 
     Args:
-        policies: What to do with values that break the rules.
+        policies: What to do with values that cannot be used as they are.
         origin: Where the rows come from.
     """
 
@@ -76,17 +76,17 @@ class Rules:
         negative, outside = _unless(negative, null), _unless(outside, null)
         if negative is not None and negative.any():
             if self.policies.negative == "error":
-                rule = "a negative id, which the policy negative=error does not allow"
-                raise self._broken(column, negative, rows_of, values if not feature.hash_size else None, rule)
+                problem = "a negative id, which the policy negative=error does not allow"
+                raise self._error(column, negative, rows_of, values if not feature.hash_size else None, problem)
             self.note_where(column, "negative", negative, rows_of)
             ids[negative] = MISSING_ID if self.policies.negative == "missing" else OOV_ID
         if outside is not None and outside.any():
             if self.policies.out_of_range == "error":
-                rule = (
+                problem = (
                     f"an id outside vocab_size={feature.vocab_size} (offset {feature.offset} included), "
                     "which the policy out_of_range=error does not allow"
                 )
-                raise self._broken(column, outside, rows_of, values, rule)
+                raise self._error(column, outside, rows_of, values, problem)
             self.note_where(column, "out_of_range", outside, rows_of)
             ids[outside] = OOV_ID
         if null is not None:
@@ -94,10 +94,10 @@ class Rules:
             self.note_where(column, "null", _unless(null, absent), rows_of)
         return ids.astype(np.int32) if feature.num_ids < 2**31 else ids
 
-    def _broken(self, column: str, wrong: Array, rows_of: RowsOf, values: Array | None, rule: str) -> DataError:
-        place = np.flatnonzero(wrong)[:1]
-        got = "" if values is None else f"{values[place[0]]} is "
-        return self.origin.error(rows_of(place)[0], column, f"{got}{rule}.")
+    def _error(self, column: str, wrong: Array, rows_of: RowsOf, values: Array | None, problem: str) -> DataError:
+        first = np.flatnonzero(wrong)[:1]
+        got = "" if values is None else f"{values[first[0]]} is "
+        return self.origin.error(rows_of(first)[0], column, f"{got}{problem}.")
 
     def dense(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
         """Return float32 numbers, NaN where there is none."""
@@ -135,9 +135,9 @@ class Rules:
             out[null] = np.nan
         wrong = ~(np.isfinite(out) & (out >= 0))
         if wrong.any():
-            place = np.flatnonzero(wrong)[:1]
-            problem = f"a sample weight must be a number of at least 0, got {out[place[0]]} (NaN stands for null)."
-            raise self.origin.error(rows_of(place)[0], column, problem)
+            first = np.flatnonzero(wrong)[:1]
+            problem = f"a sample weight must be a number of at least 0, got {out[first[0]]} (NaN stands for null)."
+            raise self.origin.error(rows_of(first)[0], column, problem)
         return out
 
     def labels(self, array: pa.Array, at: At, task: Task, column: str, rows_of: RowsOf) -> Array:

@@ -18,13 +18,13 @@ def searches(spec: SimulatorSpec, user: Ints, time: Ints, surface: Ints) -> tupl
     rng = rng_of(spec, "searches")
     days = SEARCH_DAYS + spec.num_days
     num = int(spec.num_users * spec.num_surfaces * SEARCHES_PER_SURFACE)
-    place = rng.integers(spec.num_users * spec.num_surfaces, size=num)
-    key = np.sort(place * (days * DAY) + rng.integers(days * DAY, size=num))
-    place, when = key // (days * DAY), START - SEARCH_DAYS * DAY + key % (days * DAY)
+    owner = rng.integers(spec.num_users * spec.num_surfaces, size=num)  # user and surface as one number
+    key = np.sort(owner * (days * DAY) + rng.integers(days * DAY, size=num))
+    owner, when = key // (days * DAY), START - SEARCH_DAYS * DAY + key % (days * DAY)
     theme = rng.integers(spec.num_themes, size=num)
     surfaces = np.arange(spec.num_surfaces)
     wanted = user[:, None] * spec.num_surfaces + surfaces
-    begin, end = _seen(place, when, wanted.ravel(), np.repeat(time, spec.num_surfaces), 1)
+    begin, end = _seen(owner, when, wanted.ravel(), np.repeat(time, spec.num_surfaces), 1)
     found = (end > begin).reshape(wanted.shape)
     last = np.where(found, begin.reshape(wanted.shape), 0)
     own = np.arange(len(user)), surface
@@ -33,7 +33,7 @@ def searches(spec: SimulatorSpec, user: Ints, time: Ints, surface: Ints) -> tupl
     ordered = np.take_along_axis(found, order, axis=1)
     last = np.take_along_axis(last, order, axis=1)[ordered]
     offsets = np.concatenate([[0], np.cumsum(found.sum(1))])
-    columns = {"time": when[last], "surface": place[last] % spec.num_surfaces, "theme": theme[last]}
+    columns = {"time": when[last], "surface": owner[last] % spec.num_surfaces, "theme": theme[last]}
     return Events(columns, offsets[:-1], offsets[1:]), sought
 
 

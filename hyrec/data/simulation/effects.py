@@ -75,13 +75,13 @@ def _behaviour_effects(spec: SimulatorSpec, items: Items, shown: Impressions) ->
 
         clicks, owner = shown.events["clicks"].owned(rows)
         weight = np.exp((clicks["time"] - shown.time[rows][owner]) / CLICK_MEMORY)
-        place = owner * spec.num_categories + clicks["category"]
-        clicked = np.bincount(place, weight, num * spec.num_categories).reshape(num, 1, -1)
+        cell = owner * spec.num_categories + clicks["category"]
+        clicked = np.bincount(cell, weight, num * spec.num_categories).reshape(num, 1, -1)
         parts["interest"].append(_share(clicked, row, np.zeros_like(theme), category))
 
         views, owner = shown.events["views"].owned(rows)
-        place = (owner * spec.num_themes + views["theme"]) * spec.num_categories + views["category"]
-        viewed = np.bincount(place, minlength=num * spec.num_themes * spec.num_categories)
+        cell = (owner * spec.num_themes + views["theme"]) * spec.num_categories + views["category"]
+        viewed = np.bincount(cell, minlength=num * spec.num_themes * spec.num_categories)
         viewed = viewed.reshape(num, spec.num_themes, spec.num_categories)
         parts["one_hop_b"].append(_share(viewed, row, theme, category))
         parts["two_hop"].append(_share(viewed, row, shown.sought[rows][row], category))

@@ -43,8 +43,8 @@ class Log:
     def requests_of(self, split: str) -> slice:
         """Return the requests of ``train``, ``validate`` or ``test``: whole days, in that order."""
         starts = [*self.spec.split_starts.values(), START + self.spec.num_days * DAY]
-        place = list(self.spec.split_starts).index(split)
-        first, last = np.searchsorted(self.shown.time, starts[place : place + 2])
+        number = list(self.spec.split_starts).index(split)
+        first, last = np.searchsorted(self.shown.time, starts[number : number + 2])
         return slice(int(first), int(last))
 
     def samples_of(self, split: str) -> slice:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hyrec.schema import NUM_RESERVED_IDS, Feature, Schema, SequenceSpec, Task
 
@@ -95,13 +96,7 @@ class SimulatorSpec:
 
     def __post_init__(self) -> None:
         least = dict.fromkeys(("num_users", "num_surfaces", "max_clicks", "max_views", "min_candidates"), 1)
-        least |= {
-            "seed": 0,
-            "num_categories": 2,
-            "num_themes": 2,
-            "num_days": 3,
-            "num_requests": self.num_days,
-        }
+        least |= {"seed": 0, "num_categories": 2, "num_themes": 2, "num_days": 3, "num_requests": self.num_days}
         least |= {"num_items": self.num_categories * self.num_themes, "max_candidates": self.min_candidates}
         for name, bound in least.items():
             if getattr(self, name) < bound:
@@ -125,17 +120,18 @@ class SimulatorSpec:
 def schema(spec: SimulatorSpec) -> Schema:
     """Return the schema of the log that ``spec`` describes."""
 
-    def ids(count: int, table: str = "", **options: str) -> Feature:
-        return Feature(vocab_size=count + NUM_RESERVED_IDS, table=table, **options)  # type: ignore[arg-type]
+    def ids(count: int, table: str = "", **options: Any) -> Feature:
+        return Feature(vocab_size=count + NUM_RESERVED_IDS, table=table, **options)
+
+    def events(prefix: str, max_length: int, **features: Feature) -> SequenceSpec:
+        stored = {name: replace(feature, column=f"{prefix}_{name}") for name, feature in features.items()}
+        return SequenceSpec(features=stored, time_column=f"{prefix}_time", max_length=max_length)
 
     item = ids(spec.num_items, "item")
     category = ids(spec.num_categories, "category")
     theme = ids(spec.num_themes, "theme")
     surface = ids(spec.num_surfaces, "surface")
-
-    def place(feature: Feature, role: str, group: str) -> Feature:
-        return dataclasses.replace(feature, role=role, group=group)  # type: ignore[arg-type]
-
+    dwell = Feature(kind="dense", transform="log1p")
     return Schema(
         layout="requests",
         group_column="request_id",
@@ -146,54 +142,26 @@ def schema(spec: SimulatorSpec) -> Schema:
             "user_id": ids(spec.num_users, group="user"),
             "age_band": ids(NUM_AGES, group="user"),
             "device": ids(NUM_DEVICES, group="user"),
-            "topics": dataclasses.replace(category, kind="multi_id", group="profile"),
+            "topics": replace(category, kind="multi_id", group="profile"),
             "spend_level": Feature(kind="dense", group="profile"),
             "profile": Feature(kind="dense", width=PROFILE_WIDTH, group="profile"),
             "num_views": Feature(kind="dense", transform="log1p", group="profile"),
-            "item_id": place(item, "item", "item"),
+            "item_id": replace(item, role="item", group="item"),
             "brand": ids(NUM_BRANDS, role="item", group="item"),
             "tags": ids(NUM_TAGS, kind="weighted_ids", weight_column="tag_weights", role="item", group="item"),
-            "category": place(category, "item", "attributes"),
-            "theme": place(theme, "item", "attributes"),
+            "category": replace(category, role="item", group="attributes"),
+            "theme": replace(theme, role="item", group="attributes"),
             "price": Feature(kind="dense", transform="log1p", role="item", group="attributes"),
             "duration": Feature(
-                kind="dense",
-                transform="bucketize",
-                boundaries=DURATION_LIMITS,
-                role="item",
-                group="attributes",
+                kind="dense", transform="bucketize", boundaries=DURATION_LIMITS, role="item", group="attributes"
             ),
-            "surface": place(surface, "context", "context"),
+            "surface": replace(surface, role="context", group="context"),
             "hour": ids(24, role="context", group="context"),
             "position": ids(spec.max_candidates, role="cross", group="context"),
         },
         sequences={
-            "searches": SequenceSpec(
-                features={
-                    "surface": dataclasses.replace(surface, column="search_surface"),
-                    "theme": dataclasses.replace(theme, column="search_theme"),
-                },
-                time_column="search_time",
-                max_length=spec.num_surfaces,
-            ),
-            "clicks": SequenceSpec(
-                features={
-                    "item": dataclasses.replace(item, column="click_item"),
-                    "category": dataclasses.replace(category, column="click_category"),
-                    "theme": dataclasses.replace(theme, column="click_theme"),
-                },
-                time_column="click_time",
-                max_length=spec.max_clicks,
-            ),
-            "views": SequenceSpec(
-                features={
-                    "item": dataclasses.replace(item, column="view_item"),
-                    "category": dataclasses.replace(category, column="view_category"),
-                    "theme": dataclasses.replace(theme, column="view_theme"),
-                    "dwell": Feature(kind="dense", transform="log1p", column="view_dwell"),
-                },
-                time_column="view_time",
-                max_length=spec.max_views,
-            ),
+            "searches": events("search", spec.num_surfaces, surface=surface, theme=theme),
+            "clicks": events("click", spec.max_clicks, item=item, category=category, theme=theme),
+            "views": events("view", spec.max_views, item=item, category=category, theme=theme, dwell=dwell),
         },
     )

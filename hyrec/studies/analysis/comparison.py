@@ -26,7 +26,7 @@ _AGREES = 1e-4
 
 
 @dataclass(frozen=True)
-class Costs:
+class RelativeCosts:
     """What a variant costs, beside its baseline.
 
     Args:
@@ -96,7 +96,7 @@ class ComparisonRow:
     relative_auc: float | None
     relative_auc_above_chance: float | None
     verdict: str
-    costs: Costs
+    costs: RelativeCosts
     notes: tuple[str, ...] = ()
 
     @property
@@ -148,14 +148,14 @@ def compare(
     return [_with_verdict(row, p_holm, 1 - level) for row, p_holm in zip(rows, adjusted, strict=True)]
 
 
-def costs_of(results: StudyResults, planned: PlannedVariant) -> Costs:
+def costs_of(results: StudyResults, planned: PlannedVariant) -> RelativeCosts:
     """Return what a variant costs, beside the baseline at its point of the grid."""
     base = results.plan.planned(results.plan.study.baseline_of(planned.variant).name)
     name = planned.variant.name
     seconds = [results.cells[name, seed].seconds for seed in results.seeds_of(name)]
     dense = _ratio(planned.dense_parameters, base.dense_parameters)
     flops = _ratio(planned.flops_per_sample, base.flops_per_sample)
-    return Costs(
+    return RelativeCosts(
         dense_parameters=planned.dense_parameters,
         sparse_parameters=planned.sparse_parameters,
         flops_per_sample=planned.flops_per_sample,

@@ -1,6 +1,3 @@
-import gc
-import sys
-
 import pytest
 
 from hyrec.cli.main import main
@@ -19,15 +16,3 @@ def mistake(capsys):
         return told
 
     return run
-
-
-@pytest.fixture
-def forget(tmp_path):
-    """Forget modules of the test's folder afterwards, and the classes that they added to slots."""
-    path = list(sys.path)
-    yield
-    sys.path[:] = path
-    for name, module in list(sys.modules.items()):
-        if str(tmp_path) in str(getattr(module, "__file__", "")):
-            del sys.modules[name]
-    gc.collect()

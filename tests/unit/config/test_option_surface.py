@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import hyrec.components  # noqa: F401
-from hyrec import registry
 from hyrec.callbacks.checkpoint import BestCheckpoint
 from hyrec.config.diagnose import options_of
 from hyrec.config.experiment import Experiment
@@ -17,6 +15,7 @@ from hyrec.config.parser import BUILTIN
 from hyrec.config.shipped import find_file, load_mapping, shipped_configs, shipped_folder
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
 from hyrec.inspection import inspect_ranker, without_memory
+from hyrec.plugins.catalogue import Catalogue
 from hyrec.ranker import Ranker
 from hyrec.slots import SLOTS
 from hyrec.testing.batches import tiny_schema
@@ -28,7 +27,7 @@ OVERLAYS = [n for n in shipped_configs() if n.count("/") == 2 and not any(part i
 
 
 def surface():
-    own = [cls for slot in SLOTS for cls in registry.classes(slot) if cls.__module__.startswith("hyrec.")]
+    own = [entry.cls for entry in Catalogue.load().of_package("hyrec") if entry.slot in SLOTS]
     lines = []
     for cls in [Ranker, EmbeddingOptions, SequenceOptions, BestCheckpoint, *BUILTIN[:2], *own]:
         parameters = inspect.signature(cls).parameters

@@ -20,7 +20,7 @@ from hyrec.data.parquet.arrow import Lists
 from hyrec.data.parquet.data import ParquetData
 from hyrec.data.parquet.hashing import hash_strings
 from hyrec.data.parquet.policy import DataError, Policies
-from hyrec.data.parquet.values import Origin, Rules
+from hyrec.data.parquet.values import Origin, ValueDecoder
 from hyrec.schema import Feature, Schema
 from tests.references.parquet import hash_of
 
@@ -378,10 +378,10 @@ def test_an_absent_candidate_list_is_counted_once_and_not_by_candidate(tmp_path:
 def test_what_stands_under_a_null_is_never_looked_at() -> None:
     buffers = pa.array([-5, 4, 99], pa.int64()).buffers()
     nulls = pa.array([None, 1, None]).buffers()[0]
-    rules = Rules(Policies(negative="error", out_of_range="error"), Origin("file", 0, np.arange(3)))
+    values = ValueDecoder(Policies(negative="error", out_of_range="error"), Origin("file", 0, np.arange(3)))
     garbage = pa.Array.from_buffers(pa.int64(), 3, [nulls, buffers[1]])
-    assert rules.ids(garbage, None, Feature(vocab_size=9), "x", lambda places: places).tolist() == [1, 4, 1]
-    assert {key: count.tolist() for key, count in rules.notes.items()} == {("x", "null"): [1, 0, 1]}
+    assert values.ids(garbage, None, Feature(vocab_size=9), "x", lambda rows: rows).tolist() == [1, 4, 1]
+    assert {key: count.tolist() for key, count in values.notes.items()} == {("x", "null"): [1, 0, 1]}
 
 
 def test_candidates_are_counted_right_when_all_their_columns_are_lists_of_lists(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from hyrec.data.parquet.policy import DataError
 from hyrec.data.simulated import SimulatedData
 from hyrec.data.simulation import files
 from hyrec.data.simulation.attainable import grouped_auc
-from hyrec.data.simulator import SimulatorSpec, Strengths, generate, simulate
+from hyrec.data.simulation.files import simulate
+from hyrec.data.simulation.log import generate
+from hyrec.data.simulation.spec import SimulatorSpec, Strengths
 from hyrec.schema import Feature, Schema
 
 SPEC = SimulatorSpec(num_requests=400, num_users=60, num_items=80, mean_views=12, max_views=60)

@@ -11,8 +11,8 @@ import yaml
 
 from hyrec.data.simulation import files
 from hyrec.data.simulation.attainable import figures, grouped_auc, references
-from hyrec.data.simulation.spec import CLICK_DAYS, DAY, START
-from hyrec.data.simulator import Log, SimulatorSpec, Strengths, generate, schema
+from hyrec.data.simulation.log import Log, generate
+from hyrec.data.simulation.spec import CLICK_DAYS, DAY, START, SimulatorSpec, Strengths, schema
 from hyrec.schema import NUM_RESERVED_IDS, Schema
 
 EFFECTS = [f.name for f in dataclasses.fields(Strengths)]

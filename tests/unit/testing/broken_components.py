@@ -1,6 +1,6 @@
 """Makes deliberately broken components: at least one for every rule of the contract.
 
-Classes are made by functions, so that the registry knows them only while a test holds them.
+Classes are made by functions, so that they are subclasses of a slot's base only while a test holds them.
 """
 
 from __future__ import annotations

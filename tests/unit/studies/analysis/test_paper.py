@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from hyrec.studies.analysis.comparison import ComparisonRow, Costs
+from hyrec.studies.analysis.comparison import ComparisonRow, RelativeCosts
 from hyrec.studies.analysis.paper import paper_rows
 from hyrec.studies.analysis.statistics import paired_t
 from hyrec.studies.plan.study import Study, Variant
 
-COSTS = Costs(1, 1, 1.0, 1.0, 1.0, 1.0, True)
+COSTS = RelativeCosts(1, 1, 1.0, 1.0, 1.0, 1.0, True)
 
 
 def study_of(*, base: float = 0.60, other: float = 0.61, metric: str = "auc") -> Study:
