@@ -23,6 +23,7 @@ RULES = "".join(
     for value, name in {value: name for name, value in COLOURS.items()}.items()
     for side in ("fill", "stroke")
 )
+RULES += "svg text { font-variant-numeric: tabular-nums; }\n"
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _EMPTY = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -51,11 +52,11 @@ class Chart:
     @cached_property
     def svg(self) -> str:
         """The drawing as part of a page that holds the colours and ``RULES``."""
-        head, said = 'aria-hidden="true"', ""
+        name, head, said = escape(self.name), 'aria-hidden="true"', ""
         if self.title:
-            head = f'id="{self.name}" role="img" aria-labelledby="{self.name}-title {self.name}-desc"'
-            said = f'<title id="{self.name}-title">{escape(self.title)}</title>'
-            said += f'<desc id="{self.name}-desc">{escape(self.description)}</desc>'
+            head = f'id="{name}" role="img" aria-labelledby="{name}-title {name}-desc"'
+            said = f'<title id="{name}-title">{escape(self.title)}</title>'
+            said += f'<desc id="{name}-desc">{escape(self.description)}</desc>'
         box = 'viewBox="0 0 {:g} {:g}" stroke-linejoin="round"'.format(*self.size)
         return f'<svg class="chart" {box} {head}>{said}{_marks(self.figure, self.name)}</svg>'
 
@@ -77,7 +78,7 @@ def chart_file(charts: Sequence[Chart], title: str, description: str, columns: i
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="title desc" font-family="{_FONTS}">\n'
         f'<title id="title">{escape(title)}</title>\n<desc id="desc">{escape(description)}</desc>\n'
-        f"<style>\n{asset('colours.css')}{RULES}text {{ font-variant-numeric: tabular-nums; }}\n</style>\n"
+        f"<style>\n{asset('colours.css')}{RULES}</style>\n"
         f'<rect width="100%" height="100%" rx="6" fill="{COLOURS["ground"]}"/>\n' + "\n".join(parts) + "\n</svg>\n"
     )
 
