@@ -16,7 +16,7 @@ from hyrec.studies.analysis.results import CellResult, StudyResults
 from hyrec.studies.analysis.same_rows import other_rows
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
-from hyrec.studies.analysis.verdict import explain, verdict_of
+from hyrec.studies.analysis.verdict import verdict_of
 from hyrec.studies.plan.plan import PlannedVariant
 from hyrec.studies.plan.study import StudyError
 
@@ -74,7 +74,6 @@ class ComparisonRow:
         verdict: ``better``, ``worse``, ``not distinguishable``; ``higher``, ``lower`` for metrics without a better
             end; ``baseline``, ``too few seeds`` (fewer than two), ``no spread`` (two or more with one and the same
             difference), ``no shared seed`` with the baseline, ``no results`` or ``not comparable``.
-        explanation: The verdict as a sentence, with its figures.
         costs: What it costs.
         notes: What else should be known.
     """
@@ -97,7 +96,6 @@ class ComparisonRow:
     relative_auc: float | None
     relative_auc_above_chance: float | None
     verdict: str
-    explanation: str
     costs: RelativeCosts
     notes: tuple[str, ...] = ()
 
@@ -201,7 +199,6 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, level: flo
         relative_auc=relative,
         relative_auc_above_chance=above_chance,
         verdict="",
-        explanation="",
         costs=costs_of(results, planned),
         notes=tuple(notes),
     )
@@ -211,8 +208,7 @@ def _with_verdict(row: ComparisonRow, p_holm: float, alpha: float) -> Comparison
     verdict = row.verdict or verdict_of(
         row.metric, row.interval, p_holm, alpha, is_baseline=row.is_baseline, has_values=bool(row.values)
     )
-    sentence = explain(verdict, row.metric, row.interval, p_holm, row.group_interval, row.group_note)
-    return replace(row, p_holm=p_holm, verdict=verdict, explanation=sentence)
+    return replace(row, p_holm=p_holm, verdict=verdict)
 
 
 def _with_same_rows(results: StudyResults, row: ComparisonRow) -> ComparisonRow:
