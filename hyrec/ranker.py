@@ -217,7 +217,6 @@ class Ranker(L.LightningModule):
             optimizers["sparse"] = self.sparse_optimizer(tables)
             self._check_sparse_optimizer(optimizers["sparse"])
         optimizer = CombinedOptimizer(optimizers)
-        optimizer.skips_step = self._skips_step
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -235,10 +234,6 @@ class Ranker(L.LightningModule):
         """Average the tables' gradients over processes."""
         if self.tables_are_sparse and self.trainer.world_size > 1:
             average_sparse_gradients(self.network.sparse_parameters())
-
-    def _skips_step(self) -> bool:
-        """Whether the gradients come from a loss that is not finite, and such steps are to be left out."""
-        return any(getattr(callback, "skips_step", False) for callback in self.trainer.callbacks)
 
     def configure_gradient_clipping(
         self,

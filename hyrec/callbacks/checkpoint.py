@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -94,15 +95,26 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict({**state_dict, "dirpath": self.dirpath})
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a metric that nothing will log; forget an earlier best state whose file is gone."""
+        """Refuse a metric that nothing will log; take an earlier best state along, or forget one that is gone."""
         self._check_monitor(trainer, pl_module)
-        if not self.best_model_path or self.file_exists(self.best_model_path, trainer):
+        earlier = self.best_model_path
+        if not earlier:
             return
-        rank_zero_warn(
-            f"The best state so far was {self.best_model_path}, which is not there: the next validation chooses anew."
-        )
-        self.best_model_path, self.best_model_score = "", None
-        self.best_k_models, self.kth_best_model_path = {}, ""
+        if not self.file_exists(earlier, trainer):
+            rank_zero_warn(
+                f"The best state so far was {earlier}, which is not there: the next validation chooses anew."
+            )
+            self.best_model_path, self.best_model_score = "", None
+            self.best_k_models, self.kth_best_model_path = {}, ""
+            return
+        own = str(Path(str(self.dirpath)) / "best.ckpt")
+        if Path(earlier).resolve() != Path(own).resolve() and "://" not in own + earlier:
+            if trainer.is_global_zero:
+                with replaced(own) as partial:
+                    shutil.copyfile(earlier, partial)
+            trainer.strategy.barrier("best.ckpt")
+            self.best_k_models = dict(zip([own], self.best_k_models.values(), strict=False))
+            self.best_model_path, self.kth_best_model_path = own, own if self.best_k_models else ""
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Write ``last.ckpt`` when it is due, unless it will be at the end of a validation or an epoch that is next."""
@@ -148,7 +160,11 @@ class BestCheckpoint(ModelCheckpoint):
 
     def _check_monitor(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse a metric that nothing will log, before the first step; callbacks of others may log anything."""
-        foreign = [c for c in trainer.callbacks if type(c).__module__.split(".")[0] not in ("hyrec", "lightning")]
+        foreign = [
+            c
+            for c in getattr(trainer, "callbacks", [])
+            if type(c).__module__.split(".")[0] not in ("hyrec", "lightning")
+        ]
         known = getattr(pl_module, "logged_names", None)
         if self.monitor is None or known is None or foreign or self.monitor in (names := known()):
             return

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
@@ -46,7 +46,6 @@ class RunGuard(L.Callback):
     def __init__(self, on_nonfinite_loss: Literal["stop", "skip"] = "stop") -> None:
         self.on_nonfinite_loss = on_nonfinite_loss
         self.skipped = 0
-        self.skips_step = False  # what the optimizer asks before it steps
         self._broken: str | None = None
         self._batch: Batch | None = None
         self._received: int | None = None
@@ -87,8 +86,9 @@ class RunGuard(L.Callback):
             raise DivergenceError(
                 self._broken or f"The loss of another process is not finite at step {trainer.global_step}."
             )
-        self.skips_step, self._broken = broken, None
-        self.skipped += broken
+        if broken:
+            optimizer.skips_next, self._broken = True, None
+            self.skipped += 1
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from hyrec.callbacks.progress import RankingProgress
 from hyrec.callbacks.run_guard import RunGuard
 from hyrec.config.diagnose import diagnose, merge_options, refused_option
 from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of, shortened
-from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint
+from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint, held
 from hyrec.config.shipped import shipped_configs
 from hyrec.config.sources import Sources, read_sources
 from hyrec.data.base import RankingData
@@ -171,6 +172,11 @@ class Experiment:
 
     def run(self) -> None:
         """Run the command; ``fit`` ends with a test of the best checkpoint."""
+        writes = self.command == "fit" and self._keeps_files
+        with held(self.run_folder, self._config.ckpt_path) if writes else nullcontext():
+            self._run()
+
+    def _run(self) -> None:
         data, model = self.data(), self.model()
         trainer = self.trainer()
         getattr(trainer, self.command)(model, datamodule=data, **self._method_arguments())

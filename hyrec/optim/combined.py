@@ -21,7 +21,7 @@ class CombinedOptimizer(Optimizer):
 
     def __init__(self, optimizers: dict[str, Optimizer]) -> None:
         self.optimizers = optimizers
-        self.skips_step: Callable[[], bool] | None = None
+        self.skips_next = False
         super().__init__([p for o in optimizers.values() for g in o.param_groups for p in g["params"]], {})
 
     @property
@@ -38,12 +38,13 @@ class CombinedOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Evaluate the closure once, then step every part, unless ``skips_step`` says that the gradients are broken."""
+        """Evaluate the closure once, then step every part, unless ``skips_next`` was set since the last step."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self.skips_step is not None and self.skips_step():
+        if self.skips_next:
+            self.skips_next = False
             return loss
         for optimizer in self.optimizers.values():
             optimizer.step()
