@@ -54,15 +54,19 @@ class RunGuard(L.Callback):
         self._trainer: L.Trainer | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Listen to signals."""
+        """Begin anew."""
         self._trainer, self._received, self._agreed = trainer, None, 0
-        self._listen()
 
     def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen in place of Lightning, which broadcasts from inside its handler: processes would wait forever."""
         self._listen()
 
-    on_train_start = on_validation_start = on_test_start = on_predict_start = on_sanity_check_start
+    on_train_start = on_test_start = on_predict_start = on_sanity_check_start
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen in a validation that is no part of training."""
+        if trainer.state.fn == "validate":
+            self.on_sanity_check_start(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int

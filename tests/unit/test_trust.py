@@ -69,7 +69,7 @@ def test_no_place_takes_a_function(place):
         for value in ({"class_path": function, "init_args": {"command": "x"}}, {"class_path": function}, function):
             plain_text_is_fine = value == function and group == "trainer" and place[1] in ("strategy", "accelerator")
             if not plain_text_is_fine:  # a name of Lightning's registries, which is looked up and never imported
-                with pytest.raises(UntrustedCodeError, match="never functions|no class can stand here"):
+                with pytest.raises(UntrustedCodeError, match=r"never functions|no class can stand here"):
                     refuse_code(GROUPS[group], config_of(place, value)[group], group)
 
 
