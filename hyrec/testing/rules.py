@@ -1,4 +1,4 @@
-"""What a rule is, what it says about a component, and the component under examination."""
+"""What a rule is, what it says about a class, and the class under examination."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, Protocol
+from typing import Any, ClassVar, Literal, NoReturn
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
+from hyrec.batch import Sequence
 from hyrec.context import BuildContext
 from hyrec.slots import SLOTS, Component
 from hyrec.testing.cases import LENGTHS, LENGTHS_WITH_EMPTY, REQUEST_OF, Case, defined, draw_case
@@ -63,27 +65,49 @@ def skip(reason: str) -> NoReturn:
     raise _SkippedError(reason)
 
 
-class Examined(Protocol):
-    """What rules examine: a class and, in ``failed``, the names of the rules that it has broken so far."""
+class ContractError(AssertionError):
+    """A class breaks rules of the contract.
 
-    failed: set[str]
+    Args:
+        name: Name of the class, with its options.
+        results: What every rule found.
+    """
+
+    def __init__(self, name: str, results: list[RuleResult]) -> None:
+        self.results = results
+        failed = [result for result in results if result.status == "failed"]
+        listed = "\n".join(map(str, failed))
+        super().__init__(f"{name} breaks {len(failed)} of {len(results)} rules.\n{listed}")
 
 
 @dataclass
-class Subject:
-    """A component class under examination, with its options and its surroundings.
+class Examined:
+    """A class under examination.
 
     Args:
-        cls: The component class.
+        cls: The class.
         init_args: Its options.
-        setting: Its surroundings.
         failed: Names of the rules that it has broken so far.
     """
 
-    cls: type[Component]
+    cls: type
     init_args: Mapping[str, Any]
+    failed: set[str] = field(default_factory=set, kw_only=True)
+    given: ClassVar[str] = ""
+    """First argument of the constructor that hyrec passes. Empty: none."""
+
+
+@dataclass
+class Subject(Examined):
+    """A component class under examination, with its options and its surroundings.
+
+    Args:
+        setting: Its surroundings.
+    """
+
+    cls: type[Component]
     setting: Setting
-    failed: set[str] = field(default_factory=set)
+    given: ClassVar[str] = "ctx"
 
     def __post_init__(self) -> None:
         self.slot = self.cls.slot
@@ -120,14 +144,9 @@ class Subject:
             dtype: Precision of the floats.
             seed: Seed of the draw.
         """
+        shared = REQUEST_OF if grouped else None
         return draw_case(
-            self.slot,
-            self.setting,
-            self.context,
-            lengths=tuple(lengths),
-            request_of=REQUEST_OF if grouped else None,
-            dtype=dtype,
-            seed=seed,
+            self.slot, self.setting, self.context, lengths=tuple(lengths), request_of=shared, dtype=dtype, seed=seed
         )
 
     def lengths(self) -> list[tuple[int, ...]]:
@@ -138,7 +157,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Rule:
-    """One demand on components.
+    """One demand on classes.
 
     Args:
         name: Name, as in results.
@@ -151,13 +170,12 @@ class Rule:
     name: str
     expected: str
     check: Callable[[Any], None]
-    slots: tuple[str, ...]
-    needs: tuple[str, ...]
+    slots: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     def apply(self, subject: Examined) -> RuleResult:
         """Check one class."""
-        lost = [name for name in self.needs if name in subject.failed]
-        if lost:
+        if lost := [name for name in self.needs if name in subject.failed]:
             return RuleResult(self.name, "skipped", self.expected, f"not checked, because {lost[0]!r} failed")
         try:
             self.check(subject)
@@ -169,6 +187,46 @@ class Rule:
             first = (str(error).strip() or "no message").splitlines()[0]
             return RuleResult(self.name, "failed", self.expected, f"raised {type(error).__name__}: {first}")
         return RuleResult(self.name, "passed", self.expected, "as expected")
+
+
+def examine(
+    subject: Examined, rules: Iterable[Rule], *, raise_on_failure: bool = False, name: str = ""
+) -> list[RuleResult]:
+    """Check a class against rules in order, so that a rule knows which ones before it failed.
+
+    Args:
+        subject: The class.
+        rules: The rules.
+        raise_on_failure: Raise when a rule is broken, instead of only returning what was found.
+        name: What the error calls the class. Empty: its name.
+
+    Raises:
+        ContractError: When a rule is broken, with rule, expected and observed.
+    """
+    results = []
+    for rule in rules:
+        results.append(rule.apply(subject))
+        if results[-1].status == "failed":
+            subject.failed.add(rule.name)
+    if raise_on_failure and subject.failed:
+        raise ContractError(name or subject.cls.__name__, results)
+    return results
+
+
+def demand_subclass(cls: Any, bases: type | tuple[type, ...], demand: str) -> None:
+    """Refuse what is no class of a slot.
+
+    Args:
+        cls: What was given.
+        bases: One of these must be among its bases.
+        demand: Begins the message, such as ``check_metric takes a subclass of RankingMetric``.
+
+    Raises:
+        TypeError: When it is none.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, bases)):
+        got = cls.__name__ if isinstance(cls, type) else f"a {type(cls).__name__}"
+        raise TypeError(f"{demand}, got {got}.")
 
 
 RULES: dict[str, Rule] = {}
@@ -206,7 +264,8 @@ def gradients(component: Component, case: Case) -> tuple[dict[str, Tensor | None
     """
     leaves = case.fresh()
     # Nobody differentiates times; of a loss, only the logits.
-    fixed = {id(s.time) for s in _sequences(leaves)}
+    values = pytree.tree_leaves(leaves.args, is_leaf=lambda value: isinstance(value, Sequence))
+    fixed = {id(value.time) for value in values if isinstance(value, Sequence)}
     if component.slot == "loss":
         fixed |= {id(leaf) for leaf in dataclasses.replace(leaves, args=leaves.args[1:]).leaves()}
     inputs = [leaf.requires_grad_() for leaf in leaves.leaves() if leaf.is_floating_point() and id(leaf) not in fixed]
@@ -252,7 +311,7 @@ def demand_equal(
         if actual.shape != expected.shape:
             broken(f"{what}: {path} has shape {tuple(actual.shape)} instead of {tuple(expected.shape)}")
         if exact:
-            if not torch.equal(actual, expected) and not _same_with_nan(actual, expected):
+            if not bool(((actual == expected) | (actual.isnan() & expected.isnan())).all()):
                 error = relative_error(actual, expected)
                 broken(f"{what}: {path} is not the same bit by bit (relative difference {error:.3g})")
             continue
@@ -270,22 +329,7 @@ def demand_finite(tensors: Mapping[str, Tensor | None], what: str) -> None:
             broken(f"{what}: {path} has {bad} of {tensor.numel()} numbers that are NaN or infinite")
 
 
-def _same_with_nan(actual: Tensor, expected: Tensor) -> bool:
-    return bool(((actual == expected) | (actual.isnan() & expected.isnan())).all())
-
-
 def _call(component: Component, case: Case, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return component(*case.args)
-
-
-def _sequences(case: Case) -> list[Any]:
-    found: list[Any] = []
-
-    def note(sequence: Any) -> Any:
-        found.append(sequence)
-        return sequence
-
-    case.map(lambda t: t, note)
-    return found

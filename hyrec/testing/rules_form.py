@@ -24,7 +24,7 @@ from hyrec.testing.rules import REQUEST_SLOTS, Subject, broken, demand_equal, ru
 )
 def docstring(subject: Subject) -> None:
     """Check what ``--help`` and ``plugins show`` print."""
-    check_documented(subject.cls, given="ctx")
+    check_documented(subject)
     if not read_docstring(subject.cls).sections.get("Shape"):
         broken("there is no 'Shape:' section")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 
@@ -18,20 +18,12 @@ from hyrec.schema import Schema
 from hyrec.slots import Component, QueryDecoder, SequenceEncoder, TokenMixer
 from hyrec.testing.batches import tiny_schema
 
-
-def plain_encoder(ctx: BuildContext) -> SequenceEncoder:
-    """Build the encoder that a tested backbone loops over."""
-    return TransformerEncoder(ctx, num_heads=2, expansion=1)
-
-
-def plain_decoder(ctx: BuildContext) -> QueryDecoder:
-    """Build the decoder that a tested backbone loops over."""
-    return CrossAttentionDecoder(ctx, num_heads=2)
-
-
-def plain_mixer(ctx: BuildContext) -> TokenMixer:
-    """Build the mixer that a tested backbone loops over."""
-    return SelfAttentionMixer(ctx, num_heads=2, expansion=1)
+plain_encoder = partial(TransformerEncoder, num_heads=2, expansion=1)
+"""Builds the encoder that a tested backbone loops over."""
+plain_decoder = partial(CrossAttentionDecoder, num_heads=2)
+"""Builds the decoder that a tested backbone loops over."""
+plain_mixer = partial(SelfAttentionMixer, num_heads=2, expansion=1)
+"""Builds the mixer that a tested backbone loops over."""
 
 
 @dataclass(frozen=True)
