@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hyrec.data.base import Split
 from hyrec.data.parquet.data import ParquetData
 from hyrec.data.parquet.policy import DataError
@@ -66,12 +68,10 @@ class SimulatedData(ParquetData):
     ) -> None:
         _check(schema, simulator)
         folder = cache_path(simulator, cache_dir)
-        train, validate, test = (str(folder / f"{split}.parquet") for split in SPLITS)
+        files: dict[str, Any] = {split: str(folder / f"{split}.parquet") for split in SPLITS}
         super().__init__(
             schema,
-            train=train,
-            validate=validate,
-            test=test,
+            **files,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             num_workers=num_workers,
@@ -119,10 +119,9 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
     remedy = "hyrec data simulate --out DIR writes the schema that fits."
     if schema.layout != made.layout:
         raise DataError(f"Simulated data have layout {made.layout!r}, the schema says {schema.layout!r}. {remedy}")
-    known = dict(_features(made))
-    known = {feature.column or where.rsplit(".", 1)[-1]: feature for where, feature in known.items()}
-    for where, feature in _features(schema):
-        column = feature.column or where.rsplit(".", 1)[-1]
+    known = {_column(where, feature): feature for where, _, feature in made.every_feature()}
+    for where, _, feature in schema.every_feature():
+        column = _column(where, feature)
         if PROBABILITY_COLUMN in (column, feature.weight_column):
             raise DataError(f"{where} reads {column!r}: that is the answer, and no model may see it.")
         if column not in known:
@@ -143,9 +142,5 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
             )
 
 
-def _features(schema: Schema) -> list[tuple[str, Feature]]:
-    """Return all features with where the schema has them."""
-    found = [(f"features.{name}", feature) for name, feature in schema.features.items()]
-    for sequence, spec in schema.sequences.items():
-        found += [(f"sequences.{sequence}.features.{name}", f) for name, f in spec.features.items()]
-    return found
+def _column(where: str, feature: Feature) -> str:
+    return feature.column or where.rsplit(".", 1)[-1]

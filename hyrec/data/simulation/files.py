@@ -49,7 +49,7 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
         raise FileExistsError(f"{out} already holds {', '.join(taken)}; remove them or name another folder.")
     out.mkdir(parents=True, exist_ok=True)
     log = generate(spec)
-    true_logit, request_of = log.logit, log.shown.request_of
+    true_logit, probability, request_of = log.logit, log.probability, log.shown.request_of
     report: dict[str, Any] = {
         "generator_version": VERSION,
         "spec": dataclasses.asdict(spec),
@@ -59,9 +59,7 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
         "expected": {},
     }
     for split in SPLITS:
-        requests = log.requests_of(split)
-        samples = log.samples_of(split)
-        path = out / f"{split}.parquet"
+        requests, samples, path = log.requests_of(split), log.samples_of(split), out / f"{split}.parquet"
         _write(log, requests, path)
         logit, clicked = true_logit[samples], log.clicked[samples].astype(np.float64)
         terms = {name: term[samples] for name, term in log.terms.items()}
@@ -72,10 +70,9 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
             "clicks": int(clicked.sum()),
         }
         report["references"][split] = references(logit, terms, clicked, request_of[samples])
-        probability = log.probability[samples]
         report["expected"][split] = {
-            "auc": grouped_auc(logit, probability),
-            "logloss": log_loss(logit, probability),
+            "auc": grouped_auc(logit, probability[samples]),
+            "logloss": log_loss(logit, probability[samples]),
         }
     schema(spec).save(out / "schema.yaml")
     (out / REPORT).write_text(json.dumps(report, indent=1))
