@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from hyrec.batch import RequestMap, Sequence, SequenceStates, Tokens
-from hyrec.context import BuildContext
 from hyrec.testing.batches import rows_of_requests
 from hyrec.testing.setting import Setting
 
@@ -27,6 +26,8 @@ LENGTHS_WITH_EMPTY = (3, 0, 4, 0)
 """Events of each request where some have none; the last one is empty, so that nothing follows it."""
 REQUEST_OF = (2, 0, 0, 3, 1, 2, 2)
 """Request of each sample in a case with R < B; the samples of a request are not adjacent."""
+REQUEST_SLOTS = ("queries", "decoder", "backbone")
+"""Slots whose forward takes ``request_of``."""
 SPARE_VALUE = 1e30
 """What spare rows are filled with: large enough to show in any sum, and finite."""
 
@@ -94,6 +95,11 @@ class Case:
     def leaves(self) -> list[Tensor]:
         """Return every tensor of the arguments."""
         return [leaf for leaf in pytree.tree_leaves(self.args) if isinstance(leaf, Tensor)]
+
+    def sequences(self) -> list[Sequence]:
+        """Return every sequence of the arguments."""
+        parts = pytree.tree_leaves(self.args, is_leaf=lambda value: isinstance(value, Sequence))
+        return [part for part in parts if isinstance(part, Sequence)]
 
     def select(self, samples: Tensor) -> Case:
         """Return the chosen samples, each a request of its own; ``max_length`` stays an upper bound."""
@@ -163,10 +169,9 @@ def defined(output: Any, rows: Tensor | None = None, path: str = "") -> dict[str
 def draw_case(
     slot: str,
     setting: Setting,
-    ctx: BuildContext,
     *,
     lengths: Rows[int] = LENGTHS,
-    request_of: Rows[int] | None = None,
+    grouped: bool = False,
     dtype: torch.dtype = torch.float64,
     seed: int = 1,
 ) -> Case:
@@ -175,16 +180,15 @@ def draw_case(
     Args:
         slot: Name of the slot.
         setting: Widths and data.
-        ctx: Context that the component was built with.
         lengths: Events of each request, of the first sequence; the others have them rotated.
-        request_of: Request of each sample. Default: R = B. Slots without sequences ignore it.
+        grouped: Whether R < B, for the slots that know requests.
         dtype: Precision of the floats.
         seed: Seed of the draw.
     """
+    ctx, num_requests = setting.context(slot), len(lengths)
     rng = torch.Generator().manual_seed(seed)
-    num_requests = len(lengths)
-    grouped = request_of is not None and slot in ("queries", "decoder", "backbone")
-    requests = RequestMap.from_index(torch.tensor(request_of), num_requests) if grouped else None
+    shared = grouped and slot in REQUEST_SLOTS
+    requests = RequestMap.from_index(torch.tensor(REQUEST_OF), num_requests) if shared else None
     num_samples = num_requests if requests is None else len(requests.index)
 
     def draw(*shape: int) -> Tensor:
@@ -198,8 +202,10 @@ def draw_case(
         time = 1.6e9 + torch.arange(rows, dtype=torch.float64) * 60
         return Sequence(values, offsets, max(1, int(sizes.max())), time)
 
+    def all_events() -> dict[str, Sequence]:
+        return {name: events(ctx.sequence_widths[name], i) for i, name in enumerate(schema.sequences)}
+
     d, schema = setting.d_model, setting.schema
-    names = list(schema.sequences)
     ns = draw(ctx.num_ns_tokens, d)
     queries = {name: draw(count, d) for name, count in setting.num_queries.items()}
     args: tuple[Any, ...]
@@ -208,14 +214,13 @@ def draw_case(
     elif slot == "encoder":
         args = (events(ctx.d_sequence),)
     elif slot == "queries":
-        args = (ns, {name: events(ctx.sequence_widths[name], i) for i, name in enumerate(names)}, requests)
+        args = (ns, all_events(), requests)
     elif slot == "decoder":
         args = (queries[ctx.sequence], events(ctx.d_memory), requests)
     elif slot == "mixer":
         args = (draw(ctx.num_tokens, d),)
     elif slot == "backbone":
-        sequences = {name: events(ctx.sequence_widths[name], i) for i, name in enumerate(names)}
-        args = (queries, ns, sequences, requests)
+        args = (queries, ns, all_events(), requests)
     elif slot == "head":
         args = (Tokens(queries, ns),)
     elif slot == "loss":

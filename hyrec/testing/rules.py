@@ -6,23 +6,20 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Literal, NoReturn
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
-from hyrec.batch import Sequence
 from hyrec.context import BuildContext
 from hyrec.slots import SLOTS, Component
-from hyrec.testing.cases import LENGTHS, LENGTHS_WITH_EMPTY, REQUEST_OF, Case, defined, draw_case
+from hyrec.testing.cases import LENGTHS, LENGTHS_WITH_EMPTY, REQUEST_SLOTS, Case, defined, draw_case
 from hyrec.testing.numeric import relative_error, tolerance_of
 from hyrec.testing.setting import Setting
 
 Status = Literal["passed", "failed", "skipped"]
 
-REQUEST_SLOTS = ("queries", "decoder", "backbone")
-"""Slots whose forward takes ``request_of``."""
 SEQUENCE_SLOTS = ("encoder", *REQUEST_SLOTS)
 """Slots whose forward takes sequences."""
 
@@ -111,6 +108,7 @@ class Subject(Examined):
 
     def __post_init__(self) -> None:
         self.slot = self.cls.slot
+        self.case = partial(draw_case, self.slot, self.setting)
         self._built: Component | None = None
 
     @property
@@ -127,27 +125,6 @@ class Subject(Examined):
         if self._built is None:
             self._built = self.setting.build(self.cls, self.init_args)
         return copy.deepcopy(self._built).to(dtype)
-
-    def case(
-        self,
-        *,
-        lengths: Iterable[int] = LENGTHS,
-        grouped: bool = False,
-        dtype: torch.dtype = torch.float64,
-        seed: int = 1,
-    ) -> Case:
-        """Draw inputs.
-
-        Args:
-            lengths: Events of each request.
-            grouped: Whether R < B, for the slots that know requests.
-            dtype: Precision of the floats.
-            seed: Seed of the draw.
-        """
-        shared = REQUEST_OF if grouped else None
-        return draw_case(
-            self.slot, self.setting, self.context, lengths=tuple(lengths), request_of=shared, dtype=dtype, seed=seed
-        )
 
     def lengths(self) -> list[tuple[int, ...]]:
         """Return the lengths to check with; empty sequences are left out once they are known to break."""
@@ -264,8 +241,7 @@ def gradients(component: Component, case: Case) -> tuple[dict[str, Tensor | None
     """
     leaves = case.fresh()
     # Nobody differentiates times; of a loss, only the logits.
-    values = pytree.tree_leaves(leaves.args, is_leaf=lambda value: isinstance(value, Sequence))
-    fixed = {id(value.time) for value in values if isinstance(value, Sequence)}
+    fixed = {id(sequence.time) for sequence in leaves.sequences()}
     if component.slot == "loss":
         fixed |= {id(leaf) for leaf in dataclasses.replace(leaves, args=leaves.args[1:]).leaves()}
     inputs = [leaf.requires_grad_() for leaf in leaves.leaves() if leaf.is_floating_point() and id(leaf) not in fixed]

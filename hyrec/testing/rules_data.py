@@ -19,19 +19,8 @@ from hyrec.queries import GlobalQueries
 from hyrec.sample_batch import random_batch
 from hyrec.slots import SequenceEncoder
 from hyrec.testing.batches import change_candidates
-from hyrec.testing.cases import LENGTHS_WITH_EMPTY, defined
-from hyrec.testing.rules import (
-    REQUEST_SLOTS,
-    SEQUENCE_SLOTS,
-    Subject,
-    broken,
-    demand_equal,
-    demand_finite,
-    gradients,
-    rule,
-    run,
-    skip,
-)
+from hyrec.testing.cases import LENGTHS_WITH_EMPTY, REQUEST_SLOTS, defined
+from hyrec.testing.rules import SEQUENCE_SLOTS, Subject, broken, demand_equal, demand_finite, gradients, rule, run, skip
 from hyrec.testing.setting import plain_decoder, plain_mixer
 from hyrec.tokenizers import GroupedTokens
 
@@ -129,10 +118,11 @@ def unknown_labels(subject: Subject) -> None:
     hidden = torch.tensor([False, True, False, True])
     partly = {task: label.masked_fill(hidden, float("nan")) for task, label in labels.items()}
     moved = {task: torch.where(hidden, logit + 3.0, logit) for task, logit in logits.items()}
-    want = dataclasses.replace(case, args=(logits, partly, weights))
-    got = dataclasses.replace(case, args=(moved, partly, weights))
-    demand_finite(defined(run(component, want)), "with some unknown labels")
-    demand_equal(defined(run(component, got)), defined(run(component, want)), "with other logits at unknown labels")
+    want, got = (
+        defined(run(component, dataclasses.replace(case, args=(given, partly, weights)))) for given in (logits, moved)
+    )
+    demand_finite(want, "with some unknown labels")
+    demand_equal(got, want, "with other logits at unknown labels")
     nothing = {task: torch.full_like(label, float("nan")) for task, label in labels.items()}
     case = dataclasses.replace(case, args=(logits, nothing, weights))
     demand_finite(defined(run(component, case)), "with unknown labels only")
