@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hyrec.plugins.slot_table import SLOT_TABLE
 
@@ -32,8 +33,7 @@ class DeclaredClass:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Definition:
+class _Definition(NamedTuple):
     """A class statement, and the import paths of the names in its file."""
 
     node: ast.ClassDef
@@ -50,12 +50,11 @@ def declared_classes(files: Iterable[Path]) -> list[DeclaredClass]:
         SyntaxError: When a file is not valid Python.
     """
     package = {name: found for file in files for name, found in _definitions(_parse(file)).items()}
-    found = []
-    for name, definition in sorted(package.items()):
-        slot = _slot_of(definition, package)
-        if slot and not name.startswith("_"):
-            found.append(DeclaredClass(name, slot, _tags_of(definition.node)))
-    return found
+    return [
+        DeclaredClass(name, slot, _tags_of(definition.node))
+        for name, definition in sorted(package.items())
+        if not name.startswith("_") and (slot := _slot_of(definition, package))
+    ]
 
 
 def missing_imports(files: Iterable[Path], package: str) -> list[str]:

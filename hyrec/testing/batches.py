@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -124,8 +125,8 @@ def pad_batch(batch: Batch, schema: Schema, *, spare: int = 3, longer: int = 1) 
         for side, values in events.features.items():
             feature = schema.sequences[name].features[side]
             fill = feature.num_ids - 1 if feature.kind == "id" else 1e6
-            features[side] = torch.cat([values, values.new_full((spare,), fill)])
-        time = None if events.time is None else torch.cat([events.time, events.time.new_full((spare,), 9e9)])
+            features[side] = F.pad(values, (0, spare), value=fill)
+        time = None if events.time is None else F.pad(events.time, (0, spare), value=9e9)
         sequences[name] = SequenceInput(features, events.offsets, events.max_length + longer, time)
     return dataclasses.replace(batch, sequences=sequences)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -109,24 +110,31 @@ class Case:
 
     def permute_samples(self, order: Tensor) -> Case:
         """Return the samples in another order; requests stay where they are."""
-        return self.map(
-            lambda t: t[order],
-            lambda s: s,
-            lambda r: RequestMap.from_index(r.index[order], self.num_requests),
-        )
+
+        def moved(r: RequestMap) -> RequestMap:
+            return RequestMap.from_index(r.index[order], self.num_requests)
+
+        return self.map(lambda t: t[order], lambda s: s, moved)
 
     def permute_requests(self, order: Tensor) -> Case:
         """Return the requests in another order; samples stay where they are."""
-        rank = torch.argsort(order)
-        return self.map(
-            lambda t: t,
-            lambda s: select_requests(s, order),
-            lambda r: RequestMap.from_index(rank[r.index], self.num_requests),
-        )
+
+        def moved(r: RequestMap) -> RequestMap:
+            return RequestMap.from_index(torch.argsort(order)[r.index], self.num_requests)
+
+        return self.map(sequence=lambda s: select_requests(s, order), request_of=moved)
 
     def pad(self, spare: int = 3, longer: int = 1) -> Case:
         """Return it with spare rows of ``SPARE_VALUE`` behind the events and a larger ``max_length``."""
-        return self.map(lambda t: t, lambda s: _pad(s, spare, longer))
+
+        def padded(s: Sequence) -> Sequence:
+            total = int(s.offsets[-1])
+            fill = min(SPARE_VALUE, torch.finfo(s.values.dtype).max / 4)
+            values = F.pad(s.values[:total], (0, 0, 0, spare), value=fill)
+            time = None if s.time is None else F.pad(s.time[:total], (0, spare), value=9e9)
+            return Sequence(values, s.offsets, s.max_length + longer, time)
+
+        return self.map(sequence=padded)
 
 
 def select_requests(sequence: Sequence, requests: Tensor) -> Sequence:
@@ -229,13 +237,3 @@ def draw_case(
     else:
         raise ValueError(f"There is no slot {slot!r} to draw inputs for.")
     return Case(args, num_samples, num_requests)
-
-
-def _pad(sequence: Sequence, spare: int, longer: int) -> Sequence:
-    total = int(sequence.offsets[-1])
-    values = sequence.values[:total]
-    fill = values.new_full((spare, values.shape[1]), min(SPARE_VALUE, torch.finfo(values.dtype).max / 4))
-    time = None
-    if sequence.time is not None:
-        time = torch.cat([sequence.time[:total], sequence.time.new_full((spare,), 9e9)])
-    return Sequence(torch.cat([values, fill]), sequence.offsets, sequence.max_length + longer, time)

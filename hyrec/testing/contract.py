@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hyrec.messages import suggest
+from hyrec.messages import suggest, unknown
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import rules_compute, rules_data, rules_form
 from hyrec.testing.rules import RULES, Rule, RuleResult, Subject, demand_subclass, examine
@@ -22,7 +22,7 @@ def rules_of(slot: str) -> list[Rule]:
         ValueError: For a slot that does not exist, with the nearest right name.
     """
     if slot not in SLOTS:
-        raise ValueError(f"There is no slot {slot!r}.{suggest(slot, SLOTS)} Slots: {', '.join(SLOTS)}.")
+        raise ValueError(unknown("There is no slot", slot, SLOTS, allowed="Slots"))
     place = {module.__name__: i for i, module in enumerate(MODULES)}
     rules = [rule for rule in RULES.values() if slot in rule.slots]
     return sorted(rules, key=lambda rule: place.get(rule.check.__module__, len(place)))

@@ -12,7 +12,7 @@ from hyrec.context import BuildContext, Layers
 from hyrec.decoders import CrossAttentionDecoder
 from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings
 from hyrec.encoders import TransformerEncoder
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.mixers import SelfAttentionMixer
 from hyrec.schema import Schema
 from hyrec.slots import Component, QueryDecoder, SequenceEncoder, TokenMixer
@@ -74,11 +74,8 @@ class Setting:
         schema = self.schema
         first = self.sequence or next(iter(schema.sequences), "")
         if slot in ("encoder", "decoder") and first not in schema.sequences:
-            known = ", ".join(schema.sequences) or "none"
-            raise ValueError(
-                f"Checking a component of the slot {slot!r} needs a sequence of the schema, got {first!r}."
-                f"{suggest(first, schema.sequences)} Sequences: {known}."
-            )
+            what = f"Checking a component of the slot {slot!r} needs a sequence of the schema, got"
+            raise ValueError(unknown(what, first, schema.sequences, allowed="Sequences"))
         ctx = BuildContext(
             schema,
             self.d_model,

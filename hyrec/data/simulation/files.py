@@ -60,7 +60,10 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
     }
     for split in SPLITS:
         requests, samples, path = log.requests_of(split), log.samples_of(split), out / f"{split}.parquet"
-        _write(log, requests, path)
+        pieces = list(chunks(requests.start, requests.stop))
+        with pq.ParquetWriter(path, _table(log, pieces[0]).schema, compression="zstd") as writer:
+            for rows in pieces:
+                writer.write_table(_table(log, rows), row_group_size=ROW_GROUP)
         logit, clicked = true_logit[samples], log.clicked[samples].astype(np.float64)
         terms = {name: term[samples] for name, term in log.terms.items()}
         report["files"][path.name] = {
@@ -140,13 +143,6 @@ def read_report(folder: Path) -> dict[str, Any] | None:
     return report if complete and (folder / "schema.yaml").exists() else None
 
 
-def _write(log: Log, requests: slice, path: Path) -> None:
-    pieces = list(chunks(requests.start, requests.stop))
-    with pq.ParquetWriter(path, _table(log, pieces[0]).schema, compression="zstd") as writer:
-        for rows in pieces:
-            writer.write_table(_table(log, rows), row_group_size=ROW_GROUP)
-
-
 def _table(log: Log, rows: slice) -> pa.Table:
     """Return the Parquet rows of some requests: candidates and events are lists."""
     items, users, shown = log.items, log.users, log.shown
@@ -183,12 +179,9 @@ def _table(log: Log, rows: slice) -> pa.Table:
     }
     for name, prefix in (("searches", "search"), ("clicks", "click"), ("views", "view")):
         events, ends = shown.events[name].of(rows)
+        columns[f"{prefix}_time"] = _lists(ends, pa.array(events.pop("time")))
         for side, values in events.items():
-            if side == "time":
-                array = pa.array(values)
-            else:
-                array = _numbers(values) if values.dtype.kind == "f" else _ids(values)
-            columns[f"{prefix}_{side}"] = _lists(ends, array)
+            columns[f"{prefix}_{side}"] = _lists(ends, _numbers(values) if values.dtype.kind == "f" else _ids(values))
     return pa.table(columns)
 
 
