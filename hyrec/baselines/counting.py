@@ -117,7 +117,11 @@ class CountingBaseline:
         tables = {name: torch.zeros(size, 4, dtype=torch.float64) for name, size in self._num_ids.items()}
         sample = _RowSample(MAX_SAMPLE)
         for batch in batches:
-            label, weight = self._label_and_weight(batch)
+            if self.task not in batch.labels:
+                held = ", ".join(batch.labels) or "none"
+                raise ValueError(f"The batch lacks the label of task {self.task!r}. It has: {held}.")
+            label = batch.labels[self.task].detach().cpu().double()
+            weight = torch.ones_like(label) if batch.weights is None else batch.weights.detach().cpu().double()
             known = ~label.isnan()
             y, w = label[known], weight[known]
             self.num_rows += len(y)
@@ -184,14 +188,6 @@ class CountingBaseline:
                 f"the schema allows 0 to {size - 1}."
             )
         return ids
-
-    def _label_and_weight(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        if self.task not in batch.labels:
-            known = ", ".join(batch.labels) or "none"
-            raise ValueError(f"The batch lacks the label of task {self.task!r}. It has: {known}.")
-        label = batch.labels[self.task].detach().cpu().double()
-        weight = torch.ones_like(label) if batch.weights is None else batch.weights.detach().cpu().double()
-        return label, weight
 
 
 class _RowSample:

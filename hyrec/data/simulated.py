@@ -14,13 +14,9 @@ from hyrec.data.simulation.spec import SimulatorSpec
 from hyrec.messages import suggest
 from hyrec.schema import NUM_RESERVED_IDS, Feature, Schema
 
-_OPTIONS = {"user_id": "num_users", "position": "max_candidates"}
-_TABLE_OPTIONS = {
-    "item": "num_items",
-    "category": "num_categories",
-    "theme": "num_themes",
-    "surface": "num_surfaces",
-}
+_OPTIONS = {"user_id": "num_users", "position": "max_candidates", "item": "num_items", "category": "num_categories"}
+_OPTIONS |= {"theme": "num_themes", "surface": "num_surfaces"}
+"""Option that sets how many ids there are, by column or table."""
 
 
 class SimulatedData(ParquetData):
@@ -101,11 +97,9 @@ class SimulatedData(ParquetData):
         return super().index(split)
 
     def references(self, split: Split) -> dict[str, dict[str, float]]:
-        """Return what the true probabilities reach on the drawn clicks of a split, and without each effect.
+        """Return AUC, query AUC and log loss (nats) of the true probabilities on the drawn clicks of a split.
 
-        ``attainable``: AUC, query AUC and log loss (nats) of the true probabilities. ``attainable without
-        X``: those of the true log-odds in which the term of effect X is replaced by its mean, for every
-        effect that is on; see ``hyrec.data.simulation.attainable.references`` for what this bounds.
+        Beside them those without each effect; ``hyrec.data.simulation.attainable.references`` says what they bound.
         """
         report = read_report(ensure_cached(self.simulator, self.cache_dir))
         assert report is not None
@@ -133,7 +127,7 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
             raise DataError(f"{where}.offset is {feature.offset}, but simulated files hold final ids: remove it.")
         if expected.vocab_size and not feature.hash_size and feature.vocab_size != expected.vocab_size:
             got, wanted = feature.vocab_size, expected.vocab_size
-            option = _OPTIONS.get(column) or _TABLE_OPTIONS.get(expected.table, "")
+            option = _OPTIONS.get(column) or _OPTIONS.get(expected.table)
             other = f", or data.init_args.simulator.{option} to {got - NUM_RESERVED_IDS}" if option else ""
             raise DataError(
                 f"{where}.vocab_size is {got}, but the simulated data need {wanted} "

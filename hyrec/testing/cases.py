@@ -124,15 +124,15 @@ class Case:
 
         return self.map(sequence=lambda s: select_requests(s, order), request_of=moved)
 
-    def pad(self, spare: int = 3, longer: int = 1) -> Case:
-        """Return it with spare rows of ``SPARE_VALUE`` behind the events and a larger ``max_length``."""
+    def pad(self) -> Case:
+        """Return it with three spare rows of ``SPARE_VALUE`` behind the events and a larger ``max_length``."""
 
         def padded(s: Sequence) -> Sequence:
             total = int(s.offsets[-1])
             fill = min(SPARE_VALUE, torch.finfo(s.values.dtype).max / 4)
-            values = F.pad(s.values[:total], (0, 0, 0, spare), value=fill)
-            time = None if s.time is None else F.pad(s.time[:total], (0, spare), value=9e9)
-            return Sequence(values, s.offsets, s.max_length + longer, time)
+            values = F.pad(s.values[:total], (0, 0, 0, 3), value=fill)
+            time = None if s.time is None else F.pad(s.time[:total], (0, 3), value=9e9)
+            return Sequence(values, s.offsets, s.max_length + 1, time)
 
         return self.map(sequence=padded)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, get_args
 
 import torch
@@ -35,31 +36,21 @@ class DataSubject(Examined):
     may_be_missing: bool
     given: ClassVar[str] = "schema"
 
-    def __post_init__(self) -> None:
-        self._data: RankingData | None = None
-        needs = "not checked: it needs data (schema=..., or --config on the command line)"
-        self.unreadable = "" if self.schema else needs
-
-    @property
+    @cached_property
     def data(self) -> RankingData:
         """The data set, built and prepared once."""
-        if self.unreadable:
-            reason, self.unreadable = self.unreadable, "not checked, because 'builds' was skipped"
-            skip(reason)
-        if self._data is None:
-            assert self.schema is not None
-            try:
-                data = self.cls(self.schema, **self.init_args)
-                data.prepare_data()
-                for stage in ("fit", "test"):
-                    data.setup(stage)
-            except (DataError, OSError) as error:
-                if not self.may_be_missing:
-                    raise
-                self.unreadable = "not checked, because 'builds' was skipped"
+        if self.schema is None:
+            skip("not checked: it needs data (schema=..., or --config on the command line)")
+        try:
+            data = self.cls(self.schema, **self.init_args)
+            data.prepare_data()
+            for stage in ("fit", "test"):
+                data.setup(stage)
+        except (DataError, OSError) as error:
+            if self.may_be_missing:
                 skip(f"the data cannot be read here: {str(error).splitlines()[0]}")
-            self._data = data
-        return self._data
+            raise
+        return data
 
     @property
     def splits(self) -> list[Split]:

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, NoReturn
 
 import torch
@@ -84,12 +84,12 @@ class Examined:
     Args:
         cls: The class.
         init_args: Its options.
-        failed: Names of the rules that it has broken so far.
+        lost: What became of the rules that it has not passed so far, by name.
     """
 
     cls: type
     init_args: Mapping[str, Any]
-    failed: set[str] = field(default_factory=set, kw_only=True)
+    lost: dict[str, str] = field(default_factory=dict, kw_only=True)
     given: ClassVar[str] = ""
     """First argument of the constructor that hyrec passes. Empty: none."""
 
@@ -109,26 +109,27 @@ class Subject(Examined):
     def __post_init__(self) -> None:
         self.slot = self.cls.slot
         self.case = partial(draw_case, self.slot, self.setting)
-        self._built: Component | None = None
 
     @property
     def context(self) -> BuildContext:
         """What the component is told when it is built."""
         return self.setting.context(self.slot)
 
-    def new(self, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> Component:
+    def new(self, *, seed: int = 0) -> Component:
         """Build another component, in evaluation mode."""
-        return self.setting.build(self.cls, self.init_args, seed=seed).to(dtype)
+        return self.setting.build(self.cls, self.init_args, seed=seed).to(torch.float64)
+
+    @cached_property
+    def _built(self) -> Component:
+        return self.setting.build(self.cls, self.init_args)
 
     def component(self, dtype: torch.dtype = torch.float64) -> Component:
         """Return a copy of one and the same component, in evaluation mode."""
-        if self._built is None:
-            self._built = self.setting.build(self.cls, self.init_args)
         return copy.deepcopy(self._built).to(dtype)
 
     def lengths(self) -> list[tuple[int, ...]]:
         """Return the lengths to check with; empty sequences are left out once they are known to break."""
-        with_empty = self.slot in SEQUENCE_SLOTS and "empty_sequences" not in self.failed
+        with_empty = self.slot in SEQUENCE_SLOTS and "empty_sequences" not in self.lost
         return [LENGTHS, LENGTHS_WITH_EMPTY] if with_empty else [LENGTHS]
 
 
@@ -141,7 +142,7 @@ class Rule:
         expected: The demand, in one sentence.
         check: Returns when the component obeys, else calls ``broken`` or ``skip`` (or lets an error pass).
         slots: Slots that it applies to.
-        needs: Rules without which this one says nothing.
+        needs: Rules that must be passed for this one to say anything.
     """
 
     name: str
@@ -152,8 +153,8 @@ class Rule:
 
     def apply(self, subject: Examined) -> RuleResult:
         """Check one class."""
-        if lost := [name for name in self.needs if name in subject.failed]:
-            return RuleResult(self.name, "skipped", self.expected, f"not checked, because {lost[0]!r} failed")
+        if lost := [f"{name!r} {subject.lost[name]}" for name in self.needs if name in subject.lost]:
+            return RuleResult(self.name, "skipped", self.expected, f"not checked, because {lost[0]}")
         try:
             self.check(subject)
         except _SkippedError as reason:
@@ -169,7 +170,7 @@ class Rule:
 def examine(
     subject: Examined, rules: Iterable[Rule], *, raise_on_failure: bool = False, name: str = ""
 ) -> list[RuleResult]:
-    """Check a class against rules in order, so that a rule knows which ones before it failed.
+    """Check a class against rules in order, so that a rule knows which ones before it were not passed.
 
     Args:
         subject: The class.
@@ -183,9 +184,9 @@ def examine(
     results = []
     for rule in rules:
         results.append(rule.apply(subject))
-        if results[-1].status == "failed":
-            subject.failed.add(rule.name)
-    if raise_on_failure and subject.failed:
+        if results[-1].status != "passed":
+            subject.lost[rule.name] = {"failed": "failed", "skipped": "was skipped"}[results[-1].status]
+    if raise_on_failure and any(result.status == "failed" for result in results):
         raise ContractError(name or subject.cls.__name__, results)
     return results
 
