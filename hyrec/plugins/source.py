@@ -58,12 +58,7 @@ def declared_classes(files: Iterable[Path]) -> list[DeclaredClass]:
 
 
 def missing_imports(files: Iterable[Path], package: str) -> list[str]:
-    """Return packages that are imported at the top of a file and are not installed.
-
-    Args:
-        files: Python files of one package.
-        package: Name of that package, which need not be looked for.
-    """
+    """Return what is imported at the top of a package's files, is not installed and is not the package itself."""
     wanted = {path.split(".")[0] for file in files for path in _import_paths(_parse(file)).values()} - {package}
     known = wanted & (sys.stdlib_module_names | set(sys.modules))
     return sorted(name for name in wanted - known if importlib.util.find_spec(name) is None)

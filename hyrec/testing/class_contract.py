@@ -11,11 +11,7 @@ from hyrec.testing.rules import Examined, Rule, RuleResult, broken, examine
 
 
 def check_class(cls: type) -> list[RuleResult]:
-    """Check docstring and constructor of a class that a config names, such as a callback.
-
-    Returns:
-        What each rule found; nothing is raised.
-    """
+    """Check docstring and constructor of a class that a config names, such as a callback; nothing is raised."""
     return examine(Examined(cls, {}), CLASS_RULES)
 
 

@@ -170,13 +170,7 @@ class Rule:
 def examine(
     subject: Examined, rules: Iterable[Rule], *, raise_on_failure: bool = False, name: str = ""
 ) -> list[RuleResult]:
-    """Check a class against rules in order, so that a rule knows which ones before it were not passed.
-
-    Args:
-        subject: The class.
-        rules: The rules.
-        raise_on_failure: Raise when a rule is broken, instead of only returning what was found.
-        name: What the error calls the class. Empty: its name.
+    """Check a class, which an error calls ``name``, against rules in order, so that a rule knows what came of others.
 
     Raises:
         ContractError: When a rule is broken, with rule, expected and observed.
@@ -192,16 +186,7 @@ def examine(
 
 
 def demand_subclass(cls: Any, bases: type | tuple[type, ...], demand: str) -> None:
-    """Refuse what is no class of a slot.
-
-    Args:
-        cls: What was given.
-        bases: One of these must be among its bases.
-        demand: Begins the message, such as ``check_metric takes a subclass of RankingMetric``.
-
-    Raises:
-        TypeError: When it is none.
-    """
+    """Raise a TypeError that begins with ``demand`` for anything but a class that has one of the bases."""
     if not (isinstance(cls, type) and issubclass(cls, bases)):
         got = cls.__name__ if isinstance(cls, type) else f"a {type(cls).__name__}"
         raise TypeError(f"{demand}, got {got}.")
