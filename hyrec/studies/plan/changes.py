@@ -9,10 +9,10 @@ from typing import Any
 
 from hyrec.config.diagnose import merge_options
 from hyrec.studies.plan.plan import Change
+from hyrec.studies.plan.study_file import RESERVED
 
-NOT_A_DIFFERENCE = ("seed_everything", "name", "config", "trainer.default_root_dir", "ckpt_path", "output")
-"""Options that every cell has its own of."""
-_COPIES = ("model.schema", "data.schema")
+_LEFT_OUT = (*RESERVED, "output", "model.schema", "data.schema")
+"""What is no difference: options that every cell has its own of, and copies of the schema."""
 _CLASS = ".class_path"
 
 
@@ -37,21 +37,23 @@ def changes_between(
     """
     before, after = flatten(base), flatten(variant)
     in_base, in_variant = _keys_of(given), _keys_of(named)
-    replaced = [
-        key for key in after if key.endswith(_CLASS) and before.get(key) not in (None, after[key]) and after[key]
+    gone = [
+        key.removesuffix(_CLASS)
+        for key, new in after.items()
+        if key.endswith(_CLASS) and new and before.get(key) not in (None, new)
     ]
-    gone = [key.removesuffix(_CLASS) for key in replaced]
     found = []
-    for key in [*after, *(key for key in before if key not in after)]:
+    for key in {**after, **before}:
         owner = next((place for place in reversed(gone) if key.startswith(f"{place}.") and key != place + _CLASS), None)
         old, new = before.get(key), after.get(key)
         if owner is not None and key not in after:
             continue  # an argument of the class that was replaced
         kept = owner is not None and key in before and old == new and key not in in_variant
         carried = kept and (key in in_base or new != _default(after[f"{owner}{_CLASS}"], key.removeprefix(f"{owner}.")))
-        if old != new or key not in before or carried or owner is not None:
-            found.append(Change(key.removesuffix(_CLASS), _shown(key, old), _shown(key, new), carried))
-    return tuple(change for change in found if change.carried or change.base != change.value)
+        change = Change(key.removesuffix(_CLASS), _shown(key, old), _shown(key, new), carried)
+        if carried or change.base != change.value:
+            found.append(change)
+    return tuple(found)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -64,17 +66,13 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         place = prefix if key == "init_args" else f"{prefix}.{key}" if prefix else str(key)
-        if place in NOT_A_DIFFERENCE or place in _COPIES or place.endswith(".dict_kwargs"):
+        if place in _LEFT_OUT or place.endswith(".dict_kwargs"):
             continue
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, place)
-        else:
-            flat[place] = value
+        flat |= flatten(value, place) if isinstance(value, Mapping) and value else {place: value}
     return flat
 
 
 def _keys_of(trees: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the dotted keys that any of several sources names."""
     merged: dict[str, Any] = {}
     for tree in trees:
         merge_options(merged, tree)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,32 +12,27 @@ import yaml
 
 from hyrec.config.experiment import Experiment
 from hyrec.config.parser import shortened
-from hyrec.files import read_yaml
+from hyrec.files import digest, read_yaml
 from hyrec.inspection import ModelCosts, model_costs, without_memory
 from hyrec.messages import CommandError
+from hyrec.studies.plan.changes import flatten
 from hyrec.studies.plan.study import Study, StudyError, Variant
 
 
 def arguments_of(study: Study, variant: Variant) -> tuple[str, ...]:
-    """Return what follows ``hyrec fit`` for a variant: configs first, then options, the variant's last.
+    """Return what follows ``hyrec fit`` for a variant: configs first, then options, the strongest last.
 
     Args:
         study: The study.
         variant: One of its variants.
     """
+    merged: dict[str, Any] = {}
+    for layer in (study.options, variant.point, variant.options):
+        for key, value in layer.items():
+            merged.pop(key, None)  # an option stands at the place of the strongest layer that names it
+            merged[key] = value
     configs = [f"--config={name}" for name in (*study.configs, *variant.configs)]
-    return (*configs, *_options(study.options, variant.point, variant.options))
-
-
-def base_arguments(study: Study, variant: Variant) -> tuple[str, ...]:
-    """Return what follows ``hyrec fit`` for the base at the point of the grid that a variant stands on.
-
-    Args:
-        study: The study.
-        variant: One of its variants.
-    """
-    configs = [f"--config={name}" for name in study.configs]
-    return (*configs, *_options(study.options, variant.point))
+    return (*configs, *(option(key, value) for key, value in merged.items()))
 
 
 def option(key: str, value: Any) -> str:
@@ -47,8 +42,11 @@ def option(key: str, value: Any) -> str:
         >>> option("model.encoder", {"class_path": "LongerEncoder"}), option("data.batch_size", 8)
         ('--model.encoder={"class_path": "LongerEncoder"}', '--data.batch_size=8')
     """
-    text = value if isinstance(value, str) and _reads_as_itself(value) else json.dumps(value)
-    return f"--{key}={text}"
+    try:
+        plain = bool(value) and isinstance(value, str) and read_yaml(value) == value
+    except yaml.YAMLError:
+        plain = False
+    return f"--{key}={value if plain else json.dumps(value)}"
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,17 @@ class CommandLine:
         return self.experiment.options
 
     @functools.cached_property
+    def flat(self) -> dict[str, Any]:
+        """Its options by dotted key, as they will be read from a file."""
+        flat: dict[str, Any] = json.loads(json.dumps(flatten(self.options), default=str))
+        return flat
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Hash of its options."""
+        return digest(json.dumps(self.flat, sort_keys=True))
+
+    @functools.cached_property
     def costs(self) -> ModelCosts:
         """What its model costs; the figures are those of ``hyrec inspect``.
 
@@ -106,20 +115,3 @@ def costs_at(experiment: Experiment, **changes: Any) -> ModelCosts:
     with without_memory():
         model = experiment.model(**changes)
     return model_costs(model)
-
-
-def _options(*layers: Mapping[str, Any]) -> list[str]:
-    """Return each option once, at the place of the strongest layer that names it."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            merged.pop(key, None)
-            merged[key] = value
-    return [option(key, value) for key, value in merged.items()]
-
-
-def _reads_as_itself(text: str) -> bool:
-    try:
-        return bool(text) and read_yaml(text) == text
-    except yaml.YAMLError:
-        return False

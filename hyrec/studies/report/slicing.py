@@ -15,7 +15,7 @@ from hyrec.studies.report.calibration import reliability_axes, reliability_panel
 from hyrec.studies.report.findings import Findings, fold
 from hyrec.studies.report.numbers import MISSING, digits_for, fixed, signed, span
 from hyrec.studies.report.slices import slice_axis, slice_panel
-from hyrec.studies.run.rows import ROWS_FILE
+from hyrec.studies.run.cell import ROWS_FILE
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "history_length": ("history length", "events in all sequences of the request"),

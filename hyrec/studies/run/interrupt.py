@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
 from typing import Any
 
 _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,8 +33,7 @@ class StopSignals:
     """
 
     def __init__(self) -> None:
-        self.number = 0
-        self.count = 0
+        self.number = self.count = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -45,15 +43,13 @@ class StopSignals:
                     self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def __bool__(self) -> bool:
         return self.count > 0
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _: object) -> None:
         self.number = self.number or number
         self.count += 1

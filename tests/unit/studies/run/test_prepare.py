@@ -8,8 +8,7 @@ from hyrec.config.experiment import Experiment
 from hyrec.data.simulated import SimulatedData
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
-from hyrec.studies.run.prepare import data_arguments, write_rows
-from hyrec.studies.run.rows import UnnumberedRowsError, describe_rows
+from hyrec.studies.run.rows import UnnumberedRowsError, data_arguments, describe_rows, write_rows
 
 BASE = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=300")
 
@@ -77,7 +76,7 @@ def test_data_without_row_numbers_run_without_slices_and_that_is_said(tmp_path, 
         raise UnnumberedRowsError("OwnData does not number its rows (Batch.row)")
 
     pq.write_table(pa.table({"row": [0]}), tmp_path / "rows.parquet")
-    monkeypatch.setattr("hyrec.studies.run.prepare.describe_rows", unnumbered)
+    monkeypatch.setattr("hyrec.studies.run.rows.describe_rows", unnumbered)
     assert write_rows(plan(("a", BASE)), tmp_path) is None
     assert "OwnData does not number its rows (Batch.row), so there is no rows.parquet" in caplog.text
     assert list(tmp_path.glob("*.parquet")) == []

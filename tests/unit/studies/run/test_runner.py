@@ -310,11 +310,9 @@ def test_a_run_without_test_metrics_has_failed(fake: Fake) -> None:
     assert "without test metrics" in outcome.error
 
 
-def test_a_failed_cell_is_tried_again_from_the_beginning_unless_that_is_not_wanted(fake: Fake) -> None:
+def test_a_failed_cell_is_tried_again_from_the_beginning(fake: Fake) -> None:
     cell = fake.cell("fail")
     fake.run([cell])
-    (kept,) = fake.run([cell], retry_failed=False)
-    assert (kept.status, kept.ran, len(fake.calls())) == ("failed", False, 1)
     (tried,) = fake.run([cell])
     assert (tried.ran, record(cell).attempts) == (True, 2)
     assert [call["checkpoint"] for call in fake.calls()] == [None, None]
@@ -511,7 +509,7 @@ def test_no_cell_survives_a_runner_that_is_killed(fake: Fake) -> None:
 
 
 def test_the_record_says_which_hyrec_ran_the_cell(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyrec.studies.run.child.source_commit", lambda: "abc-dirty-1")
+    monkeypatch.setattr("hyrec.studies.run.record.source_commit", lambda: "abc-dirty-1")
     cell = fake.cell()
     fake.run([cell])
     assert (record(cell).version, record(cell).commit) == (hyrec.__version__, "abc-dirty-1")
