@@ -121,14 +121,6 @@ class Plan:
         rows = [{**asdict(planned), "variant": planned.variant.name} for planned in self.variants]
         return {**asdict(self), "variants": rows}
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Plan:
-        """Read what :meth:`to_dict` wrote."""
-        variants = {variant["name"]: variant for variant in content["study"]["variants"]}
-        rows = [{**row, "variant": variants[row["variant"]]} for row in content["variants"]]
-        plan: Plan = from_plain(cls, {**content, "variants": rows})
-        return plan
-
     def save(self, folder: str | Path, *, replace: bool = True) -> Path:
         """Write ``plan.json``; readers see the whole file or none.
 
@@ -153,7 +145,11 @@ class Plan:
         if not path.is_file():
             raise StudyError(f"{folder} is not the folder of a study: it holds no {PLAN_FILE}.")
         try:
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            variants = {variant["name"]: variant for variant in content["study"]["variants"]}
+            rows = [{**row, "variant": variants[row["variant"]]} for row in content["variants"]]
+            plan: Plan = from_plain(cls, {**content, "variants": rows})
+            return plan
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{path} cannot be read: {error!r}. It may be of another version of hyrec.") from error
 

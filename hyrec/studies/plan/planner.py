@@ -69,7 +69,7 @@ def make_plan(request: StudyRequest) -> Plan:
         arguments[name] = (*arguments[name], *(option(key, value) for key, value in matched.items()))
         lines[name] = parse(f"variant {name}", arguments[name])
     check_metrics(study, lines[study.variants[0].name].options)
-    check_rows(study, lines, widths)
+    _check_rows(study, lines, widths)
     planned = []
     for variant in study.variants:
         line, matched = lines[variant.name], widths.get(variant.name, {})
@@ -130,7 +130,7 @@ def _trees(configs: Iterable[str], *layers: Mapping[str, Any]) -> list[dict[str,
     return trees
 
 
-def check_rows(study: Study, lines: Mapping[str, CommandLine], matched: Collection[str]) -> None:
+def _check_rows(study: Study, lines: Mapping[str, CommandLine], matched: Collection[str]) -> None:
     """Refuse what would be found out after hours: a row that is another one again, is not tested, or is not sliced."""
     seen: dict[str, str] = {}
     for variant in study.variants:

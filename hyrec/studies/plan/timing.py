@@ -23,32 +23,6 @@ _STEPS = 20
 
 
 @dataclass(frozen=True)
-class LoopTime:
-    """How long one pass over a split takes.
-
-    Args:
-        batches: Batches of a pass.
-        windows: Windows of rows that are read one after the other in a pass.
-        measured: Time that the probe spent in its own, shorter pass, in seconds.
-        lead: Time that a window's first batch takes on top of the others, in seconds.
-        batch: Time of a batch, data loading included, in seconds.
-        tail: Time after the last batch, such as for metrics, in seconds.
-    """
-
-    batches: int
-    windows: int
-    measured: float
-    lead: float
-    batch: float
-    tail: float
-
-    @property
-    def seconds(self) -> float:
-        """Time of a whole pass."""
-        return self.windows * self.lead + self.batches * self.batch + self.tail
-
-
-@dataclass(frozen=True)
 class Estimate:
     """Estimated wall time of one cell.
 
@@ -124,29 +98,35 @@ def estimate(times: Mapping[str, Any], wall: float) -> Estimate:
     Raises:
         CommandError: When the whole run has no end.
     """
-    loops = {split: LoopTime(**loop) for split, loop in times["loops"].items()}
-    train = loops["train"]
-    ends = [train.batches * times["max_epochs"]] if times["max_epochs"] >= 0 else []
+    loops = times["loops"]
+    train, per_epoch = loops["train"], loops["train"]["batches"]
+    ends = [per_epoch * times["max_epochs"]] if times["max_epochs"] >= 0 else []
     ends += [times["max_steps"] * times["accumulate"]] if times["max_steps"] >= 0 else []
     if not ends:
         raise CommandError("The run has no end that is known beforehand: set trainer.max_epochs or trainer.max_steps.")
     total = min(ends)
-    fixed = max(0.0, wall - times["preparation"] - sum(loop.measured for loop in loops.values()))
-    seconds = total / train.batches * train.seconds if train.batches else 0.0
+    fixed = max(0.0, wall - times["preparation"] - sum(loop["measured"] for loop in loops.values()))
+    seconds = total / per_epoch * _seconds(train) if per_epoch else 0.0
     eval_batches = 0
     if (validation := loops.get("validate")) is not None:
-        count = _validations(total, train.batches, times["val_check_batch"], times["check_every_n_epoch"])
-        sanity = validation.batches if times["sanity"] < 0 else min(times["sanity"], validation.batches)
-        seconds += count * validation.seconds
-        seconds += validation.lead + sanity * validation.batch + validation.tail if sanity else 0.0
-        eval_batches += count * validation.batches + sanity
+        batches = validation["batches"]
+        count = _validations(total, per_epoch, times["val_check_batch"], times["check_every_n_epoch"])
+        sanity = batches if times["sanity"] < 0 else min(times["sanity"], batches)
+        seconds += count * _seconds(validation)
+        seconds += _seconds({**validation, "windows": 1, "batches": sanity}) if sanity else 0.0
+        eval_batches += count * batches + sanity
     if times["max_time"] is not None:
         allowed = min(1.0, times["max_time"] / max(seconds, 1e-9))
         total, eval_batches, seconds = int(total * allowed), int(eval_batches * allowed), seconds * allowed
     if (test := loops.get("test")) is not None:
-        seconds += test.seconds
-        eval_batches += test.batches
+        seconds += _seconds(test)
+        eval_batches += test["batches"]
     return Estimate(fixed + seconds, total, eval_batches, fixed)
+
+
+def _seconds(loop: Mapping[str, Any]) -> float:
+    """Return the time of a pass over a split."""
+    return float(loop["windows"] * loop["lead"] + loop["batches"] * loop["batch"] + loop["tail"])
 
 
 def _validations(total: int, per_epoch: int, interval: float | None, every_n_epoch: int | None) -> int:

@@ -93,12 +93,12 @@ class Stopwatch(L.Callback):
         whole = ticks[-1] - self._started
         batch = (ticks[-1] - ticks[warm - 1]) / (len(ticks) - warm) if len(ticks) > warm else whole
         self.loops[split] = {
-            "batches": batches,
+            "batches": batches,  # of a pass of the whole run
             "windows": max((_windows(loader, batches) for loader in _listed(loaders)), default=1),
-            "measured": now - self._started,
-            "lead": max(0.0, whole - len(ticks) * batch),
-            "batch": batch,
-            "tail": now - ticks[-1],
+            "measured": now - self._started,  # all times in seconds; this is that of the shorter pass
+            "lead": max(0.0, whole - len(ticks) * batch),  # of a window's first batch on top of the others
+            "batch": batch,  # data loading included
+            "tail": now - ticks[-1],  # after the last batch, such as for metrics
         }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
-from typing import Any
-
-_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from collections.abc import Iterator
 
 
 class StudyInterrupted(KeyboardInterrupt):
@@ -18,38 +17,24 @@ class StudyInterrupted(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.number = number
-
-    @property
-    def exit_code(self) -> int:
+        self.exit_code = 128 + number
         """What a shell shows for a process that this signal ended, 130 for Ctrl-C."""
-        return 128 + self.number
 
 
-class StopSignals:
-    """Counts SIGINT, SIGTERM and SIGHUP while it is active. What the process was started to ignore stays ignored.
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Yield a list that SIGINT, SIGTERM and SIGHUP are added to while it is active, except for ignored ones.
 
-    Outside of the main thread, which alone may handle signals, it counts none.
+    Outside of the main thread, which alone may handle signals, it stays empty.
     """
-
-    def __init__(self) -> None:
-        self.number = self.count = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():
-            for number in _WATCHED:
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+    received: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-    def __bool__(self) -> bool:
-        return self.count > 0
-
-    def _note(self, number: int, _: object) -> None:
-        self.number = self.number or number
-        self.count += 1

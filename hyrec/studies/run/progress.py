@@ -15,20 +15,19 @@ class StudyProgress:
         jobs: Cells that run at once.
         metrics: Test metrics to print, those that a cell has.
         report: Takes one line.
+        before: Cells that are not run again, with the wall time that they took, in seconds.
     """
 
-    def __init__(self, total: int, jobs: int, metrics: Sequence[str], report: Callable[[str], object]) -> None:
-        self.total, self.jobs, self.metrics, self.report = total, jobs, metrics, report
-        self.ended = 0
+    def __init__(
+        self,
+        total: int,
+        jobs: int,
+        metrics: Sequence[str],
+        report: Callable[[str], object],
+        before: Mapping[Cell, float],
+    ) -> None:
+        self.total, self.jobs, self.metrics, self.report, self.ended = total, jobs, metrics, report, len(before)
         self._seconds: dict[str, list[float]] = {}
-
-    def begin(self, before: Mapping[Cell, float]) -> None:
-        """Say how much there is to do.
-
-        Args:
-            before: Cells that are not run again, with the wall time that they took, in seconds.
-        """
-        self.ended = len(before)
         for cell, seconds in before.items():
             self._seconds.setdefault(cell.variant, []).append(seconds)
         done = f"; {len(before)} done before" if before else ""

@@ -55,7 +55,7 @@ def write_rows(plan: Plan, folder: str | Path) -> Path | None:
     modules: dict[str, RankingData] = {}
     baselines: dict[str, RankingData] = {}
     for planned in plan.variants:
-        arguments = data_arguments(planned.arguments)
+        arguments = _data_arguments(planned.arguments)
         key = json.dumps(arguments)
         if key not in modules:
             modules[key] = Experiment.parse(["fit", *arguments]).data()
@@ -80,16 +80,8 @@ def write_rows(plan: Plan, folder: str | Path) -> Path | None:
     return path
 
 
-def data_arguments(arguments: tuple[str, ...]) -> list[str]:
-    """Return those arguments of ``hyrec fit`` that say something about the data, in order.
-
-    Args:
-        arguments: Options as for ``fit``.
-
-    Example:
-        >>> data_arguments(("--config", "a.yaml", "--model.d_model", "32", "--data.batch_size=8"))
-        ['--config', 'a.yaml', '--data.batch_size=8']
-    """
+def _data_arguments(arguments: tuple[str, ...]) -> list[str]:
+    """Return those arguments of ``hyrec fit`` that say something about the data, in order."""
     kept, of_data = [], False
     for token in arguments:
         if token.startswith("--") or token == "-c":

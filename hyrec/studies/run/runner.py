@@ -17,7 +17,7 @@ from hyrec.studies.plan.machine import threads_of_cell
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import Cell, logged_test_metrics
 from hyrec.studies.run.child import Child
-from hyrec.studies.run.interrupt import StopSignals, StudyInterrupted
+from hyrec.studies.run.interrupt import StudyInterrupted, stop_signals
 from hyrec.studies.run.lock import CellLock, holder
 from hyrec.studies.run.progress import StudyProgress, duration
 from hyrec.studies.run.record import CellRecord
@@ -100,11 +100,11 @@ def run_cells(
         folders[folder] = cell.name
         if (done := _finished_before(cell)) is not None:
             outcomes[cell.name] = done
-    progress = StudyProgress(len(cells), jobs, metrics, report)
-    progress.begin({outcome.cell: outcome.seconds for outcome in outcomes.values()})
+    before = {outcome.cell: outcome.seconds for outcome in outcomes.values()}
+    progress = StudyProgress(len(cells), jobs, metrics, report, before)
     queue = deque(cell for cell in cells if cell.name not in outcomes)
     running: list[Child] = []
-    with StopSignals() as stop:
+    with stop_signals() as stop:
         try:
             while (queue or running) and not stop:
                 while queue and len(running) < jobs and not stop:
@@ -125,7 +125,7 @@ def run_cells(
         finally:
             _stop(running, stop, grace, progress)
         if stop:
-            raise StudyInterrupted(stop.number)
+            raise StudyInterrupted(stop[0])
     return [outcomes[cell.name] for cell in cells]
 
 
@@ -174,12 +174,12 @@ def _finish(child: Child, progress: StudyProgress, waiting: Mapping[Cell, float]
     return outcome
 
 
-def _stop(running: list[Child], stop: StopSignals, grace: float, progress: StudyProgress) -> None:
+def _stop(running: list[Child], stop: list[int], grace: float, progress: StudyProgress) -> None:
     """End all children: none of them outlives this call, whatever led to it."""
     for child in running:
-        child.send(stop.number or signal.SIGTERM)
-    deadline, asked = time.monotonic() + grace, stop.count
-    while not all(child.poll() for child in running) and time.monotonic() < deadline and stop.count == asked:
+        child.send(stop[0] if stop else signal.SIGTERM)
+    deadline, asked = time.monotonic() + grace, len(stop)
+    while not all(child.poll() for child in running) and time.monotonic() < deadline and len(stop) == asked:
         time.sleep(_PAUSE)
     for child in running:
         child.kill()  # also what the child started and left behind

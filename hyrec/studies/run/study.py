@@ -25,7 +25,6 @@ from hyrec.studies.run.runner import PRINT, CellOutcome, run_cells
 from hyrec.studies.run.wandb import tracked
 
 _LOG = logging.getLogger(__name__)
-"""Without handlers, Python writes its warnings to the standard error."""
 _MAX_SHOWN = 3
 
 
@@ -93,7 +92,7 @@ def run_study(run: StudyRun, *, report: Callable[[str], object] = PRINT) -> tupl
         cells = (cells[run.index],)
     write_rows(plan, run.folder)
     if run.wandb:
-        cells = tuple(replace(cell, **tracked(plan, cell, run.wandb)) for cell in cells)
+        cells = tuple(tracked(plan, cell, run.wandb) for cell in cells)
     return plan, run_cells(cells, jobs=run.jobs, report=report, metrics=plan.study.metrics)
 
 
@@ -128,8 +127,6 @@ def settled_plan(request: StudyRequest, folder: Path, *, resume: bool = False, a
     begun = any((folder / "cells").glob(f"*/*/{RECORD_FILE}"))
     if resume or array:
         request = request.resuming(stored)
-        for note in request.notes:
-            _LOG.warning("Note: %s", note)
     if begun and not resume:
         if lines := stored.study.differences(request.study):
             told = "holds another study. Choose another --out, or add seeds, variants or metrics with --resume."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.run.cell import Cell
 
 
-def tracked(plan: Plan, cell: Cell, project: str) -> dict[str, Any]:
-    """Return what a cell needs besides, to log to W&B: fields of :class:`Cell`.
+def tracked(plan: Plan, cell: Cell, project: str) -> Cell:
+    """Return the cell that also logs to W&B.
 
     Args:
         plan: The study.
@@ -30,7 +31,7 @@ def tracked(plan: Plan, cell: Cell, project: str) -> dict[str, Any]:
     entity, _, name = project.rpartition("/")
     owner = (f"--trainer.logger.entity={entity}",) if entity else ()
     arguments = ("--config=pkg:hyrec/logger/wandb.yaml", f"--trainer.logger.project={name}", *owner)
-    return {"extra_arguments": arguments, "environment": cell_environment(plan, cell)}
+    return replace(cell, extra_arguments=arguments, environment=cell_environment(plan, cell))
 
 
 def cell_environment(plan: Plan, cell: Cell) -> dict[str, str]:

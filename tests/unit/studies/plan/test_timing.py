@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import hyrec
 from hyrec.cli.probe import main as run_probe
 from hyrec.messages import CommandError
-from hyrec.studies.plan.timing import LoopTime, estimate, probe
+from hyrec.studies.plan.timing import estimate, probe
 from hyrec.studies.plan.timing_run import Stopwatch
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
@@ -110,12 +110,12 @@ def test_the_time_of_a_batch_is_measured_and_multiplied():
     watch = Stopwatch(6)
     watch.test_limit = 0.5
     trained(Sleeper(train=0.03, evaluate=0.02), watch=watch, train=100, validate=40, test=50, num_sanity_val_steps=9)
-    train, validate = (LoopTime(**watch.loops[split]) for split in ("train", "validate"))
-    assert (train.batches, validate.batches, watch.loops["test"]["batches"]) == (100, 40, 25)
-    assert 0.03 <= train.batch < 0.06
-    assert 0.02 <= validate.batch < 0.05
-    assert 3.0 <= train.seconds < 6.0
-    assert train.measured < 1.2, "training ended after the batches that were asked for"
+    train, validate, test = (watch.loops[split] for split in ("train", "validate", "test"))
+    assert (train["batches"], validate["batches"], test["batches"]) == (100, 40, 25)
+    assert 0.03 <= train["batch"] < 0.06
+    assert 0.02 <= validate["batch"] < 0.05
+    assert 3.0 <= estimate(times({"train": train}), 0.0).seconds_per_cell < 6.0
+    assert train["measured"] < 1.2, "training ended after the batches that were asked for"
 
 
 def test_a_probe_neither_validates_nor_begins_a_second_epoch():

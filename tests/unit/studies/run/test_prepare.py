@@ -8,7 +8,7 @@ from hyrec.config.experiment import Experiment
 from hyrec.data.simulated import SimulatedData
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
-from hyrec.studies.run.rows import UnnumberedRowsError, data_arguments, describe_rows, write_rows
+from hyrec.studies.run.rows import UnnumberedRowsError, describe_rows, write_rows
 
 BASE = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=300")
 
@@ -26,11 +26,6 @@ def plan(*variants, slices=None):
     return Plan(study, tuple(planned), "0")
 
 
-def test_only_what_tells_about_the_data_is_parsed():
-    arguments = ("--config", "a.yaml", "--model.d_model", "32", "--trainer.logger=x", "--data", "D", "--schema.a.b=1")
-    assert data_arguments(arguments) == ["--config", "a.yaml", "--data", "D", "--schema.a.b=1"]
-
-
 def test_the_data_is_built_once_for_each_and_the_baseline_with_most_history_describes_the_rows(tmp_path, monkeypatch):
     built, prepared = [], []
 
@@ -46,7 +41,7 @@ def test_the_data_is_built_once_for_each_and_the_baseline_with_most_history_desc
     short = (*BASE, "--schema.sequences.views.max_length=2")
     other = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=200")
     path = write_rows(
-        plan(("a", short), ("b", other), ("a", BASE), ("b", (*BASE, "--model.d_model=32"))), tmp_path / "s"
+        plan(("a", short), ("b", other), ("a", BASE), ("b", (*BASE, "--model.d_model", "32"))), tmp_path / "s"
     )
     assert [data.simulator.num_requests for data in built] == [300, 200, 300]
     assert prepared[:3] == built

@@ -247,12 +247,11 @@ def test_progress_reads_as_a_log(fake: Fake) -> None:
 
 def test_the_time_that_is_left_counts_what_is_running_and_what_waits(tmp_path: Path) -> None:
     lines: list[str] = []
-    progress = StudyProgress(6, 2, ["auc"], lines.append)
     small, large = (
         [Cell("study", variant, seed, (), tmp_path / variant / str(seed)) for seed in range(3)]
         for variant in ("small", "large")
     )
-    progress.begin({small[0]: 10.0, large[0]: 60.0})
+    progress = StudyProgress(6, 2, ["auc"], lines.append, {small[0]: 10.0, large[0]: 60.0})
     progress.finished(small[1], 20.0, {"auc": 0.5}, {large[1]: 20.0, small[2]: 0.0, large[2]: 0.0})
     assert lines[-1] == "[3/6] small s1 finished in 20 s: auc 0.5000; about 60 s left", "the longest cell decides"
     progress.finished(large[1], 60.0, {"auc": 0.5}, {small[2]: 0.0, large[2]: 59.0})
