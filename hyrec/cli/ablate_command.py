@@ -111,16 +111,14 @@ def _run(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     index, request = _index(options), _request(options)
-    from hyrec.studies.run.interrupt import StudyInterrupted
-    from hyrec.studies.run.study import StudyRun, StudyThereError, run_study
+    from hyrec.studies.run.runner import StudyInterrupted
+    from hyrec.studies.run.study import StudyRun, run_study
 
     run = StudyRun(request, options.out, options.jobs, options.resume, index, options.wandb)
     try:
         _, outcomes = run_study(run)
         if index is None:
             _report(run.folder, wandb=options.wandb)
-    except StudyThereError as error:
-        raise CommandError(f"{error} Go on with\n  {run.command}") from error
     except KeyboardInterrupt as interrupt:
         print(f"\nStopped. Go on with\n  {run.command}", file=sys.stderr)
         return interrupt.exit_code if isinstance(interrupt, StudyInterrupted) else 130

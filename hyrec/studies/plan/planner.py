@@ -14,8 +14,7 @@ from hyrec.messages import listed, suggest
 from hyrec.metrics import default_metrics
 from hyrec.metrics.direction import base_name
 from hyrec.schema import Role, Schema
-from hyrec.studies.plan.changes import changes_between
-from hyrec.studies.plan.command_lines import CommandLine, arguments_of, option
+from hyrec.studies.plan.command_lines import CommandLine, arguments_of, changes_between, option
 from hyrec.studies.plan.machine import source_commit
 from hyrec.studies.plan.matching import OPTION, match_variant
 from hyrec.studies.plan.plan import Plan, PlannedVariant

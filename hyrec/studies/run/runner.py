@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,7 +19,6 @@ from hyrec.studies.plan.machine import threads_of_cell
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import Cell, logged_test_metrics
 from hyrec.studies.run.child import Child
-from hyrec.studies.run.interrupt import StudyInterrupted, stop_signals
 from hyrec.studies.run.lock import CellLock, holder
 from hyrec.studies.run.progress import StudyProgress, duration
 from hyrec.studies.run.record import CellRecord
@@ -28,6 +29,19 @@ PROGRAM = (sys.executable, "-m", "hyrec", "fit")
 PRINT = functools.partial(print, flush=True)
 """Prints a line at once, so that a log file shows where a study stands."""
 _PAUSE = 0.1
+
+
+class StudyInterrupted(KeyboardInterrupt):
+    """A study was stopped from outside; its folder is in order and can be resumed.
+
+    Args:
+        number: The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+        """What a shell shows for a process that this signal ended, 130 for Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +118,7 @@ def run_cells(
     progress = StudyProgress(len(cells), jobs, metrics, report, before)
     queue = deque(cell for cell in cells if cell.name not in outcomes)
     running: list[Child] = []
-    with stop_signals() as stop:
+    with _stop_signals() as stop:
         try:
             while (queue or running) and not stop:
                 while queue and len(running) < jobs and not stop:
@@ -127,6 +141,22 @@ def run_cells(
         if stop:
             raise StudyInterrupted(stop[0])
     return [outcomes[cell.name] for cell in cells]
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Yield a list that SIGINT, SIGTERM and SIGHUP are added to, unless ignored or outside of the main thread."""
+    received: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _finished_before(cell: Cell) -> CellOutcome | None:

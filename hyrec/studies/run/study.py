@@ -28,10 +28,6 @@ _LOG = logging.getLogger(__name__)
 _MAX_SHOWN = 3
 
 
-class StudyThereError(CommandError):
-    """The folder holds the very study already; a resume continues it."""
-
-
 @dataclass(frozen=True)
 class StudyRun:
     """A study and how it is to be run.
@@ -78,13 +74,13 @@ def run_study(run: StudyRun, *, report: Callable[[str], object] = PRINT) -> tupl
         report: Takes one line of progress.
 
     Raises:
-        StudyThereError: When the folder holds this study and ``resume`` is off.
-        StudyError: When a variant cannot be trained, or the folder holds another study.
+        CommandError: When the folder holds this study and ``resume`` is off, another study, or one that has changed.
+        StudyError: When a variant cannot be trained.
         StudyInterrupted: After a signal; the folder is in order and the study can be resumed.
     """
     if run.wandb:
         require_wandb()
-    plan = settled_plan(run.request, run.folder, resume=run.resume, array=run.index is not None)
+    plan = _settled_plan(run)
     cells = cells_of(plan, run.folder)
     if run.index is not None:
         if not 0 <= run.index < len(cells):
@@ -96,24 +92,12 @@ def run_study(run: StudyRun, *, report: Callable[[str], object] = PRINT) -> tupl
     return plan, run_cells(cells, jobs=run.jobs, report=report, metrics=plan.study.metrics)
 
 
-def settled_plan(request: StudyRequest, folder: Path, *, resume: bool = False, array: bool = False) -> Plan:
-    """Return the plan that a folder holds from now on, and write it there.
-
-    A resume may add seeds, variants and metrics, and change what only reports read. What cells have been run with must
-    stay as it was; while no cell has been started, all may change.
-
-    Args:
-        request: The study, and what was chosen of it.
-        folder: Folder of the study.
-        resume: Whether to continue the study that is there.
-        array: Whether one of several tasks asks, of which another may have made the plan.
-
-    Raises:
-        StudyThereError: When the folder holds this study and a resume was not asked for.
-        CommandError: When the folder holds another study, or one that cannot be continued.
-    """
+def _settled_plan(run: StudyRun) -> Plan:
+    """Return the plan that a folder holds from now on: that which is there, with more in it, or a new one."""
+    # What cells have been run with must stay as it was; while no cell has been started, all may change.
+    request, folder, array = run.request, run.folder, run.index is not None
     if not (folder / PLAN_FILE).is_file():
-        if resume:
+        if run.resume:
             raise CommandError(
                 f"{folder} holds no study to go on with: leave --resume out, or name its folder with --out."
             )
@@ -125,14 +109,14 @@ def settled_plan(request: StudyRequest, folder: Path, *, resume: bool = False, a
             pass
     stored = Plan.load(folder)
     begun = any((folder / "cells").glob(f"*/*/{RECORD_FILE}"))
-    if resume or array:
+    if run.resume or array:
         request = request.resuming(stored)
-    if begun and not resume:
+    if begun and not run.resume:
         if lines := stored.study.differences(request.study):
             told = "holds another study. Choose another --out, or add seeds, variants or metrics with --resume."
             raise CommandError(f"{folder} {told}{_shown(lines)}")
         if not array:
-            raise StudyThereError(f"{folder} holds this study already.")
+            raise CommandError(f"{folder} holds this study already. Go on with\n  {run.command}")
     if stored.study == from_plain(Study, json.loads(json.dumps(asdict(request.study), default=str))):
         lines = check_unchanged(stored)
         if not lines:
