@@ -16,7 +16,7 @@ from hyrec.studies.analysis.bootstrap import OtherRowsError, check_same_rows
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.plan.study import StudyError
-from hyrec.studies.run.rows import ROWS_FILE
+from hyrec.studies.run.cell import ROWS_FILE
 
 if TYPE_CHECKING:
     from hyrec.studies.analysis.results import StudyResults

@@ -13,7 +13,7 @@ from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Table, Text
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, listing
-from hyrec.studies.run.rows import ROWS_FILE
+from hyrec.studies.run.cell import ROWS_FILE
 
 DEFINITIONS = {
     "query_auc": "AUC inside each group (query, request or user), plain mean over the groups that hold both labels",

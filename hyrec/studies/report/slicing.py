@@ -14,7 +14,7 @@ from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Ta
 from hyrec.studies.report.charts import reliability_chart, reliability_limit, slice_chart, slice_limits
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, difference, fixed, span
-from hyrec.studies.run.rows import ROWS_FILE
+from hyrec.studies.run.cell import ROWS_FILE
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "history_length": ("history length", "events in all sequences of the request"),

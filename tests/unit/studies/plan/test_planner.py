@@ -3,7 +3,7 @@
 import pytest
 
 from hyrec.studies.plan.plan import Plan
-from hyrec.studies.plan.planner import check_metrics, check_rows, check_unchanged, make_plan
+from hyrec.studies.plan.planner import check_metrics, check_unchanged, make_plan
 from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.plan.study_file import read_study
@@ -19,13 +19,11 @@ def study(**changes):
     return read_study({**CONTENT, **changes}, default_name="s")
 
 
-def resolved(found, **trainer):
-    schema = {"features": {"a": {"vocab_size": 9}}, "tasks": {"click": {}}}
-    rows = {}
-    for variant in found.variants:
-        rows[variant.name] = {"trainer": {}, "schema": schema, "model": {"x": variant.name}}
-    rows[found.variants[1].name]["trainer"] = trainer
-    return rows
+def planned(**options):
+    """Return the plan in which the second variant has options of the trainer."""
+    options = {f"trainer.{name}": value for name, value in options.items()}
+    variants = {"full": {}, "none": {"options": {"model.queries.pooling": "none", **options}}}
+    return make_plan(StudyRequest("s.yaml", study(variants=variants)))
 
 
 @pytest.mark.parametrize(
@@ -39,24 +37,22 @@ def resolved(found, **trainer):
     ],
 )
 def test_what_would_train_and_leave_no_test_metrics_is_refused(option, value, told):
-    found = study()
     with pytest.raises(StudyError, match=f"variant none: {told}, so it has no test metrics"):
-        check_rows(found, resolved(found, **{option: value}), {})
+        planned(**{option: value})
 
 
 @pytest.mark.parametrize(
     "trainer", [{"limit_test_batches": None, "fast_dev_run": False, "logger": None}, {"limit_test_batches": 1.0}]
 )
 def test_what_is_tested_is_not_refused(trainer):
-    found = study()
-    check_rows(found, resolved(found, **trainer), {})
+    assert [row.variant.name for row in planned(**trainer).variants] == ["full", "none"]
 
 
 @pytest.mark.parametrize("metric", ["query_auc", "click/gauc"])
 def test_a_metric_inside_groups_needs_a_group_column(metric):
-    found = study(metrics=[metric])
+    schema = {"features": {"a": {"vocab_size": 9}}, "tasks": {"click": {}}}
     with pytest.raises(StudyError, match=f"the schema has no group_column, so no test logs '{metric}'.*Allowed: auc"):
-        check_metrics(found, resolved(found))
+        check_metrics(study(metrics=[metric]), {"schema": schema, "model": {}})
 
 
 def test_a_stored_plan_names_the_option_that_a_config_now_sets_otherwise(tmp_path, monkeypatch):
