@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hyrec.metrics.direction import direction, is_auc
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.statistics import Interval
 from hyrec.studies.report.blocks import (
@@ -44,7 +43,8 @@ def group_word(findings: Findings) -> str:
 
 
 def _forest(findings: Findings, metric: str, rows: Sequence[ComparisonRow]) -> Forest:
-    ends = {1: ("worse", "better"), -1: ("better", "worse"), 0: ("lower", "higher")}[direction(metric)]
+    facts = findings.results.plan.facts(metric)
+    ends = {1: ("worse", "better"), -1: ("better", "worse"), 0: ("lower", "higher")}[facts.direction]
     points = list(dict.fromkeys(_point(row) for row in rows))
     groups = tuple(
         (point, tuple(_forest_row(row, findings) for row in rows if _point(row) == point)) for point in points
@@ -53,9 +53,8 @@ def _forest(findings: Findings, metric: str, rows: Sequence[ComparisonRow]) -> F
     title = f"{metric}: difference to {baseline}" + (" at the same point of the grid" if len(points) > 1 else "")
     name = f"forest-{metric.replace('/', '-')}"
     drawing = forest_drawing(name, title, metric, ends, groups, group_word(findings))
-    return Forest(
-        name, title, metric, ends, groups, group_word(findings), drawing, _table(rows, metric, group_word(findings))
-    )
+    table = _table(rows, metric, group_word(findings), facts.chance is not None)
+    return Forest(name, title, metric, ends, groups, group_word(findings), drawing, table)
 
 
 def _point(row: ComparisonRow) -> str:
@@ -92,8 +91,8 @@ def _bounds(interval: Interval | None) -> tuple[float, float] | None:
     return (interval.low, interval.high) if interval is not None and interval.known else None
 
 
-def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
-    relative = ("relative AUC", "relative AUC above chance") if is_auc(metric) else ()
+def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str, is_relative: bool) -> Table:
+    relative = ("relative AUC", "relative AUC above chance") if is_relative else ()
     header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
     header += ("p (Holm)", *relative, "Verdict")
     lines: list[tuple[Inline, ...]] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hyrec.metrics.direction import is_auc
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.report.axis import Axis
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, Tone
@@ -58,7 +57,8 @@ class PaperRow:
 
 def paper_section(findings: Findings) -> Section | None:
     """Set our relative changes beside the paper's; None when the study names no printed figures."""
-    metrics = [metric for metric in findings.comparisons if paper_rows(findings, metric) and is_auc(metric)]
+    facts = findings.results.plan.facts
+    metrics = [m for m in findings.comparisons if paper_rows(findings, m) and facts(m).chance is not None]
     if not any(variant.paper for variant in findings.study.variants):
         return None
     if not metrics:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from hyrec.metrics.direction import base_name, direction
+from hyrec.metrics.auc import GroupAUC
 from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Span, Table, Text
 from hyrec.studies.report.effects import group_word
@@ -16,16 +16,6 @@ from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, listing
 from hyrec.studies.run.rows import ROWS_FILE
 
-DEFINITIONS = {
-    "query_auc": "AUC inside each group (query, request or user), plain mean over the groups that hold both labels",
-    "gauc": "AUC inside each group, weighted by the group's impressions",
-    "auc": "exact AUC over all test rows, ties counting one half",
-    "logloss": "mean cross entropy, in nats",
-    "loss": "the loss that was trained, on the test rows",
-    "ne": "log loss over the entropy of the base rate; below 1 beats predicting the base rate",
-    "pcoc": "mean prediction over mean label; 1 is calibrated",
-    "ece": "mean gap between prediction and label over bins of equally many rows",
-}
 _BETTER = {1: "larger is better", -1: "smaller is better", 0: "no better end"}
 
 
@@ -73,8 +63,7 @@ def provenance_section(findings: Findings) -> Section:
         items.append(f"Slices count the training impressions of: {words}")
     word = group_word(findings)
     metrics: list[tuple[Inline, ...]] = [
-        (Code(metric), DEFINITIONS.get(base_name(metric), "as logged by the run"), _BETTER[direction(metric)])
-        for metric in study.metrics
+        (Code(metric), plan.facts(metric).definition, _BETTER[plan.facts(metric).direction]) for metric in study.metrics
     ]
     intervals = Bullets(
         (
@@ -144,7 +133,7 @@ def _rows(findings: Findings) -> str:
     if "group" in file.schema_arrow.names:
         groups = len(file.read(columns=["group"]).column("group").unique())
         text += f", in {groups:,} groups"
-        if any(base_name(metric) in ("query_auc", "gauc") for metric in findings.study.metrics):
+        if any(isinstance(findings.results.plan.facts(metric), GroupAUC) for metric in findings.study.metrics):
             text += _ranked(findings)
     return text
 

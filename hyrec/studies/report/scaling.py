@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyrec.metrics.direction import direction
 from hyrec.studies.analysis.scaling import Scaling, fit_scaling
 from hyrec.studies.analysis.slopes import SlopeComparison
 from hyrec.studies.analysis.statistics import Interval, paired_t
@@ -192,7 +191,7 @@ def _table(scaling: Scaling) -> Table:
 
 
 def _formula(scaling: Scaling) -> str:
-    return "a − b · x^−c" if direction(scaling.metric) > 0 else "a + b · x^−c"
+    return "a − b · x^−c" if scaling.facts.direction > 0 else "a + b · x^−c"
 
 
 def _bounded(interval: Interval | None, digits: int) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import pyarrow.parquet as pq
 
-from hyrec.metrics.direction import direction
 from hyrec.studies.analysis.calibration import Reliability, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent
@@ -55,7 +54,7 @@ def _slices(findings: Findings, rows: list[SliceRow], column: str, words: str, c
     if not shown:
         return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
     axis = slice_axis(shown)
-    better = float(direction(shown[0].metric))
+    better = float(shown[0].direction)
     variants = list(dict.fromkeys(row.variant for row in shown))
     panels = tuple(
         slice_panel(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], better, axis)
