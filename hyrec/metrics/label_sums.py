@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -48,6 +49,10 @@ class LabelSumsMetric(RankingMetric):
     def group_sums(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Tensor:
         """Return sums of cross entropy, predictions, targets and weights, ``(G, 4)``."""
         return segment_sum(label_terms(preds, target, weights), group, num_groups(group))
+
+    @abstractmethod
+    def value_of(self, sums: Tensor) -> Tensor:
+        """Return the metric of sums, ``(..., 4)``."""
 
     def compute(self) -> Tensor:
         """Return the metric of all rows with a known label."""
