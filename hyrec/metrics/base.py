@@ -59,7 +59,7 @@ class RankingMetric(MetricFacts, Metric):
         """Return the metric over all batches and processes, a float64 scalar."""
 
     def group_sums(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Tensor:
-        """Return what each group adds to the sums that the metric is a function of; zeros for a group that adds nothing.
+        """Return what each group adds to the sums that the metric is a function of; zeros where that is nothing.
 
         Args:
             preds: Probabilities.

@@ -37,7 +37,7 @@ def label_terms(preds: Tensor, target: Tensor, weights: Tensor) -> Tensor:
         weights: Weight of each row.
 
     Shape:
-        ``(B,)`` float64 each; returns ``(B, 4)``: cross entropy in nats, prediction and target, times the weight, and the weight.
+        ``(B,)`` float64 each; returns ``(B, 4)``: cross entropy (nats), prediction and target, times the weight, and it.
     """
     p = preds.clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     loss = -(target * p.log() + (1 - target) * (1 - p).log())
@@ -48,7 +48,7 @@ def label_sums(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> 
     """Add up ``label_terms`` of the rows with a known label, without waiting for the device.
 
     Returns:
-        ``(10,)`` float64: the four sums, and counts that ``checked_sums`` takes off. Sums of several calls may be added.
+        ``(10,)`` float64: the four sums, then counts that ``checked_sums`` reads. Sums of several calls may be added.
     """
     check_rows(preds, target, None, weights)
     p, y = preds.detach().double(), target.detach().double()

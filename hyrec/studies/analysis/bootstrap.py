@@ -149,7 +149,7 @@ def bootstrap_difference(
         seed: Seed of the draws.
 
     Raises:
-        StudyError: When rows, labels or groups differ, so that nothing can be paired, or for a metric that cannot be drawn.
+        StudyError: When rows, labels or groups differ, so that nothing can be paired, or the metric cannot be drawn.
     """
     if len(variant) != len(baseline) or not baseline:
         raise StudyError(

@@ -30,8 +30,12 @@ def known_metrics(chosen: Iterable[Any]) -> dict[str, RankingMetric]:
     """
     known: dict[str, RankingMetric] = {}
     for entry in {json.dumps(entry, sort_keys=True): entry for entry in chosen}.values():
-        try:
-            known = {**build_metrics([entry]), **known}
-        except (ValueError, TypeError):  # a report still shows what they logged
-            continue
+        known = {**_known(entry), **known}
     return known
+
+
+def _known(entry: Any) -> dict[str, RankingMetric]:
+    try:
+        return build_metrics([entry])
+    except (ValueError, TypeError):  # a report still shows what it logged
+        return {}

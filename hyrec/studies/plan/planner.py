@@ -206,19 +206,20 @@ def check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> No
         except ValueError as error:
             raise StudyError(f"variant {variant.name}: {error}") from error
         if not (options.get("trainer") or {}).get("callbacks"):
-            _check_logged(study, options, [*metrics, LossFacts.name])
+            test = "no test" if variant == study.variants[0] else f"no test of variant {variant.name}"
+            _check_logged(study, test, options, [*metrics, LossFacts.name])
 
 
-def _check_logged(study: Study, options: Mapping[str, Any], names: list[str]) -> None:
-    """Refuse a metric of the study that is none of those that a variant logs for its primary task."""
+def _check_logged(study: Study, test: str, options: Mapping[str, Any], names: list[str]) -> None:
+    """Refuse a metric of the study that is none of those that a variant logs for a task."""
     schema = options["schema"]
     primary = (options["model"].get("init_args") or {}).get("primary_task") or next(iter(schema["tasks"]))
     known = names + [f"{task}/{name}" for task in schema["tasks"] if task != primary for name in names]
     for name in study.metrics:
         if facts_of(name, default_metrics()).needs_group and not schema.get("group_column"):
             raise StudyError(
-                f"metrics: the schema has no group_column, so no test logs {name!r}: name others in "
+                f"metrics: the schema has no group_column, so {test} logs {name!r}: name others in "
                 f"the study's metrics. {listed(known, 'Allowed')}"
             )
         if name not in known:
-            raise StudyError(f"metrics: no test logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")
+            raise StudyError(f"metrics: {test} logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")
