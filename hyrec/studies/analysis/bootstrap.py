@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from hyrec.metrics import RankingMetric
-from hyrec.metrics.group_mean import GroupMeanMetric
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import Interval, check_level
 from hyrec.studies.plan.study import StudyError
@@ -92,27 +91,25 @@ class GroupBootstrap:
         preds, label, weights = (torch.from_numpy(c[self._known]) for c in (scores.score, scores.label, weight))
         return preds, label, self._group, weights
 
-    def interval(
-        self, observed: float, drawn: Floats, level: float = 0.95, metric: RankingMetric | None = None
-    ) -> Interval:
+    def interval(self, metric: RankingMetric, observed: float, drawn: Floats, level: float = 0.95) -> Interval:
         """Return the percentile interval of a statistic.
 
         Args:
-            observed: Its value on the rows as they are.
-            drawn: Its value on every draw; NaN where it is not defined.
-            level: Share of such intervals that hold the truth.
             metric: The metric. Where not all groups count in it, the note speaks of those that do.
+            observed: The statistic on the rows as they are.
+            drawn: The statistic on every draw; NaN where it is not defined.
+            level: Share of such intervals that hold the truth.
 
         Shape:
             drawn: ``(replicates,)``.
         """
         check_level(level)
-        used, count, hold = self.num_groups, self.num_groups, ""
+        used = count = self.num_groups
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
-        if isinstance(metric, GroupMeanMetric):
-            used, hold = metric.num_counted(*self._rows(self.reference)), metric.groups_hold
+        if metric.needs_group and metric.has_sums:
+            used = int((metric.group_sums(*self._rows(self.reference)) != 0).any(1).sum())
         if used < min(_FEW_GROUPS, count):
-            notes.append(f"only {used} of {count} groups hold {hold} and count, so the interval is rough")
+            notes.append(f"only {used} of {count} groups hold {metric.groups_hold} and count, so the interval is rough")
         elif count < _FEW_GROUPS:
             notes.append(f"only {count} {'groups' if self.grouped else 'rows'}, so the interval is rough")
         defined = drawn[~np.isnan(drawn)]
@@ -160,7 +157,7 @@ def bootstrap_difference(
     observed, drawn = bootstrap.values(metric, [*variant, *baseline])
     n = len(variant)
     differences = (drawn[:, :n] - drawn[:, n:]).mean(axis=1)
-    return bootstrap.interval(float((observed[:n] - observed[n:]).mean()), differences, level, metric)
+    return bootstrap.interval(metric, float((observed[:n] - observed[n:]).mean()), differences, level)
 
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:

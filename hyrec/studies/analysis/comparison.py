@@ -139,7 +139,7 @@ def compare(
     """
     results.check_metric(metric)
     rows = [_row(results, planned, metric, level) for planned in results.plan.variants]
-    facts = results.plan.facts(metric)
+    facts = results.facts(metric)
     if replicates and isinstance(facts, RankingMetric) and facts.can_be_drawn:
         rows = _with_groups(results, rows, metric, level, replicates, seed)
     else:
@@ -177,7 +177,7 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, level: flo
     paired = {} if is_baseline else {s: (v, base_values[s]) for s, v in values.items() if s in base_values}
     differences = {s: mine - theirs for s, (mine, theirs) in paired.items()}
     relative = above_chance = None
-    chance = results.plan.facts(metric).chance
+    chance = results.facts(metric).chance
     if paired and chance is not None:
         mean, base_mean = (float(level) for level in np.mean(list(paired.values()), axis=0))
         relative, above_chance = relative_auc(mean, base_mean), relative_auc_above_chance(mean, base_mean, chance)
@@ -243,7 +243,7 @@ class _Drawn:
 
     def __init__(self, results: StudyResults, baseline: str, metric: str, replicates: int, seed: int) -> None:
         self.results, self.baseline = results, baseline
-        self.logged, self.metric = metric, results.plan.metric(metric)
+        self.logged, self.metric = metric, results.metric(metric)
         self.replicates, self.seed = replicates, seed
         self.bootstrap: GroupBootstrap | None = None
         self.of_baseline: dict[int, tuple[float, Floats]] = {}
@@ -268,7 +268,7 @@ class _Drawn:
             "over groups describes another figure"
         )
         notes = row.notes if gap <= _AGREES else (*row.notes, note)
-        return replace(row, group_interval=self.bootstrap.interval(difference, drawn, level, self.metric), notes=notes)
+        return replace(row, group_interval=self.bootstrap.interval(self.metric, difference, drawn, level), notes=notes)
 
     def _values(self, variant: str, seeds: list[int]) -> dict[int, tuple[float, Floats]]:
         scores = [self._scores(self.results.cells[variant, seed]) for seed in seeds]

@@ -43,7 +43,7 @@ def group_word(findings: Findings) -> str:
 
 
 def _forest(findings: Findings, metric: str, rows: Sequence[ComparisonRow]) -> Forest:
-    facts = findings.results.plan.facts(metric)
+    facts = findings.results.facts(metric)
     ends = {1: ("worse", "better"), -1: ("better", "worse"), 0: ("lower", "higher")}[facts.direction]
     points = list(dict.fromkeys(_point(row) for row in rows))
     groups = tuple(

@@ -57,7 +57,7 @@ class PaperRow:
 
 def paper_section(findings: Findings) -> Section | None:
     """Set our relative changes beside the paper's; None when the study names no printed figures."""
-    facts = findings.results.plan.facts
+    facts = findings.results.facts
     metrics = [m for m in findings.comparisons if paper_rows(findings, m) and facts(m).chance is not None]
     if not any(variant.paper for variant in findings.study.variants):
         return None

@@ -63,7 +63,8 @@ def provenance_section(findings: Findings) -> Section:
         items.append(f"Slices count the training impressions of: {words}")
     word = group_word(findings)
     metrics: list[tuple[Inline, ...]] = [
-        (Code(metric), plan.facts(metric).definition, _BETTER[plan.facts(metric).direction]) for metric in study.metrics
+        (Code(metric), facts.definition, _BETTER[facts.direction])
+        for metric, facts in ((metric, findings.results.facts(metric)) for metric in study.metrics)
     ]
     intervals = Bullets(
         (
@@ -133,7 +134,7 @@ def _rows(findings: Findings) -> str:
     if "group" in file.schema_arrow.names:
         groups = len(file.read(columns=["group"]).column("group").unique())
         text += f", in {groups:,} groups"
-        if any(isinstance(findings.results.plan.facts(metric), GroupAUC) for metric in findings.study.metrics):
+        if any(isinstance(findings.results.facts(metric), GroupAUC) for metric in findings.study.metrics):
             text += _ranked(findings)
     return text
 
