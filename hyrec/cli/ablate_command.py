@@ -41,7 +41,7 @@ def configure_run(parser: StrictParser) -> None:
     add("--no-probe", action="store_true", help="with --dry-run: estimate no times, which trains for some seconds")
     add("--json", action="store_true", help="with --dry-run: write JSON")
     add("--jobs", type=int, default=1, help="cells at once; each gets its share of the cores. Default: 1")
-    add("--resume", action="store_true", help="go on with the study in the folder; finished cells are kept")
+    add("--resume", action="store_true", help="resume the study in the folder; finished cells are kept")
     add("--index", type=int, help="run one cell only, for array jobs; --dry-run shows how many there are")
     add("--array", action="store_true", help=f"the same, with the index that ${ARRAY_VARIABLE} holds")
     add("--wandb", metavar="PROJECT", help="log every cell, and a table of the study, to this W&B project")
@@ -128,6 +128,8 @@ def _run_study(request: StudyRequest, options: argparse.Namespace, index: int | 
     from hyrec.studies.run.study import StudyRun, run_study
 
     run = StudyRun(request, options.out, options.jobs, options.resume, index, options.wandb)
+    if index is None:
+        _warn_without_report()
     try:
         _, outcomes = run_study(run)
         if index is None:
@@ -147,7 +149,7 @@ def _run_study(request: StudyRequest, options: argparse.Namespace, index: int | 
 def _report(folder: Path, baseline: str = "", wandb: str | None = None) -> int:
     """Print the comparison of a study and write its report."""
     from hyrec.studies.analysis.results import read_results
-    from hyrec.studies.report import write_report
+    from hyrec.studies.report import ReportExtraMissingError, write_report
     from hyrec.studies.report.text import comparison_as_text
 
     results = read_results(folder, baseline)
@@ -155,12 +157,28 @@ def _report(folder: Path, baseline: str = "", wandb: str | None = None) -> int:
         print(f"No cell of {folder} has finished yet: there is nothing to report.")
         return 0
     print(comparison_as_text(results))
-    print(f"Report: {write_report(folder, baseline)}")
+    try:
+        print(f"Report: {write_report(folder, baseline)}")
+    except ReportExtraMissingError as error:
+        print(error, file=sys.stderr)
+        code = 1
+    else:
+        code = 0
     if wandb:
         from hyrec.studies.report.wandb import log_study
 
         log_study(results, wandb)
-    return 0
+    return code
+
+
+def _warn_without_report() -> None:
+    """Say before hours of training that no report will follow; the study itself needs none of it."""
+    from hyrec.studies.report import ReportExtraMissingError, require_report_extra
+
+    try:
+        require_report_extra()
+    except ReportExtraMissingError as error:
+        print(f"Note: {error}", file=sys.stderr)
 
 
 def _sweep(options: argparse.Namespace) -> int:

@@ -55,15 +55,6 @@ class Page:
         """Load a file in a window of a size, with a preference for light or dark."""
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.call(f"{domain}.enable")
-        await self.resize(width, height)
-        await self.prefer(scheme)
-        self._seen.discard("Page.loadEventFired")
-        await self.call("Page.navigate", url=path.resolve().as_uri())
-        if "Page.loadEventFired" not in self._seen:
-            await self._until(lambda m: m if m.get("method") == "Page.loadEventFired" else None)
-
-    async def resize(self, width: int, height: int = 900) -> None:
-        """Change the size of the window; narrow ones are phones."""
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -71,10 +62,12 @@ class Page:
             deviceScaleFactor=1,
             mobile=width < 700,
         )
-
-    async def prefer(self, scheme: str) -> None:
-        """Let the reader prefer ``light`` or ``dark``."""
-        await self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        preference = {"name": "prefers-color-scheme", "value": scheme}
+        await self.call("Emulation.setEmulatedMedia", media="", features=[preference])
+        self._seen.discard("Page.loadEventFired")
+        await self.call("Page.navigate", url=path.resolve().as_uri())
+        if "Page.loadEventFired" not in self._seen:
+            await self._until(lambda m: m if m.get("method") == "Page.loadEventFired" else None)
 
     async def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression."""
@@ -123,6 +116,8 @@ def browse(visit: Callable[[Page], Coroutine[Any, Any, T]]) -> T:
                     "--disable-dev-shm-usage",
                     "--disable-background-networking",
                     "--disable-component-update",
+                    "--disable-quic",
+                    "--disable-sync",
                     "--no-first-run",
                     "--hide-scrollbars",
                     "--remote-debugging-port=0",

@@ -1,4 +1,4 @@
-// Measures what a reader sees: of a report's page, and of a chart that stands alone.
+// Measures what a reader sees of a report's page.
 (() => {
   const boxes = (elements) => [...elements].map((e) => ({ text: e.textContent, box: e.getBoundingClientRect() }));
 
@@ -17,41 +17,8 @@
     box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1
   ).map(({ text }) => text);
 
-  const centre = (element) => {
-    const box = element.getBoundingClientRect();
-    return box.left + box.width / 2;
-  };
-
-  const inside = (element, row) => {
-    const [box, frame] = [element.getBoundingClientRect(), row.getBoundingClientRect()];
-    return box.height > 20 && box.top >= frame.top - 1 && box.bottom <= frame.bottom + 1;
-  };
-
-  const forestRow = (row) => {
-    const svg = row.querySelector("td.plot > svg");
-    const marks = boxes(svg.querySelectorAll("line.seeds, line.groups"));
-    return {
-      zero: centre(svg.querySelector("line.zero")),
-      inside: inside(svg, row),
-      marks: marks.length,
-      beyond: beyond(marks, svg.getBoundingClientRect()).length,
-      narrow: [...row.cells].filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent),
-      overlaps: overlaps(boxes(row.querySelectorAll("th, td:not(.plot)"))),
-    };
-  };
-
-  const forest = (table) => {
-    const ticks = [...table.querySelectorAll("thead svg text")];
-    return {
-      zero: ticks.filter((tick) => Number(tick.textContent) === 0).map(centre),
-      labels: overlaps(boxes(ticks)),
-      rows: [...table.querySelectorAll("tbody tr:not(.group)")].map(forestRow),
-    };
-  };
-
   const chart = (svg) => {
-    const box = svg.getBoundingClientRect();
-    const texts = boxes(svg.querySelectorAll("text"));
+    const [box, texts] = [svg.getBoundingClientRect(), boxes(svg.querySelectorAll("text"))];
     return {
       id: svg.id,
       width: box.width,
@@ -63,47 +30,37 @@
     };
   };
 
-  const fillOf = (css) => {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.innerHTML = `<text class="${css}">x</text>`;
-    document.body.append(svg);
-    const fill = getComputedStyle(svg.firstChild).fill;
-    svg.remove();
-    return fill;
+  // How far the marks of a row lie from where the scale above them says that they are, in CSS pixels.
+  const forest = (table) => {
+    const zeros = [...table.querySelectorAll(".scale span")].filter((tick) => Number(tick.textContent) === 0);
+    const rows = [...table.querySelectorAll("tbody tr:not(.group)")];
+    const middle = (element) => { const box = element.getBoundingClientRect(); return box.left + box.width / 2; };
+    return {
+      labels: overlaps(boxes(table.querySelectorAll(".scale span"))),
+      texts: rows.flatMap((row) => overlaps(boxes(row.querySelectorAll("th, td:not(.plot)")))),
+      baseline: rows.filter((row) => row.querySelector(".tone-baseline"))
+        .map((row) => Math.abs(middle(row.querySelector("use")) - middle(zeros[0]))),
+    };
   };
 
+  document.querySelectorAll("details").forEach((details) => { details.open = true; });
+  const root = document.documentElement;
+  const outside = [...document.body.querySelectorAll("*")].filter((element) => {
+    if (!element.getClientRects().length || element.closest(".scroll, .skip, svg")) return false;
+    const box = element.getBoundingClientRect();
+    return box.right > root.clientWidth + 0.5 || box.left < -0.5;
+  });
+  const cells = [...document.querySelectorAll(".scroll td, .scroll th")];
+  const text = document.querySelector("svg.chart text[font-weight='600']");
   return {
-    page() {
-      document.querySelectorAll("details").forEach((details) => { details.open = true; });
-      const root = document.documentElement;
-      const outside = [...document.body.querySelectorAll("*")].filter((element) => {
-        if (!element.getClientRects().length || element.closest(".scroll, .skip, svg")) return false;
-        const box = element.getBoundingClientRect();
-        return box.right > root.clientWidth + 0.5 || box.left < -0.5;
-      });
-      const classes = ["label", "small", "better", "worse", "neutral", "baseline"];
-      return {
-        scroll: root.scrollWidth,
-        client: root.clientWidth,
-        outside: outside.map((element) => `${element.tagName}.${element.className}: ${element.textContent.slice(0, 40)}`),
-        charts: [...document.querySelectorAll("svg.chart")].map(chart),
-        cells: document.querySelectorAll(".scroll td, .scroll th").length,
-        cut: [...document.querySelectorAll(".scroll td, .scroll th")].filter((cell) => cell.scrollWidth > cell.clientWidth + 1)
-          .map((cell) => cell.textContent),
-        boxes: [...document.querySelectorAll(".scroll")].map((box) => [box.scrollHeight, box.clientHeight]),
-        forests: [...document.querySelectorAll("figure.forest > table")].map(forest),
-        ground: getComputedStyle(document.body).backgroundColor,
-        ink: getComputedStyle(document.body).color,
-        colours: Object.fromEntries(classes.map((css) => [css, fillOf(css)])),
-      };
-    },
-    chart() {
-      const svg = document.documentElement;
-      return {
-        ...chart(svg),
-        ground: getComputedStyle(svg.querySelector(".ground")).fill,
-        inks: [...new Set([...svg.querySelectorAll("text")].map((text) => getComputedStyle(text).fill))],
-      };
-    },
+    scroll: root.scrollWidth,
+    client: root.clientWidth,
+    outside: outside.map((element) => `${element.tagName}.${element.className}: ${element.textContent.slice(0, 40)}`),
+    charts: [...document.querySelectorAll("svg.chart[role=img]")].map(chart),
+    strips: [...document.querySelectorAll("td.plot svg")].filter((svg) => svg.getBoundingClientRect().width > 150).length,
+    cut: cells.filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent),
+    forests: [...document.querySelectorAll("figure.forest > table")].map(forest),
+    colours: [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,
+      getComputedStyle(text).fill],
   };
 })()

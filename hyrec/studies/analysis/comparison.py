@@ -16,7 +16,7 @@ from hyrec.studies.analysis.results import CellResult, StudyResults
 from hyrec.studies.analysis.same_rows import other_rows
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
-from hyrec.studies.analysis.verdict import explain, verdict_of
+from hyrec.studies.analysis.verdict import verdict_of
 from hyrec.studies.plan.plan import PlannedVariant
 from hyrec.studies.plan.study import StudyError
 
@@ -69,12 +69,12 @@ class ComparisonRow:
             generalises over users or queries, given these trained models. None when ``group_note`` says why.
         group_note: Why there is no ``group_interval``.
         p_holm: Value of p over seeds, adjusted for all variants of the study (Holm).
+        chance: Value of the metric for a random order; None where that depends on the data.
         relative_auc: ``auc / base − 1``, the convention of the HyFormer paper; None for metrics that are no AUC.
         relative_auc_above_chance: ``(auc − 0.5) / (base − 0.5) − 1``, larger for the same figures.
         verdict: ``better``, ``worse``, ``not distinguishable``; ``higher``, ``lower`` for metrics without a better
             end; ``baseline``, ``too few seeds`` (fewer than two), ``no spread`` (two or more with one and the same
             difference), ``no shared seed`` with the baseline, ``no results`` or ``not comparable``.
-        explanation: The verdict as a sentence, with its figures.
         costs: What it costs.
         notes: What else should be known.
     """
@@ -94,10 +94,10 @@ class ComparisonRow:
     group_interval: Interval | None
     group_note: str
     p_holm: float
+    chance: float | None
     relative_auc: float | None
     relative_auc_above_chance: float | None
     verdict: str
-    explanation: str
     costs: RelativeCosts
     notes: tuple[str, ...] = ()
 
@@ -201,10 +201,10 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, level: flo
         group_interval=None,
         group_note="",
         p_holm=math.nan,
+        chance=chance,
         relative_auc=relative,
         relative_auc_above_chance=above_chance,
         verdict="",
-        explanation="",
         costs=costs_of(results, planned),
         notes=tuple(notes),
     )
@@ -214,8 +214,7 @@ def _with_verdict(row: ComparisonRow, direction: int, p_holm: float, alpha: floa
     verdict = row.verdict or verdict_of(
         direction, row.interval, p_holm, alpha, is_baseline=row.is_baseline, has_values=bool(row.values)
     )
-    sentence = explain(verdict, row.metric, row.interval, p_holm, row.group_interval, row.group_note)
-    return replace(row, p_holm=p_holm, verdict=verdict, explanation=sentence)
+    return replace(row, p_holm=p_holm, verdict=verdict)
 
 
 def _with_same_rows(results: StudyResults, row: ComparisonRow) -> ComparisonRow:

@@ -82,12 +82,11 @@ def paired_t(differences: Sequence[float], level: float = 0.95) -> Interval:
             return Interval(0.0, 0.0, 0.0, 1.0, level, n, "every seed gives the very same figures")
         note = "every seed gives the same difference: the runs have no spread to judge it by"
         return Interval(mean, math.nan, math.nan, math.nan, level, n, note)
-    from scipy.special import stdtr, stdtrit
+    from scipy.stats import ttest_1samp  # here, for it takes a second to import
 
-    error = float(values.std(ddof=1)) / math.sqrt(n)
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * error
-    p = 2 * float(stdtr(n - 1, -abs(mean) / error))
-    return Interval(mean, mean - half, mean + half, p, level, n)
+    test = ttest_1samp(values, 0.0)
+    low, high = test.confidence_interval(level)
+    return Interval(mean, float(low), float(high), float(test.pvalue), level, n)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

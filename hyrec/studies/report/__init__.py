@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from hyrec.files import write_text
 
 REPORT_FOLDER = "report"
+
+
+class ReportExtraMissingError(ModuleNotFoundError, ValueError):
+    """A report was asked for, and what draws it is not installed."""
+
+
+def require_report_extra() -> None:
+    """Check that a report can be drawn and laid out.
+
+    Raises:
+        ReportExtraMissingError: When it cannot, with the command that helps. Nothing is lost: a report is made of the
+            files in the study's folder, at any later time.
+    """
+    missing = [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ReportExtraMissingError(
+            f"No report without {' and '.join(missing)}: pip install 'hyrec[report]'. All that it is made of stays in "
+            "the study's folder, and hyrec ablate report FOLDER writes it at any time."
+        )
 
 
 def write_report(folder: str | Path, baseline: str = "") -> Path:
@@ -24,23 +44,21 @@ def write_report(folder: str | Path, baseline: str = "") -> Path:
 
     Raises:
         StudyError: When the folder holds no plan, or the study has no such variant.
+        ReportExtraMissingError: When matplotlib or Jinja2 is not installed.
     """
+    require_report_extra()
     from hyrec.studies.report.contents import contents
     from hyrec.studies.report.findings import Findings
-    from hyrec.studies.report.html import html
-    from hyrec.studies.report.markdown import markdown
+    from hyrec.studies.report.pages import html, markdown
 
-    # Absolute, so that messages name it as contents() will find and shorten it.
-    document = contents(Findings.read(Path(folder).absolute(), baseline))
+    findings = Findings.read(folder, baseline)
+    document, lies = contents(findings), findings.results.folder
     target = Path(folder) / (f"{REPORT_FOLDER}-{baseline}" if baseline else REPORT_FOLDER)
     target.mkdir(parents=True, exist_ok=True)
-    text, charts = markdown(document)
+    text, charts = markdown(document, lies)
     for stale in target.glob("*.svg"):
         if stale.name not in charts:
             stale.unlink()
-    for name, chart in charts.items():
-        write_text(target / name, chart)
-    write_text(target / "report.md", text)
-    page = target / "report.html"
-    write_text(page, html(document))
-    return page
+    for name, content in {**charts, "report.md": text, "report.html": html(document, lies)}.items():
+        write_text(target / name, content)
+    return target / "report.html"

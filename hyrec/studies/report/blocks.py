@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from hyrec.studies.report.drawing import Drawing
+if TYPE_CHECKING:
+    from hyrec.studies.report.svg import Chart
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(str):
     """A name from a file or a command, set in a fixed-width font."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Strong:
+class Strong(str):
     """Words that carry the sentence."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Aside:
+class Aside(str):
     """Figures that back a sentence up, set smaller on a line of their own where there are lines."""
 
-    text: str
 
-
-Span: TypeAlias = str | Code | Strong | Aside
-Inline: TypeAlias = Span | tuple[Span, ...]
-"""A line of text; plain strings are escaped wherever they are written."""
+Inline: TypeAlias = str | tuple[str, ...]
+"""A line of text; its parts are plain, ``Code``, ``Strong`` or ``Aside``, and escaped wherever they are written."""
 
 Tone = Literal["better", "worse", "neutral", "baseline"]
 """What a row says about its variant: it picks colour and marker, and never stands without words."""
@@ -64,14 +54,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
-
-    Args:
-        header: Names of the columns.
-        rows: Cells, as many as the header has.
-        right: Columns (from 0) that hold numbers and are set flush right.
-        caption: What it shows.
-    """
+    """A table; ``right`` are the columns (from 0) that hold numbers and are set flush right."""
 
     header: tuple[Inline, ...]
     rows: tuple[tuple[Inline, ...], ...]
@@ -81,23 +64,23 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart of one or more panels, with its numbers as a table.
+    """Charts with their numbers as a table.
 
     Args:
         name: Folder-safe name, unique in the report; the file for Markdown is called after it.
         title: What is drawn.
         description: What is to be seen, in words, for those who cannot see it.
-        panels: The drawings.
-        caption: How to read it; shown under the chart.
-        columns: Panels a row in the file for Markdown.
+        charts: The charts.
+        caption: How to read them; shown below.
+        columns: Charts a row in the file for Markdown.
         table: The numbers.
     """
 
     name: str
     title: str
     description: str
-    panels: tuple[Drawing, ...]
-    caption: Inline = ""
+    charts: tuple[Chart, ...]
+    caption: str
     columns: int = 1
     table: Table | None = None
 
@@ -111,12 +94,12 @@ class ForestRow:
         tone: Verdict as a colour.
         verdict: Verdict in words.
         p: The p value in words; empty without one.
-        level: Mean and spread of the metric.
+        level: Mean and spread of the metric, one line each.
         estimate: Mean difference to the baseline; None when there is none, and for the baseline itself 0.
         seeds: Interval over seeds.
         groups: Interval over groups.
         lines: Difference and intervals in words, one line each.
-        notes: Remarks under the name.
+        note: Remark under the name.
     """
 
     name: str
@@ -128,31 +111,29 @@ class ForestRow:
     seeds: tuple[float, float] | None
     groups: tuple[float, float] | None
     lines: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    note: str
 
 
 @dataclass(frozen=True)
 class Forest:
-    """A table whose middle column draws differences and intervals on one axis.
+    """Differences to the baseline: in HTML a table with a strip of the chart in each row, in Markdown one chart.
 
     Args:
-        name: Folder-safe name, unique in the report.
-        title: What is compared.
         metric: Metric.
         direction: What lies left and right of zero, such as ``("worse", "better")``.
-        groups: Rows under a heading each; the heading is empty without a grid.
+        groups: Rows, each with its strip, under a heading each; the heading is empty without a grid.
         group_word: What the groups of the bootstrap are called.
-        drawing: The same as one drawing, for Markdown.
-        table: The same as plain cells, for Markdown.
+        scale: Labels of the axis by their place, in per cent of its length.
+        chart: All rows in one chart, with names and numbers.
+        table: The same as plain cells.
     """
 
-    name: str
-    title: str
     metric: str
     direction: tuple[str, str]
-    groups: tuple[tuple[str, tuple[ForestRow, ...]], ...]
+    groups: tuple[tuple[str, tuple[tuple[ForestRow, Chart], ...]], ...]
     group_word: str
-    drawing: Drawing
+    scale: tuple[tuple[float, str], ...]
+    chart: Chart
     table: Table
 
 
@@ -169,13 +150,7 @@ Block: TypeAlias = "Text | Notice | Bullets | Table | Figure | Forest | Details"
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report under a heading.
-
-    Args:
-        anchor: Id that links lead to.
-        title: Heading.
-        blocks: What stands under it.
-    """
+    """A part of the report under a heading; links lead to its anchor."""
 
     anchor: str
     title: str
@@ -184,15 +159,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report.
-
-    Args:
-        title: Name of the study.
-        question: What it asks.
-        facts: A line of facts under the title.
-        lead: What comes before the first heading: notices, then the summary.
-        sections: The rest.
-    """
+    """A whole report; ``lead`` comes before the first heading: notices, then the summary."""
 
     title: str
     question: str
@@ -206,6 +173,7 @@ def absent(reason: str) -> Text:
     return Text(reason, small=True)
 
 
-def spans(content: Inline) -> Sequence[Span]:
-    """Return the parts of a line."""
-    return content if isinstance(content, tuple) else (content,)
+def folded(figure: Figure) -> Block:
+    """Fold a figure of very many charts away."""
+    many = len(figure.charts) > 9
+    return Details(f"{figure.title}: {len(figure.charts)} panels", (figure,)) if many else figure

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 
 from hyrec.studies.analysis.comparison import ComparisonRow
-from hyrec.studies.analysis.statistics import Interval
+from hyrec.studies.analysis.paper import PaperRow, paper_rows
 from hyrec.studies.report.blocks import (
     Block,
     Code,
+    Figure,
     Forest,
     ForestRow,
     Inline,
@@ -20,8 +21,11 @@ from hyrec.studies.report.blocks import (
     absent,
 )
 from hyrec.studies.report.findings import Findings, tone_of
-from hyrec.studies.report.forest import forest_drawing
-from hyrec.studies.report.numbers import MISSING, digits_for, fixed, percent, probability, signed, span, times
+from hyrec.studies.report.forest import forest_chart, forest_limits, forest_scale, forest_strip, paper_chart
+from hyrec.studies.report.numbers import MISSING, difference, fixed, percent, probability, span
+
+ENDS = {1: ("worse", "better"), -1: ("better", "worse"), 0: ("lower", "higher")}
+"""What lies left and right of zero, by the direction of a metric."""
 
 
 def effects_section(findings: Findings) -> Section:
@@ -29,82 +33,69 @@ def effects_section(findings: Findings) -> Section:
     blocks: list[Block] = []
     for metric in findings.study.metrics:
         if metric in findings.comparisons:
-            blocks += [_forest(findings, metric, findings.comparisons[metric]), *_remarks(findings, metric)]
+            blocks += [_forest(findings, metric), *_remarks(findings.comparisons[metric])]
         else:
             blocks.append(absent(f"{metric} cannot be compared: {findings.refused[metric].rstrip('.')}."))
     return Section("effects", "Differences to the baseline", tuple(blocks))
 
 
-def group_word(findings: Findings) -> str:
-    """What the bootstrap draws: groups, or single rows where the data has no groups."""
-    intervals = [row.group_interval for rows in findings.comparisons.values() for row in rows]
-    without = [i for i in intervals if i is not None and "no groups" in i.note]
-    return "rows" if without else "groups"
-
-
-def _forest(findings: Findings, metric: str, rows: Sequence[ComparisonRow]) -> Forest:
-    facts = findings.results.facts(metric)
-    ends = {1: ("worse", "better"), -1: ("better", "worse"), 0: ("lower", "higher")}[facts.direction]
-    points = list(dict.fromkeys(_point(row) for row in rows))
-    groups = tuple(
-        (point, tuple(_forest_row(row, findings) for row in rows if _point(row) == point)) for point in points
-    )
-    baseline = findings.study.baseline
-    title = f"{metric}: difference to {baseline}" + (" at the same point of the grid" if len(points) > 1 else "")
+def _forest(findings: Findings, metric: str) -> Forest:
+    rows, word = findings.comparisons[metric], findings.group_word
+    points: dict[str, list[ForestRow]] = {}
+    for row in rows:
+        point = ", ".join(f"{key} = {value}" for key, value in row.point.items())
+        points.setdefault(point, []).append(_forest_row(row, findings))
     name = f"forest-{metric.replace('/', '-')}"
-    drawing = forest_drawing(name, title, metric, ends, groups, group_word(findings))
-    table = _table(rows, metric, group_word(findings), facts.chance is not None)
-    return Forest(name, title, metric, ends, groups, group_word(findings), drawing, table)
-
-
-def _point(row: ComparisonRow) -> str:
-    return ", ".join(f"{key} = {value}" for key, value in row.point.items())
+    title = f"{metric}: difference to {findings.study.baseline}"
+    title += " at the same point of the grid" if len(points) > 1 else ""
+    axis, ends = (
+        forest_limits([row for group in points.values() for row in group]),
+        ENDS[findings.results.facts(metric).direction],
+    )
+    strips = tuple(
+        (point, tuple((row, forest_strip(f"{name}-{i}-{k}", row, axis)) for k, row in enumerate(group)))
+        for i, (point, group) in enumerate(points.items())
+    )
+    chart = forest_chart(name, title, metric, ends, tuple(points.items()), word)
+    return Forest(metric, ends, strips, word, forest_scale(axis), chart, _table(rows, metric, word))
 
 
 def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
-    spread = f"± {fixed(row.sd)}" if math.isfinite(row.sd) else ""
     used = row.values if row.is_baseline else row.differences
-    runs = f"{len(used)} of {len(findings.study.seeds)} seeds" if row.missing_seeds else ""
-    shown = row.family if row.point else row.variant
-    compared = row.interval is not None and row.verdict != "not comparable"
-    seeds, groups = (_bounds(row.interval), _bounds(row.group_interval)) if compared else (None, None)
+    compared = row.interval if row.verdict != "not comparable" else None
     lines: tuple[str, ...] = ()
+    groups = row.group_interval if compared and row.group_interval and row.group_interval.known else None
     if compared:
-        over_seeds = span(*seeds) if seeds else "no interval: one seed" if len(row.differences) < 2 else "no interval"
-        lines = (signed(row.difference, digits_for(row.difference)), f"seeds {over_seeds}")
-        lines += (f"{group_word(findings)} {span(*groups)}",) if groups else ()
+        unknown = "no interval: one seed" if len(row.differences) < 2 else "no interval"
+        lines = (difference(row.difference), f"seeds {span(compared) if compared.known else unknown}")
+        lines += (f"{findings.group_word} {span(groups)}",) if groups else ()
     return ForestRow(
-        name=shown,
+        name=row.family if row.point else row.variant,
         tone="baseline" if row.is_baseline else tone_of(row.verdict),
         verdict=row.verdict,
         p=f"p {probability(row.p_holm)}" if math.isfinite(row.p_holm) else "",
-        level="\n".join(part for part in (fixed(row.mean), spread) if part),
+        level=fixed(row.mean) + (f"\n± {fixed(row.sd)}" if math.isfinite(row.sd) else ""),
         estimate=0.0 if row.is_baseline else row.difference if compared else None,
-        seeds=seeds,
-        groups=groups,
+        seeds=(compared.low, compared.high) if compared and compared.known else None,
+        groups=(groups.low, groups.high) if groups else None,
         lines=lines,
-        notes=(runs,) if runs else (),
+        note=f"{len(used)} of {len(findings.study.seeds)} seeds" if row.missing_seeds else "",
     )
 
 
-def _bounds(interval: Interval | None) -> tuple[float, float] | None:
-    return (interval.low, interval.high) if interval is not None and interval.known else None
-
-
-def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str, is_relative: bool) -> Table:
-    relative = ("relative AUC", "relative AUC above chance") if is_relative else ()
+def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
+    relative = ("relative AUC", "relative AUC above chance") if any(row.chance is not None for row in rows) else ()
     header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
     header += ("p (Holm)", *relative, "Verdict")
     lines: list[tuple[Inline, ...]] = []
     for row in rows:
-        seeds, groups = _bounds(row.interval), _bounds(row.group_interval)
         cells: list[Inline] = [
             Code(row.variant),
             f"{fixed(row.mean)} ± {fixed(row.sd)}" if math.isfinite(row.sd) else fixed(row.mean),
             row.runs,
-            signed(row.difference, digits_for(row.difference)) if row.interval else MISSING,
-            span(*seeds) if seeds else MISSING,
-            span(*groups) if groups else MISSING,
+            difference(row.difference) if row.interval else MISSING,
+            span(row.interval),
+            span(row.group_interval),
             probability(row.p_holm),
         ]
         if relative:
@@ -113,24 +104,57 @@ def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str, is_relat
     return Table(header, tuple(lines), frozenset(range(1, len(header) - 1)))
 
 
-def _remarks(findings: Findings, metric: str) -> list[Block]:
-    """List what stands in no column: p values, relative AUC, and the notes of single rows."""
-    rows = findings.comparisons[metric]
+def _remarks(rows: Sequence[ComparisonRow]) -> list[Block]:
+    """List what stands in no column: the notes of single rows, those over groups last."""
     said = [
-        f"{row.variant}: {note.rstrip('.')}."
+        (row.variant, note.rstrip("."))
         for row in rows
         for note in (*row.notes, row.group_note, row.interval.note if row.interval else "")
-        if note
     ]
-    noted = [
-        f"{row.variant}: {row.group_interval.note}." for row in rows if row.group_interval and row.group_interval.note
-    ]
-    return [Text(line, small=True) for line in dict.fromkeys([*said, *noted])]
+    said += [(row.variant, row.group_interval.note) for row in rows if row.group_interval]
+    lines = dict.fromkeys(f"{variant}: {note}." for variant, note in said if note)
+    return [Text(line, small=True) for line in lines]
 
 
-def budget_remark(row: ComparisonRow) -> str:
-    """Say in words what a variant costs beside its baseline."""
-    costs = row.costs
-    if costs.within_budget:
-        return "parameters and FLOPs within 5 % of the baseline's"
-    return f"{times(costs.flops_ratio)} the FLOPs and {times(costs.dense_ratio)} the dense parameters"
+def paper_section(findings: Findings) -> Section | None:
+    """Set our relative changes beside the paper's; None when the study names no printed figures."""
+    if not any(variant.paper for variant in findings.study.variants):
+        return None
+    blocks: list[Block] = []
+    for metric, compared in findings.comparisons.items():
+        if rows := paper_rows(findings.study, compared):
+            name = f"paper-{metric.replace('/', '-')}"
+            chart = paper_chart(f"{name}-chart", metric, findings.study.baseline, rows)
+            caption = (
+                "Filled: here, with its 95 % interval over seeds. Open diamond: the paper, which prints no interval."
+            )
+            blocks += [Figure(name, chart.title, chart.description, (chart,), caption), _paper_table(metric, rows)]
+    intro = (
+        "The paper's data is another, so its levels are not comparable with ours; what can be compared is the "
+        "direction of a change, and with care its size. Relative change is AUC / AUC of the baseline − 1, as the paper "
+        "prints it."
+    )
+    none = "The study gives figures of the paper, but none for both a variant and its baseline on a compared AUC."
+    return Section("paper", "Beside the paper", (Text(intro), *blocks) if blocks else (absent(none),))
+
+
+def _paper_table(metric: str, rows: Sequence[PaperRow]) -> Table:
+    header = ("Variant", "here", "95 % over seeds", "paper", "here, above chance", "paper, above chance", "printed")
+    lines: list[tuple[Inline, ...]] = [
+        (
+            Code(row.variant),
+            percent(row.ours),
+            f"[{percent(row.low)}, {percent(row.high)}]" if math.isfinite(row.low) else MISSING,
+            percent(row.paper),
+            percent(row.ours_above_chance),
+            percent(row.paper_above_chance),
+            fixed(row.printed),
+            row.agreement,
+        )
+        for row in rows
+    ]
+    caption = (
+        f"Relative change of {metric}. Above chance: (AUC − 0.5) / (AUC of the baseline − 0.5) − 1. "
+        "The figure printed in the paper is not comparable in level."
+    )
+    return Table((*header, "direction"), tuple(lines), frozenset(range(1, 7)), caption)

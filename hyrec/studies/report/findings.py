@@ -9,10 +9,7 @@ from pathlib import Path
 from hyrec.studies.analysis.comparison import ComparisonRow, compare
 from hyrec.studies.analysis.results import StudyResults, read_results
 from hyrec.studies.plan.study import Study
-from hyrec.studies.report.blocks import Block, Details, Figure, Tone
-
-MAX_PANELS = 9
-"""Figures with more panels are folded away until they are asked for."""
+from hyrec.studies.report.blocks import Tone
 
 _TONES: Mapping[str, Tone] = {"better": "better", "worse": "worse", "baseline": "baseline"}
 
@@ -62,6 +59,12 @@ class Findings:
         """Comparison on the metric that decides; empty when there is none."""
         return self.comparisons.get(self.metric, ())
 
+    @property
+    def group_word(self) -> str:
+        """What the bootstrap draws: groups, or single rows where the data has no groups."""
+        intervals = [row.group_interval for rows in self.comparisons.values() for row in rows if row.group_interval]
+        return "rows" if any("no groups" in interval.note for interval in intervals) else "groups"
+
     def baseline_of(self, variant: str) -> str:
         """Name of the baseline at the same point of the grid; a baseline's own name for itself."""
         return self.study.baseline_of(self.study.variant(variant)).name
@@ -70,17 +73,9 @@ class Findings:
         """Colour of a variant: its verdict on the metric that decides."""
         if variant == self.baseline_of(variant):
             return "baseline"
-        row = next((row for row in self.rows if row.variant == variant), None)
-        return tone_of(row.verdict) if row is not None else "neutral"
+        return next((tone_of(row.verdict) for row in self.rows if row.variant == variant), "neutral")
 
 
 def tone_of(verdict: str) -> Tone:
     """Colour of a verdict."""
     return _TONES.get(verdict, "neutral")
-
-
-def fold(figure: Figure) -> Block:
-    """Fold a figure of many panels away."""
-    if len(figure.panels) <= MAX_PANELS:
-        return figure
-    return Details(f"{figure.title}: {len(figure.panels)} panels", (figure,))

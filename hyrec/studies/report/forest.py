@@ -1,105 +1,165 @@
-"""The forest plot: every variant's difference to the baseline with both intervals, on one axis."""
+"""Charts with a row a variant: the forest plot, whole and row by row, and the paper's changes beside ours."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from hyrec.studies.report.axis import Axis
-from hyrec.studies.report.blocks import ForestRow, Tone
-from hyrec.studies.report.drawing import Drawing, Shape, shorten
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-MARKERS: dict[Tone, Shape] = {"better": "up", "worse": "down", "neutral": "circle", "baseline": "diamond"}
-"""Marker by verdict, so that no chart depends on colour."""
+from hyrec.studies.analysis.paper import PaperRow
+from hyrec.studies.report import style
+from hyrec.studies.report.blocks import ForestRow
+from hyrec.studies.report.findings import tone_of
+from hyrec.studies.report.numbers import percent
+from hyrec.studies.report.svg import Chart
 
-_WIDTH, _ROW, _TOP = 800.0, 54.0, 48.0
-_NAME, _LEVEL, _PLOT, _NUMBERS = 0.0, 178.0, (270.0, 560.0), 580.0
+_WIDTH, _ROW, _TOP, _HEADING = 800.0, 54.0, 48.0, 28.0
+_LEVEL, _PLOT, _NUMBERS = 178.0, (270.0, 560.0), 580.0
+_STRIP = (320.0, 160.0)
 
 
-def forest_axis(rows: Sequence[ForestRow], start: float, end: float) -> Axis:
+def forest_limits(rows: Sequence[ForestRow]) -> style.Limits:
     """Return an axis that holds zero, every estimate and both intervals of all rows."""
-    ends = [0.0]
-    for row in rows:
-        ends += [value for pair in (row.seeds, row.groups) if pair is not None for value in pair]
-        ends += [row.estimate] if row.estimate is not None else []
-    return Axis.around(ends, start, end)
+    found = (end for row in rows for end in (*(row.seeds or ()), *(row.groups or ()), row.estimate or 0.0))
+    return style.limits([0.0, *found])
 
 
-def forest_drawing(
+def forest_scale(ends: style.Limits) -> tuple[tuple[float, str], ...]:
+    """Return labels of an axis by their place, in per cent of its length; none reaches out."""
+    low, high = ends
+    rim = 0.04 * (high - low)
+    found = style.ticks((low + rim, high - rim), 5)
+    return tuple((round(100 * (tick - low) / (high - low), 2), label) for tick, label in found.items())
+
+
+@style.styled
+def forest_strip(name: str, row: ForestRow, ends: style.Limits) -> Chart:
+    """Draw the marks of one row, for the table of a page that says the rest and cuts the strip to the row's height."""
+    figure, axes = style.canvas(*_STRIP, (0, _STRIP[0], 0, _STRIP[1]))
+    axes.set_xlim(ends)
+    axes.set_ylim(_STRIP[1] / 2, -_STRIP[1] / 2)
+    axes.set_axis_off()
+    axes.axvline(0, **style.ZERO)
+    _draw(axes, row, 0.0 if row.seeds is None and row.groups is None else -6.0)
+    return Chart(name, "", "", figure)
+
+
+@style.styled
+def forest_chart(
     name: str,
     title: str,
     metric: str,
     direction: tuple[str, str],
     groups: Sequence[tuple[str, Sequence[ForestRow]]],
     group_word: str,
-) -> Drawing:
-    """Draw a forest plot as one drawing, with names, levels and numbers beside it.
+) -> Chart:
+    """Draw differences with both intervals on one axis, with names, levels and numbers beside it.
 
     Args:
         name: Folder-safe name.
         title: What is compared.
         metric: Metric.
         direction: What lies left and right of zero.
-        groups: Rows under a heading each.
+        groups: Rows under a heading each; the heading is empty without a grid.
         group_word: What the groups of the bootstrap are called.
     """
     rows = [row for _, group in groups for row in group]
-    headings = sum(1 for heading, _ in groups if heading)
-    bottom = _TOP + _ROW * len(rows) + 28.0 * headings
-    said = "; ".join(f"{row.name}: {row.lines[0]}, {row.verdict}" for row in rows if row.lines)
-    drawing = Drawing(name, title, f"Differences of {metric} to the baseline. {said}.", _WIDTH, bottom + 52)
-    axis = forest_axis(rows, *_PLOT)
-    _frame(drawing, axis, metric, direction, bottom)
+    bottom = _TOP + _ROW * len(rows) + _HEADING * sum(1 for heading, _ in groups if heading)
+    figure, axes = style.canvas(_WIDTH, bottom + 52, (*_PLOT, 44, bottom))
+    _rows(figure, axes, forest_limits(rows), direction, 5)
+    for x, words in ((0.0, "Variant"), (_LEVEL, style.shorten(metric, 11)), (_NUMBERS, "Difference")):
+        style.write(figure, x, 34, words, color=style.MUTED)
     y = _TOP
     for heading, group in groups:
         if heading:
-            drawing.text(_NAME, y + 19, heading, "label")
-            y += 28
+            style.write(figure, 0, y + 19, heading, color=style.MUTED)
+            y += _HEADING
         for row in group:
-            _row(drawing, axis, row, y + _ROW / 2)
-            drawing.line(_NAME, y + _ROW, _WIDTH, y + _ROW, "grid")
+            _draw(axes, row, y + _ROW / 2 - 6)
+            _words(figure, row, y + _ROW / 2)
             y += _ROW
-    _key(drawing, bottom + 34, group_word)
-    return drawing
+            _rule(figure, y)
+    y = bottom + 30
+    _interval(figure, 0, 32, y, 3)
+    style.write(figure, 40, y + 4, "95 % interval over seeds", **style.SMALL)
+    _interval(figure, 228, 258, y, 1.25)
+    style.write(figure, 266, y + 4, f"95 % interval over {group_word}, these trained models", **style.SMALL)
+    said = "; ".join(f"{row.name}: {row.lines[0]}, {row.verdict}" for row in rows if row.lines)
+    return Chart(name, title, f"Differences of {metric} to the baseline. {said}.", figure)
 
 
-def _frame(drawing: Drawing, axis: Axis, metric: str, direction: tuple[str, str], bottom: float) -> None:
-    drawing.text(_NAME, 34, "Variant", "label")
-    drawing.text(_LEVEL, 34, shorten(metric, 11), "label")
-    drawing.text(_NUMBERS, 34, "Difference", "label")
-    drawing.text(_PLOT[0], 11, f"← {direction[0]}", "label")
-    drawing.text(_PLOT[1], 11, f"{direction[1]} →", "label", anchor="end")
-    ticks = axis.ticks(5)
-    for tick, label in zip(ticks, axis.labels(ticks), strict=True):
-        drawing.text(axis(tick), 34, label, "small", anchor="middle")
-        drawing.line(axis(tick), 39, axis(tick), 44, "axis")
-    drawing.line(axis(0), 44, axis(0), bottom, "zero")
-    drawing.line(_NAME, 44, _WIDTH, 44, "axis")
+@style.styled
+def paper_chart(name: str, metric: str, baseline: str, rows: Sequence[PaperRow]) -> Chart:
+    """Draw our relative changes with their intervals, filled, and below each the paper's, hollow."""
+    top, height = 76.0, 34.0
+    bottom = top + height * len(rows)
+    figure, axes = style.canvas(400, bottom + 8, (150, 388, 70, bottom))
+    style.write(figure, 0, 13, style.shorten(f"{metric}, relative to {baseline}", 50), size=13, weight="bold")
+    ends = [100 * value for row in rows for value in (row.ours or 0.0, row.low, row.high, row.paper, 0.0)]
+    _rows(figure, axes, style.limits(ends), ("worse", "better"), 4, " %")
+    for number, row in enumerate(rows):
+        y, tone = top + height * (number + 0.5), tone_of(row.verdict)
+        style.write(figure, 0, y + 4, style.shorten(row.variant, 18), weight="bold")
+        if math.isfinite(row.low):
+            style.bar(axes, [100 * row.low, 100 * row.high], [y - 5, y - 5], style.TONES[tone], 3)
+        if row.ours is not None:
+            style.mark(axes, 100 * row.ours, y - 5, tone, size=9)
+        hollow = {"markerfacecolor": style.COLOURS["ground"], "markeredgewidth": 1.5}
+        style.mark(axes, 100 * row.paper, y + 7, "baseline", size=7, tip=f"paper: {percent(row.paper)}", **hollow)
+        _rule(figure, y + height / 2)
+    said = "; ".join(f"{row.variant}: here {percent(row.ours)}, paper {percent(row.paper)}" for row in rows)
+    title = f"Relative change of {metric} to {baseline}, here and in the paper"
+    return Chart(name, title, f"{said}.", figure)
 
 
-def _row(drawing: Drawing, axis: Axis, row: ForestRow, y: float) -> None:
-    drawing.text(_NAME, y - 2, shorten(row.name, 22), "strong")
-    drawing.text(_NAME, y + 13, row.verdict, f"small {row.tone}")
-    for number, line in enumerate(row.level.split("\n")):
-        drawing.text(_LEVEL, y - 2 + 15 * number, line, "small" if number else "value")
-    for number, line in enumerate(row.lines):
-        drawing.text(
-            _NUMBERS, y - 9 + 14.5 * number + (6 if len(row.lines) < 3 else 0), line, "small" if number else ""
-        )
+def _rows(
+    figure: Figure, axes: Axes, ends: style.Limits, direction: tuple[str, str], count: int, unit: str = ""
+) -> None:
+    """Make the plot of a chart with rows: upright it counts units, its axis lies on top, and zero runs through."""
+    top, bottom = (figure.bbox.height - end for end in (axes.bbox.y1, axes.bbox.y0))
+    axes.set_ylim(bottom, top)
+    axes.set_yticks([])
+    axes.xaxis.tick_top()
+    axes.tick_params(axis="x", pad=6)
+    style.scale_x(axes, ends, count, unit=unit)
+    axes.spines["bottom"].set_visible(False)
+    axes.axvline(0, **style.ZERO)
+    style.write(figure, axes.bbox.x0, top - 33, f"← {direction[0]}", color=style.MUTED)
+    style.write(figure, axes.bbox.x1, top - 33, f"{direction[1]} →", color=style.MUTED, ha="right")
+    _rule(figure, top, "rule")
+
+
+def _draw(axes: Axes, row: ForestRow, y: float) -> None:
+    """Draw a row: estimate and interval over seeds at ``y`` in units, the interval over groups below them."""
+    color = style.TONES[row.tone]
     if row.seeds is not None:
-        drawing.line(axis(row.seeds[0]), y - 6, axis(row.seeds[1]), y - 6, f"line-{row.tone} seeds")
+        style.bar(axes, row.seeds, [y, y], color, 3)
     if row.groups is not None:
-        low, high = (axis(end) for end in row.groups)
-        drawing.line(low, y + 8, high, y + 8, f"line-{row.tone} groups")
-        for end in (low, high):
-            drawing.line(end, y + 4.5, end, y + 11.5, f"line-{row.tone} groups")
+        style.bar(axes, row.groups, [y + 13, y + 13], color, 1.25)
+        for end in row.groups:
+            style.bar(axes, [end, end], [y + 9.5, y + 16.5], color, 1.25)
     if row.estimate is not None:
-        drawing.marker(MARKERS[row.tone], axis(row.estimate), y - 6, f"fill-{row.tone}", size=5.5)
+        style.mark(axes, row.estimate, y, row.tone, size=11)
 
 
-def _key(drawing: Drawing, y: float, group_word: str) -> None:
-    drawing.line(_NAME, y - 4, 32, y - 4, "line-neutral seeds")
-    drawing.text(40, y, "95 % interval over seeds", "small")
-    drawing.line(228, y - 4, 258, y - 4, "line-neutral groups")
-    for end in (228.0, 258.0):
-        drawing.line(end, y - 7.5, end, y - 0.5, "line-neutral groups")
-    drawing.text(266, y, f"95 % interval over {group_word}, these trained models", "small")
+def _words(figure: Figure, row: ForestRow, y: float) -> None:
+    style.write(figure, 0, y - 2, style.shorten(row.name, 22), weight="bold")
+    style.write(figure, 0, y + 13, row.verdict, size=11, color=style.TONES[row.tone])
+    for number, text in enumerate(row.level.split("\n")):
+        style.write(figure, _LEVEL, y - 2 + 15 * number, text, **(style.SMALL if number else {}))
+    first = y - (9 if len(row.lines) > 2 else 3)
+    for number, text in enumerate(row.lines):
+        style.write(figure, _NUMBERS, first + 14.5 * number, text, **(style.SMALL if number else {}))
+
+
+def _interval(figure: Figure, left: float, right: float, y: float, width: float) -> None:
+    """Draw an interval of the key."""
+    style.line(figure, [(left, y), (right, y)], style.TONES["neutral"], width)
+    for end in (left, right) if width < 2 else ():
+        style.line(figure, [(end, y - 3.5), (end, y + 3.5)], style.TONES["neutral"], width)
+
+
+def _rule(figure: Figure, y: float, color: str = "faint") -> None:
+    style.line(figure, [(0, y), (figure.bbox.width, y)], style.COLOURS[color])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import TypeGuard
+
+from hyrec.studies.analysis.statistics import Interval
 
 MISSING = "–"
 """Stands for a number that does not exist."""
@@ -15,9 +18,7 @@ def fixed(value: float | None, digits: int = 4) -> str:
         >>> fixed(0.64891), fixed(None)
         ('0.6489', '–')
     """
-    if value is None or not math.isfinite(value):
-        return MISSING
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:.{digits}f}".replace("-", "−") if _known(value) else MISSING
 
 
 def signed(value: float | None, digits: int = 4) -> str:
@@ -27,10 +28,20 @@ def signed(value: float | None, digits: int = 4) -> str:
         >>> signed(0.0012), signed(-0.0012), signed(0.00001)
         ('+0.0012', '−0.0012', '0.0000')
     """
-    if value is None or not math.isfinite(value):
+    if not _known(value):
         return MISSING
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def difference(value: float) -> str:
+    """Write a difference with its sign, and with the digits that keep it from reading as zero.
+
+    Example:
+        >>> difference(0.0012), difference(-0.00003)
+        ('+0.0012', '−0.00003')
+    """
+    return signed(value, digits_for(value))
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -40,41 +51,33 @@ def percent(value: float | None, digits: int = 2) -> str:
         >>> percent(0.0017), percent(-0.5, 0)
         ('+0.17 %', '−50 %')
     """
-    return MISSING if value is None or not math.isfinite(value) else f"{signed(100 * value, digits)} %"
+    return f"{signed(100 * value, digits)} %" if _known(value) else MISSING
 
 
-def digits_for(*values: float, least: int = 4, most: int = 6) -> int:
-    """Return how many digits after the point keep small differences from reading as zero.
+def digits_for(*values: float) -> int:
+    """Return how many digits after the point, of four to six, keep small differences from reading as zero.
 
-    Args:
-        values: Differences, or ends of an interval; those that are zero or not finite do not count.
-        least: Digits where these are enough.
-        most: Digits at which it is given up.
+    Values that are zero or not finite do not count; nor does one that reads as zero at any of these.
 
     Example:
         >>> digits_for(0.0012), digits_for(0.0012, 0.00003), digits_for(0.0), digits_for(0.0012, 1e-9)
         (4, 5, 4, 4)
     """
     known = [abs(value) for value in values if math.isfinite(value) and value]
-    return min(range(least, most + 1), key=lambda digits: (sum(round(value, digits) == 0 for value in known), digits))
+    return min((4, 5, 6), key=lambda digits: sum(round(value, digits) == 0 for value in known))
 
 
-def span(low: float | None, high: float | None, digits: int | None = None) -> str:
-    """Write an interval.
-
-    Args:
-        low: Lower end.
-        high: Upper end.
-        digits: Digits after the point. None: four, and more where an end beside zero would read as zero.
+def span(interval: Interval | None) -> str:
+    """Write the ends of an interval, with more than four digits where an end beside zero would read as zero.
 
     Example:
-        >>> span(-0.001, 0.002), span(0.00002, 0.00011)
-        ('[−0.0010, +0.0020]', '[+0.00002, +0.00011]')
+        >>> span(Interval(0.0, -0.001, 0.002)), span(Interval(0.0, 0.00002, 0.00011)), span(None)
+        ('[−0.0010, +0.0020]', '[+0.00002, +0.00011]', '–')
     """
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+    if interval is None or not interval.known:
         return MISSING
-    digits = digits_for(low, high) if digits is None else digits
-    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+    digits = digits_for(interval.low, interval.high)
+    return f"[{signed(interval.low, digits)}, {signed(interval.high, digits)}]"
 
 
 def short(value: float | None, digits: int = 3) -> str:
@@ -84,12 +87,11 @@ def short(value: float | None, digits: int = 3) -> str:
         >>> short(1_555_713), short(25_500_000), short(7), short(0.25)
         ('1.56 M', '25.5 M', '7', '0.25')
     """
-    if value is None or not math.isfinite(value):
+    if not _known(value):
         return MISSING
-    for factor, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= factor * 0.9995:
-            return f"{value / factor:.{digits}g} {unit}".replace("-", "−")
-    return f"{value:.{digits}g}".replace("-", "−")
+    units = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
+    factor, unit = next((u for u in units if abs(value) >= u[0] * 0.9995), (1.0, ""))
+    return f"{value / factor:.{digits}g}{unit}".replace("-", "−")
 
 
 def probability(value: float | None) -> str:
@@ -99,29 +101,26 @@ def probability(value: float | None) -> str:
         >>> probability(0.034), probability(0.00002), probability(None)
         ('0.034', '< 0.001', '–')
     """
-    if value is None or not math.isfinite(value):
+    if not _known(value):
         return MISSING
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def duration(seconds: float | None) -> str:
-    """Write a time span in seconds, minutes or hours.
+def duration(seconds: float) -> str:
+    """Write a time span, given in seconds, in seconds, minutes or hours.
 
     Example:
         >>> duration(41.2), duration(130), duration(7300)
         ('41 s', '2 min 10 s', '2 h 2 min')
     """
-    if seconds is None or not math.isfinite(seconds):
-        return MISSING
     if seconds < 10:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
+    whole, small, large = round(seconds), "s", "min"
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+    if whole >= 3600:
+        whole, small, large = round(seconds / 60), "min", "h"
+    return f"{whole // 60} {large} {whole % 60} {small}" if whole % 60 else f"{whole // 60} {large}"
 
 
 def times(ratio: float | None) -> str:
@@ -131,9 +130,7 @@ def times(ratio: float | None) -> str:
         >>> times(1.0), times(0.523), times(12.3)
         ('1.00 ×', '0.52 ×', '12.3 ×')
     """
-    if ratio is None or not math.isfinite(ratio):
-        return MISSING
-    return f"{ratio:.2f} ×" if ratio < 10 else f"{ratio:.1f} ×"
+    return f"{ratio:.{2 if ratio < 10 else 1}f} ×" if _known(ratio) else MISSING
 
 
 def listing(names: list[str]) -> str:
@@ -143,4 +140,8 @@ def listing(names: list[str]) -> str:
         >>> listing(["a", "b", "c"])
         'a, b and c'
     """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)

@@ -1,67 +1,56 @@
-"""The section on training: learning curves and run times."""
+"""The sections on training: learning curves and run times."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, absent
-from hyrec.studies.report.curves import Curve, average, curve_axes, curve_panel
-from hyrec.studies.report.findings import Findings, fold
+from hyrec.studies.analysis.curves import Curve, average
+from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, absent, folded
+from hyrec.studies.report.charts import curve_chart, curve_limits
+from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import duration, fixed
-
-Logged = Mapping[str, Curve]
-"""Averaged curves by variant."""
 
 
 def curves_section(findings: Findings) -> Section:
     """Draw the validation metric and the training loss of every variant over its baseline's."""
     logs = {key: cell.curves() for key, cell in findings.results.cells.items()}
-    names = {name for log in logs.values() for name in log}
+    wanted = f"val/{findings.metric}"
+    validation = sorted({name for log in logs.values() for name in log if name.startswith("val/")})
     blocks: list[Block] = []
-    for logged in (_validation(findings.metric, names), "train/loss"):
-        if logged is None:
-            blocks.append(absent(f"No curve of val/{findings.metric}: no cell logged a validation metric."))
-            continue
+    if not validation:
+        blocks.append(absent(f"No curve of {wanted}: no cell logged a validation metric."))
+    for logged in (*([wanted] if wanted in validation else validation[:1]), "train/loss"):
         curves: dict[str, Curve] = {}
         for variant in findings.study.variants:
             seeds = findings.results.seeds_of(variant.name)
             curve = average([logs[variant.name, seed].get(logged, []) for seed in seeds])
             if curve is not None:
                 curves[variant.name] = curve
-        if curves:
-            blocks.append(fold(_figure(findings, logged, curves)))
-        else:
-            blocks.append(absent(f"No curve of {logged}: no cell logged it."))
+        missing = absent(f"No curve of {logged}: no cell logged it.")
+        blocks.append(folded(_figure(findings, logged, curves)) if curves else missing)
     return Section("curves", "Learning curves", tuple(blocks))
 
 
-def _validation(metric: str, names: set[str]) -> str | None:
-    wanted = f"val/{metric}"
-    others = sorted(name for name in names if name.startswith("val/"))
-    return wanted if wanted in names else next(iter(others), None)
-
-
-def _figure(findings: Findings, logged: str, curves: Logged) -> Figure:
-    x, y = curve_axes(list(curves.values()))
+def _figure(findings: Findings, logged: str, curves: Mapping[str, Curve]) -> Figure:
+    ends = curve_limits(list(curves.values()))
     slug = re.sub(r"[^a-z0-9]+", "-", logged.lower())
-    others = [name for name in curves if name != findings.baseline_of(name)] or list(curves)
-    panels = []
-    for number, name in enumerate(others):
+    charts = []
+    for number, name in enumerate([name for name in curves if name != findings.baseline_of(name)] or list(curves)):
         base = findings.baseline_of(name)
         behind = (base, curves[base]) if base != name and base in curves else None
-        panel = f"curve-{slug}-{number}"
-        panels.append(curve_panel(panel, name, logged, findings.tone(name), curves[name], behind, x, y))
+        chart = f"curve-{slug}-{number}"
+        charts.append(curve_chart(chart, name, logged, findings.tone(name), curves[name], behind, ends))
     caption = (
         "Solid: the variant; dashed: its baseline. Lines are means over seeds, bands run from the lowest seed to the "
         "highest. All panels have the same axes."
     )
     said = "; ".join(f"{name} ends at {fixed(curve.mean[-1])}" for name, curve in curves.items())
     title = f"{logged} over training steps"
-    return Figure(f"curves-{slug}", title, f"{said}.", tuple(panels), caption, 3, _table(logged, curves))
+    return Figure(f"curves-{slug}", title, f"{said}.", tuple(charts), caption, 3, _table(logged, curves))
 
 
-def _table(logged: str, curves: Logged) -> Table:
+def _table(logged: str, curves: Mapping[str, Curve]) -> Table:
     rows: list[tuple[Inline, ...]] = []
     for name, curve in curves.items():
         quarters = [curve.mean[round(share * (len(curve.mean) - 1))] for share in (0.25, 0.5, 0.75, 1.0)]
@@ -77,19 +66,15 @@ def runtimes_section(findings: Findings) -> Section | None:
     total = 0.0
     for variant in findings.study.variants:
         seconds = [findings.results.cells[variant.name, s].seconds for s in findings.results.seeds_of(variant.name)]
-        if not seconds:
-            continue
-        total += sum(seconds)
-        mean = sum(seconds) / len(seconds)
-        spread = f"{duration(min(seconds))} to {duration(max(seconds))}"
-        rows.append((Code(variant.name), str(len(seconds)), duration(mean), spread, duration(sum(seconds))))
-    if not rows:
-        return None
+        if seconds:
+            total += sum(seconds)
+            ends = f"{duration(min(seconds))} to {duration(max(seconds))}"
+            mean = duration(sum(seconds) / len(seconds))
+            rows.append((Code(variant.name), str(len(seconds)), mean, ends, duration(sum(seconds))))
     caption = (
         f"Wall time of whole cells: start, training, validation and test; {duration(total)} in all. Cells that ran "
         "side by side, or beside other work, took longer than they would alone."
     )
-    table = Table(
-        ("Variant", "Cells", "Mean", "Shortest to longest", "All"), tuple(rows), frozenset({1, 2, 3, 4}), caption
-    )
-    return Section("times", "Run times", (table,))
+    header = ("Variant", "Cells", "Mean", "Shortest to longest", "All")
+    table = Table(header, tuple(rows), frozenset(range(1, 5)), caption)
+    return Section("times", "Run times", (table,)) if rows else None

@@ -1,0 +1,51 @@
+"""Learning curves, averaged over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_POINTS = 120
+"""Points of a curve; longer ones are averaged over stretches of neighbouring steps."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A logged value over the steps of training, averaged over seeds.
+
+    Args:
+        steps: Optimizer steps.
+        mean: Mean over the seeds.
+        low: Smallest value of a seed at the step.
+        high: Largest value of a seed at the step.
+        num_seeds: Seeds that the curve is made of.
+    """
+
+    steps: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    num_seeds: int
+
+
+def average(runs: Sequence[Sequence[tuple[float, float]]]) -> Curve | None:
+    """Average one curve a seed, over the steps that all of them have; None when there are none.
+
+    Args:
+        runs: Pairs of step and value, one sequence a seed; values that are not finite are left out, and so is a seed
+            without any. The band of a stretch spans the seeds' averages of it.
+    """
+    logged = [{step: value for step, value in run if math.isfinite(value)} for run in runs]
+    logged = [run for run in logged if run]
+    common = sorted(set.intersection(*(set(run) for run in logged))) if logged else []
+    if not common:
+        return None
+    values = np.array([[run[step] for step in common] for run in logged])
+    stretches = np.array_split(np.arange(len(common)), min(len(common), MAX_POINTS))
+    steps = tuple(float(np.mean([common[i] for i in part])) for part in stretches)
+    smooth = np.stack([values[:, part].mean(axis=1) for part in stretches], axis=1)
+    mean, low, high = (tuple(line.tolist()) for line in (smooth.mean(axis=0), smooth.min(axis=0), smooth.max(axis=0)))
+    return Curve(steps, mean, low, high, len(logged))

@@ -1,0 +1,79 @@
+"""A paper's printed figures beside ours: both as relative changes, since levels of two data sets say nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.plan.study import Study
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A variant's relative change to the baseline, here and in the paper.
+
+    Args:
+        variant: Variant.
+        verdict: Its verdict here.
+        ours: Relative change here; None when there is none.
+        low: Lower end of its interval over seeds; NaN without one.
+        high: Upper end.
+        ours_above_chance: The same change by the other convention.
+        paper: Relative change in the paper.
+        paper_above_chance: The same by the other convention; None where the printed baseline is at chance.
+        printed: Figure that the paper prints for the variant.
+    """
+
+    variant: str
+    verdict: str
+    ours: float | None
+    low: float
+    high: float
+    ours_above_chance: float | None
+    paper: float
+    paper_above_chance: float | None
+    printed: float
+
+    @property
+    def agreement(self) -> str:
+        """Whether the direction found here is the paper's, in words."""
+        if self.verdict not in ("better", "worse"):
+            return "not decided here"
+        if not self.paper:
+            return "none in the paper"
+        return "same direction" if (self.ours or 0) * self.paper > 0 else "other direction"
+
+
+def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
+    """Return a row for each variant for which the paper prints an AUC, as for its baseline.
+
+    Args:
+        study: The study, with what the paper prints.
+        rows: Its comparison on one metric; one that is no AUC gives no rows.
+    """
+    found = []
+    for row in rows:
+        variant = study.variant(row.variant)
+        printed, base = variant.paper.get(row.metric), study.baseline_of(variant).paper.get(row.metric)
+        if row.is_baseline or printed is None or not base or row.chance is None:
+            continue
+        # The level that differences are relative to: the baseline's mean over the seeds that both have.
+        shared = [row.values[seed] - row.differences[seed] for seed in row.differences]
+        level = sum(shared) / len(shared) if shared else 0.0
+        low, high = (row.interval.low, row.interval.high) if row.interval and level else (math.nan, math.nan)
+        found.append(
+            PaperRow(
+                variant=row.variant,
+                verdict=row.verdict,
+                ours=row.relative_auc,
+                low=low / (level or 1.0),
+                high=high / (level or 1.0),
+                ours_above_chance=row.relative_auc_above_chance,
+                paper=printed / base - 1,
+                paper_above_chance=(printed - row.chance) / (base - row.chance) - 1 if base != row.chance else None,
+                printed=printed,
+            )
+        )
+    return found

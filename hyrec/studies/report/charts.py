@@ -1,0 +1,265 @@
+"""Charts with a value on the upright axis: cost, scaling, learning curves, slices and reliability."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from hyrec.studies.analysis.calibration import Reliability
+from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.analysis.curves import Curve
+from hyrec.studies.analysis.slices import SliceRow
+from hyrec.studies.analysis.statistics import Interval, paired_t
+from hyrec.studies.report import style
+from hyrec.studies.report.blocks import Tone
+from hyrec.studies.report.findings import tone_of
+from hyrec.studies.report.numbers import fixed, short, signed, span
+from hyrec.studies.report.svg import Chart
+
+_LONGEST = 18
+_LINE = 17.0
+_SERIES = tuple(zip("osD^v", ("-", (0, (7, 4)), (0, (2, 3)), (0, (9, 3, 2, 3)), (0, (12, 4))), strict=True))
+"""Marker and line of a family; with more families they repeat, and so do the six colours, at another time."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A family in a scaling chart.
+
+    Args:
+        family: The family.
+        points: Cost, and mean over seeds with its interval, by ascending cost.
+        curve: Cost and fitted value with its interval; empty without a curve.
+    """
+
+    family: str
+    points: tuple[tuple[float, Interval], ...]
+    curve: tuple[tuple[float, Interval], ...]
+
+
+@style.styled
+def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[ComparisonRow, float]]) -> Chart:
+    """Draw the metric of every variant against a cost on a logarithmic axis, named in the margin.
+
+    The margin names the family and the values of its point. Points of nearly equal cost would hide one another: they
+    are set a little apart.
+    """
+    labels = [f"{row.family} {', '.join(str(value) for value in row.point.values())}".strip() for row, _ in points]
+    labels = [style.shorten(label, _LONGEST) for label in labels]
+    means = [paired_t(list(row.values.values())) for row, _ in points]
+    right = 370 - max(style.text_width(label) for label in labels)
+    bottom = 44 + max(200.0, _LINE * len(points) + 10)
+    title = f"{metric} against {cost}"
+    figure, axes = style.panel(400, bottom + 36, (48, right, 44, bottom), title, metric, f"{cost} (logarithmic)")
+    costs = [cost for _, cost in points]
+    middle = math.sqrt(min(costs) * max(costs))
+    # Costs that are nearly equal shall look nearly equal.
+    style.scale_x(axes, style.limits([*costs, middle / 1.1, middle * 1.1], log=True), 3, log=True)
+    style.scale_y(axes, style.limits([end for mean in means for end in (mean.low, mean.high, mean.mean)]))
+    wanted = [float(axes.transData.transform((cost, 0))[0]) for cost in costs]
+    across = style.spread(wanted, min(11.0, 60.0 / len(points)), 56, right)
+    heights = _heights(axes, [mean.mean for mean in means])
+    for (row, cost_), mean, label, x, y in zip(points, means, labels, across, heights, strict=True):
+        tone: Tone = "baseline" if row.is_baseline else tone_of(row.verdict)
+        at = float(axes.transData.inverted().transform((x, 0))[0])
+        style.line(figure, [(x, _down(axes, mean.mean)), (right + 6, y), (right + 14, y)], style.COLOURS["rule"])
+        if mean.known:
+            style.bar(axes, [at, at], [mean.low, mean.high], style.TONES[tone])
+        style.mark(axes, at, mean.mean, tone, tip=f"{row.variant}: {fixed(mean.mean)} at {short(cost_)}")
+        style.write(figure, right + 18, y + 4, label, color=style.TONES[tone])
+    said = "; ".join(f"{row.variant} {fixed(row.mean)} at {short(cost)}" for row, cost in points)
+    return Chart(name, title, f"{said}.", figure)
+
+
+@style.styled
+def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], said: str) -> Chart:
+    """Draw points and fitted curves of every family on a logarithmic axis, named in the margin."""
+    right = 382 - max(style.text_width(style.shorten(one.family, _LONGEST)) for one in series)
+    title = f"{metric} against {cost}"
+    figure, axes = style.panel(400, 304, (48, right, 44, 264), title, metric, f"{cost} (logarithmic)")
+    style.scale_x(axes, style.limits([cost for one in series for cost, _ in one.points], log=True), log=True)
+    ends = [end for one in series for _, i in (*one.points, *one.curve) for end in (i.low, i.mean, i.high)]
+    style.scale_y(axes, style.limits(ends))
+    heights = _heights(axes, [one.points[-1][1].mean for one in series])
+    for number, (one, y) in enumerate(zip(series, heights, strict=True)):
+        color = style.COLOURS[f"series-{number % 6 + 1}"]
+        marker, dashes = _SERIES[number % len(_SERIES)]
+        costs = [cost for cost, _ in one.curve]
+        if one.curve and all(interval.known for _, interval in one.curve):
+            low, high = ([getattr(interval, end) for _, interval in one.curve] for end in ("low", "high"))
+            axes.fill_between(costs, low, high, color=color, alpha=0.18, linewidth=0)
+        if one.curve:
+            fitted = [interval.mean for _, interval in one.curve]
+            axes.plot(costs, fitted, color=color, linewidth=2, linestyle=dashes, label=one.family)
+        for at, interval in one.points:
+            if interval.known:
+                style.bar(axes, [at, at], [interval.low, interval.high], color)
+            tip = f"{one.family}: {fixed(interval.mean)} at {short(at)}"
+            style.mark(axes, at, interval.mean, "neutral", size=8, tip=tip, marker=marker, color=color)
+        style.line(figure, [(right + 9, y)], color, marker=marker, markersize=8)
+        style.write(figure, right + 18, y + 4, style.shorten(one.family, _LONGEST))
+    return Chart(name, title, said, figure)
+
+
+@style.styled
+def curve_chart(
+    name: str,
+    variant: str,
+    logged: str,
+    tone: Tone,
+    curve: Curve,
+    baseline: tuple[str, Curve] | None,
+    ends: tuple[style.Limits, style.Limits],
+) -> Chart:
+    """Draw the curve of a variant, and dashed behind it that of the baseline.
+
+    Args:
+        name: Folder-safe name.
+        variant: Variant.
+        logged: What was logged, such as ``val/auc``.
+        tone: Verdict of the variant.
+        curve: Its curve.
+        baseline: Name and curve of the baseline; None for the baseline itself.
+        ends: Axes of steps and values, shared between panels.
+    """
+    figure, axes = style.panel(300, 194, (44, 292, 44, 158), style.shorten(variant, 33), logged, "step")
+    style.scale_x(axes, ends[0])
+    style.scale_y(axes, ends[1])
+    if baseline:
+        _curve(axes, baseline[1], "baseline")
+    _curve(axes, curve, tone)
+    last = f"{variant} ends at {curve.mean[-1]:.4f} after {curve.steps[-1]:.0f} steps"
+    against = f", {baseline[0]} at {baseline[1].mean[-1]:.4f}" if baseline else ""
+    return Chart(name, f"{logged} of {variant} over training steps", f"{last}{against}.", figure)
+
+
+def curve_limits(curves: Sequence[Curve]) -> tuple[style.Limits, style.Limits]:
+    """Return axes for panels that share them, with the early, steep part of training cut where it hides the rest."""
+    ends = [value for curve in curves for value in (*curve.low, *curve.high)]
+    late = [v for c in curves for v in (*c.low[len(c.low) // 8 :], *c.high[len(c.high) // 8 :])]
+    span, late_span = max(ends) - min(ends), max(late) - min(late)
+    steps = style.limits([0, *(step for curve in curves for step in curve.steps)], margin=0)
+    return steps, style.limits(late if late_span and span > 2.5 * late_span else ends)
+
+
+def _curve(axes: Axes, curve: Curve, tone: Tone) -> None:
+    color, dashed = style.TONES[tone], tone == "baseline"
+    if len(curve.steps) == 1:
+        style.bar(axes, [*curve.steps, *curve.steps], [*curve.low, *curve.high], color)
+    elif curve.num_seeds > 1:
+        axes.fill_between(curve.steps, curve.low, curve.high, color=color, alpha=0.1 if dashed else 0.18, linewidth=0)
+    few: dict[str, Any] = {"marker": "o", "markersize": 5} if len(curve.steps) <= 12 else {}
+    look: dict[str, Any] = {"linewidth": 1.5, "linestyle": (0, (5, 4))} if dashed else {"linewidth": 2}
+    axes.plot(curve.steps, curve.mean, color=color, **look, **few)
+
+
+@style.styled
+def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: int, ends: style.Limits) -> Chart:
+    """Draw the difference of one variant to the baseline in each bin, with intervals over seeds.
+
+    Args:
+        name: Folder-safe name.
+        subtitle: What the rows are sliced by.
+        rows: One row a bin, from small to large values; those without a difference are left empty.
+        better: 1 where larger is better, −1 where smaller is, 0 where neither is.
+        ends: Axis of differences, shared between panels.
+    """
+    variant = rows[0].variant
+    label = f"Difference of {rows[0].metric}"
+    figure, axes = style.panel(300, 180, (52, 292, 44, 146), style.shorten(variant, 33), label)
+    axes.set_xlim(-0.5, len(rows) - 0.5)
+    axes.set_xticks([])
+    style.scale_y(axes, ends)
+    axes.axhline(0, **style.ZERO)
+    said = []
+    for number, row in enumerate(rows):
+        x = float(axes.transData.transform((number, 0))[0])
+        for k, words in enumerate(bin_lines(row.low, row.high)):
+            style.write(figure, x, 162 + 12 * k, words, ha="center", **style.SMALL)
+        found = row.difference
+        if found is None:
+            continue
+        tone = slice_tone(row, better)
+        if found.known:
+            style.bar(axes, [number, number], [found.low, found.high], style.TONES[tone])
+        style.mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin_label}: {signed(found.mean)}")
+        said.append(f"{row.bin_label}: {signed(found.mean)} {span(found)}")
+    title = f"Difference of {variant} to the baseline by {subtitle}"
+    return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
+
+
+def slice_limits(rows: Sequence[SliceRow]) -> style.Limits:
+    """Return an axis that holds zero and all intervals."""
+    found = [row.difference for row in rows if row.difference is not None]
+    return style.limits([0.0, *(end for interval in found for end in (interval.low, interval.high, interval.mean))])
+
+
+def slice_tone(row: SliceRow, better: int) -> Tone:
+    """Colour a bin by whether its own interval excludes zero; nothing is corrected for the number of bins."""
+    if row.difference is None or row.difference.holds_zero or not better:
+        return "neutral"
+    return "better" if row.difference.mean * better > 0 else "worse"
+
+
+def bin_lines(low: float, high: float) -> tuple[str, ...]:
+    """Name a bin so briefly that five names stand side by side.
+
+    Example:
+        >>> bin_lines(4, 4), bin_lines(4, 12), bin_lines(1204, 35211)
+        (('4',), ('4–12',), ('1,204', '–35 k'))
+    """
+    if low == high:
+        return (_brief(low),)
+    name = f"{_brief(low)}–{_brief(high)}"
+    return (name,) if len(name) <= 6 else (_brief(low), f"–{_brief(high)}")
+
+
+def _brief(value: float) -> str:
+    if abs(value) >= 10_000:
+        return short(float(f"{value:.2g}"))
+    return f"{value:,.0f}" if value == round(value) else f"{value:.2g}"
+
+
+@style.styled
+def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> Chart:
+    """Draw the reliability curve of a variant; the dotted diagonal is a calibrated model.
+
+    Args:
+        name: Folder-safe name.
+        curve: The points.
+        tone: Verdict of the variant, for its colour.
+        end: End of both axes, shared between panels.
+    """
+    facts = f"NE {fixed(curve.ne)} · PCOC {fixed(curve.pcoc, 3)} · ECE {fixed(curve.ece)}"
+    figure, axes = style.panel(300, 292, (44, 292, 44, 256), style.shorten(curve.variant, 33), facts, "mean prediction")
+    style.write(figure, 50, 54, "mean label", **style.SMALL)
+    style.scale_x(axes, (0.0, end), 5)
+    style.scale_y(axes, (0.0, end))
+    axes.plot([0, end], [0, end], **style.ZERO)
+    axes.plot([p for p, *_ in curve.points], [label for _, label, *_ in curve.points], color=style.TONES[tone])
+    for p, label, low, high, count in curve.points:
+        style.bar(axes, [p, p], [low, high], style.TONES[tone])
+        tip = f"prediction {fixed(p)}, label {fixed(label)}, {count:,} rows"
+        style.mark(axes, p, label, tone, size=6, tip=tip, marker="o")
+    return Chart(name, f"Reliability of {curve.variant}", f"{facts}.", figure)
+
+
+def reliability_limit(curves: Sequence[Reliability]) -> float:
+    """Return the end of axes that hold every point with its interval."""
+    ends = [value for curve in curves for p, label, low, high, _ in curve.points for value in (p, label, low, high)]
+    return max([0.0, *ends]) * 1.04 or 1.0
+
+
+def _heights(axes: Axes, values: Sequence[float]) -> list[float]:
+    """Return where names stand in the margin: in units, beside their values and a line apart."""
+    height = axes.figure.bbox.height
+    return style.spread([_down(axes, v) for v in values], _LINE, height - axes.bbox.y1 + 6, height - axes.bbox.y0)
+
+
+def _down(axes: Axes, value: float) -> float:
+    """Return the place of a value, in units from the top."""
+    return float(axes.figure.bbox.height - axes.transData.transform((1, value))[1])
