@@ -10,7 +10,9 @@ from typing import Any
 
 from hyrec.files import digest
 from hyrec.loggers.wandb_run import require_wandb
-from hyrec.metrics.direction import direction
+from hyrec.metrics import facts_of
+from hyrec.studies.plan.command_lines import CommandLine, arguments_of, flatten
+from hyrec.studies.plan.metrics import metrics_of
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.run.cell import Cell
@@ -76,7 +78,9 @@ def sweep_of(request: StudyRequest, folder: str | Path, project: str = "hyrec") 
     """
     entity, _, name = project.rpartition("/")
     study = request.study
-    metric = study.metrics[0]
+    metric, first = study.metrics[0], study.variants[0]
+    options = CommandLine.parse(f"variant {first.name}", arguments_of(study, first)).options
+    goal = "minimize" if facts_of(metric, metrics_of(flatten(options))).direction < 0 else "maximize"
     fixed = [request.file, "--out", str(folder), "--wandb", project, *request.words]
     return {
         "name": study.name,
@@ -84,7 +88,7 @@ def sweep_of(request: StudyRequest, folder: str | Path, project: str = "hyrec") 
         "project": name,
         **({"entity": entity} if entity else {}),
         "method": "grid",
-        "metric": {"name": f"test/{metric}", "goal": "minimize" if direction(metric) < 0 else "maximize"},
+        "metric": {"name": f"test/{metric}", "goal": goal},
         "parameters": {"index": {"values": list(range(len(study.variants) * len(study.seeds)))}},
         "command": ["${env}", "hyrec", "ablate", "run", *fixed, "${args}"],
     }
