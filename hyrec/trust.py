@@ -64,6 +64,8 @@ def refuse_code(hint: Any, value: Any, place: str) -> None:
             refuse_code(_any_of(inner), item, f"{place}[{number}]")
     elif isinstance(value, str):
         _check_text(members, value, place)
+    elif isinstance(value, (int, float)) and all(dataclasses.is_dataclass(m) or m is type(None) for m in members):
+        raise CommandError(f"{place} must be a mapping of options, got {value!r}.")
     elif callable(value) and not _is_built(value, members):
         raise UntrustedCodeError(f"{place}: {value!r} is a function. A config names classes, never functions.")
 

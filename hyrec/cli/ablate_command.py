@@ -16,21 +16,19 @@ from hyrec.messages import CommandError
 if TYPE_CHECKING:
     from hyrec.studies.plan.request import StudyRequest
 
-ACTIONS = {
-    "run": ("hyrec.cli.ablate_command:configure_run", "train and test every variant of a study with every seed"),
-    "report": (
-        "hyrec.cli.ablate_command:configure_report",
-        "write the report of a study's folder: Markdown and one HTML page",
-    ),
-    "sweep": ("hyrec.cli.ablate_command:configure_sweep", "print a W&B sweep that trains the variants of a study"),
+_ACTIONS = {
+    "run": "train and test every variant of a study with every seed",
+    "report": "write the report of a study's folder: Markdown and one HTML page",
+    "sweep": "print a W&B sweep that trains the variants of a study",
 }
-ARRAY_VARIABLE = "SLURM_ARRAY_TASK_ID"
+_ARRAY_VARIABLE = "SLURM_ARRAY_TASK_ID"
 
 
 def configure(parser: StrictParser) -> None:
     """Add the actions."""
     parser.epilog = "example: hyrec ablate run pkg:hyrec/ablations/hyformer_table2.yaml --dry-run"
-    parser.actions("action", ACTIONS)
+    here = "hyrec.cli.ablate_command:configure_"
+    parser.actions("action", {name: (here + name, text) for name, text in _ACTIONS.items()})
 
 
 def configure_run(parser: StrictParser) -> None:
@@ -43,21 +41,18 @@ def configure_run(parser: StrictParser) -> None:
     add("--jobs", type=int, default=1, help="cells at once; each gets its share of the cores. Default: 1")
     add("--resume", action="store_true", help="resume the study in the folder; finished cells are kept")
     add("--index", type=int, help="run one cell only, for array jobs; --dry-run shows how many there are")
-    add("--array", action="store_true", help=f"the same, with the index that ${ARRAY_VARIABLE} holds")
+    add("--array", action="store_true", help=f"the same, with the index that ${_ARRAY_VARIABLE} holds")
     add("--wandb", metavar="PROJECT", help="log every cell, and a table of the study, to this W&B project")
     parser.set_defaults(run=_stoppable(_run))
 
 
 def configure_report(parser: StrictParser) -> None:
     """Add the options of ``hyrec ablate report``."""
-    parser.add_argument("folder", type=Path, help="folder of a study, as written by 'hyrec ablate run'")
-    parser.add_argument("--wandb", metavar="PROJECT", help="also log the table of the study to this W&B project")
-    parser.add_argument(
-        "--baseline",
-        default="",
-        metavar="VARIANT",
-        help="compare with this variant, into report-VARIANT/ of the folder",
-    )
+    add = parser.add_argument
+    add("folder", type=Path, help="folder of a study, as written by 'hyrec ablate run'")
+    add("--wandb", metavar="PROJECT", help="also log the table of the study to this W&B project")
+    told = "compare with this variant, into report-VARIANT/ of the folder"
+    add("--baseline", default="", metavar="VARIANT", help=told)
     parser.set_defaults(run=_stoppable(lambda options: _report(options.folder, options.baseline, options.wandb)))
 
 
@@ -94,37 +89,29 @@ def _stoppable(command: Callable[[argparse.Namespace], int]) -> Callable[[argpar
 def _run(options: argparse.Namespace) -> int:
     if options.jobs < 1:
         raise CommandError(f"--jobs must be at least 1, got {options.jobs}.")
-    for name, needed in (("no_probe", "dry_run"), ("json", "dry_run")):
-        if getattr(options, name) and not getattr(options, needed):
-            raise CommandError(f"--{name.replace('_', '-')} goes with --{needed.replace('_', '-')}.")
-    if options.dry_run:
-        for name in ("resume", "index", "array", "wandb"):
-            value = getattr(options, name)
-            if value is not None and value is not False:
-                raise CommandError(f"--dry-run shows the whole study and runs nothing: leave --{name} out.")
-    index, selection = _index(options), _selection(options)
-    from hyrec.studies.plan.request import StudyRequest
-
-    request = StudyRequest.read(options.study, selection)
-    return _dry_run(request, options) if options.dry_run else _run_study(request, options, index)
-
-
-def _dry_run(request: StudyRequest, options: argparse.Namespace) -> int:
+    if not options.dry_run:
+        for name in ("no_probe", "json"):
+            if getattr(options, name):
+                raise CommandError(f"--{name.replace('_', '-')} goes with --dry-run.")
+        return _train(options)
+    for name in ("resume", "index", "array", "wandb"):
+        value = getattr(options, name)
+        if value is not None and value is not False:  # an index of 0 counts
+            raise CommandError(f"--dry-run shows the whole study and runs nothing: leave --{name} out.")
     from hyrec.studies.plan.planner import make_plan
     from hyrec.studies.plan.timing import timed
     from hyrec.studies.report.plan_text import plan_as_dict, plan_as_text
 
-    plan = make_plan(request)
+    jobs, plan = options.jobs, make_plan(_request(options))
     if not options.no_probe:
-        plan = timed(plan, options.jobs, report=lambda line: print(line, file=sys.stderr, flush=True))
-    jobs = options.jobs
+        plan = timed(plan, jobs, report=lambda line: print(line, file=sys.stderr, flush=True))
     print(json.dumps(plan_as_dict(plan, jobs=jobs), indent=1) if options.json else plan_as_text(plan, jobs=jobs))
     return 0
 
 
-def _run_study(request: StudyRequest, options: argparse.Namespace, index: int | None) -> int:
-    from hyrec.studies.run.interrupt import StudyInterrupted
-    from hyrec.studies.run.settle import StudyThereError
+def _train(options: argparse.Namespace) -> int:
+    index, request = _index(options), _request(options)
+    from hyrec.studies.run.runner import StudyInterrupted
     from hyrec.studies.run.study import StudyRun, run_study
 
     run = StudyRun(request, options.out, options.jobs, options.resume, index, options.wandb)
@@ -134,16 +121,14 @@ def _run_study(request: StudyRequest, options: argparse.Namespace, index: int | 
         _, outcomes = run_study(run)
         if index is None:
             _report(run.folder, wandb=options.wandb)
-    except StudyThereError as error:
-        raise CommandError(f"{error} Go on with\n  {run.command}") from error
     except KeyboardInterrupt as interrupt:
         print(f"\nStopped. Go on with\n  {run.command}", file=sys.stderr)
         return interrupt.exit_code if isinstance(interrupt, StudyInterrupted) else 130
-    broken = [outcome for outcome in outcomes if outcome.status in ("failed", "interrupted")]
+    broken = sum(outcome.status in ("failed", "interrupted") for outcome in outcomes)
     if broken:
-        told = f"{len(broken)} of {len(outcomes)} cells have no result. Try them again with"
+        told = f"{broken} of {len(outcomes)} cells have no result. Try them again with"
         print(f"{told}\n  {run.command}", file=sys.stderr)
-    return 1 if broken else 0
+    return min(broken, 1)
 
 
 def _report(folder: Path, baseline: str = "", wandb: str | None = None) -> int:
@@ -185,19 +170,18 @@ def _sweep(options: argparse.Namespace) -> int:
     import yaml
 
     from hyrec.studies.plan.planner import make_plan
-    from hyrec.studies.plan.request import StudyRequest
-    from hyrec.studies.plan.sweep import sweep_of
     from hyrec.studies.run.study import StudyRun
+    from hyrec.studies.run.wandb import sweep_of
 
-    request = StudyRequest.read(options.study, _selection(options))
+    request = _request(options)
     make_plan(request)  # a study that cannot be run makes no sweep
     sweep = sweep_of(request, StudyRun(request, options.out).folder, options.wandb)
     print(yaml.safe_dump(sweep, sort_keys=False), end="")
     return 0
 
 
-def _selection(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what the command line changes in the study file; empty when nothing."""
+def _request(options: argparse.Namespace) -> StudyRequest:
+    """Return the study, and what the command line changes in its file."""
     from hyrec.files import plain_value
 
     chosen: dict[str, Any] = {}
@@ -206,33 +190,29 @@ def _selection(options: argparse.Namespace) -> dict[str, Any]:
         if not all(part.isdigit() for part in parts):
             raise CommandError(f"--seeds needs whole numbers, as in 0,1,2. Got {options.seeds!r}.")
         chosen["seeds"] = [int(part) for part in parts]
-    if options.variants:
-        # The name of a point holds commas itself: full@d_model=32,length=50.
-        chosen["variants"] = [name for name in _names(options.variants) if name]
+    for part in (part.strip() for part in options.variants.split(",") if part.strip()):
+        names = chosen.setdefault("variants", [])
+        if names and "@" in names[-1] and "=" in part and "@" not in part:
+            names[-1] += f",{part}"  # the name of a point holds commas itself: full@d_model=32,length=50
+        else:
+            names.append(part)
     for assignment in options.set:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
             raise CommandError(f"--set needs KEY=VALUE, as in model.d_model=32. Got {assignment!r}.")
         chosen.setdefault("set", {})[key.removeprefix("--")] = plain_value(value)  # as with hyrec fit
-    return chosen
+    from hyrec.studies.plan.request import StudyRequest
 
-
-def _names(text: str) -> list[str]:
-    names: list[str] = []
-    for part in (part.strip() for part in text.split(",")):
-        if names and "@" in names[-1] and "=" in part and "@" not in part:
-            names[-1] += f",{part}"
-        else:
-            names.append(part)
-    return names
+    return StudyRequest.read(options.study, chosen)
 
 
 def _index(options: argparse.Namespace) -> int | None:
     if not options.array:
-        return None if options.index is None else int(options.index)
+        index: int | None = options.index
+        return index
     if options.index is not None:
         raise CommandError("--index and --array both choose the cell. Use one of them.")
-    text = os.environ.get(ARRAY_VARIABLE, "")
+    text = os.environ.get(_ARRAY_VARIABLE, "")
     if not text.isdigit():
-        raise CommandError(f"--array reads the index of the cell from ${ARRAY_VARIABLE}, which holds {text!r}.")
+        raise CommandError(f"--array reads the index of the cell from ${_ARRAY_VARIABLE}, which holds {text!r}.")
     return int(text)

@@ -20,40 +20,8 @@ import torch
 from hyrec.studies.run.cell import Cell
 from hyrec.studies.run.record import CellRecord
 from hyrec.studies.run.runner import CellOutcome, run_cells
+from tests.study_runner import runner_command
 
-DISTURBANCE = '''
-import os
-import signal
-import time
-from pathlib import Path
-
-from lightning.pytorch.callbacks import Callback
-
-
-class Disturbance(Callback):
-    """Do what the environment asks for: die, or wait to be stopped, as ``DISTURB=<die|wait>:<train|test>:<step>``."""
-
-    def __init__(self) -> None:
-        self.how, self.where, step = os.environ.get("DISTURB", "die:never:0").split(":")
-        self.step = int(step)
-
-    def on_train_batch_end(self, trainer, *_):
-        """Come to a place in training."""
-        self.come("train", trainer.global_step)
-
-    def on_test_epoch_end(self, *_):
-        """Come to the end of the test, when predictions are written but not complete."""
-        self.come("test", 0)
-
-    def come(self, where, step):
-        """Die or wait when this is the place."""
-        if (where, step) != (self.where, self.step):
-            return
-        if self.how == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        Path(os.environ["WAITING"]).touch()
-        time.sleep(60)
-'''
 STEPS = 16
 """Of a whole run, two epochs."""
 
@@ -63,13 +31,11 @@ class Studies:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.waiting = folder, folder / "waiting"
-        self.plugin = folder / "disturbance.py"
-        self.plugin.write_text(DISTURBANCE, encoding="utf-8")
 
     def cell(self, study: str) -> Cell:
         arguments = {
             "--config": "pkg:hyrec/debug.yaml",
-            "--plugin": str(self.plugin),
+            "--plugin": str(Path(__file__).with_name("disturbance.py")),
             "--trainer.callbacks+": "Disturbance",
             "--trainer.max_epochs": "2",
             "--model.mixer.dropout": "0.2",
@@ -87,17 +53,8 @@ class Studies:
         return run_cells([replace(cell, environment=self.environment(disturb))])
 
     def start_runner(self, cell: Cell, disturb: str) -> subprocess.Popen[str]:
-        program = f"""
-import signal
-from pathlib import Path
-from hyrec.studies.run.cell import Cell
-from hyrec.studies.run.runner import run_cells
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-run_cells([Cell({cell.study!r}, {cell.variant!r}, {cell.seed}, {cell.arguments!r}, Path({str(cell.folder)!r}))])
-"""
         environment = {**os.environ, **self.environment(disturb), "PYTHONPATH": os.pathsep.join(sys.path)}
-        return subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(runner_command([cell]), env=environment, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")

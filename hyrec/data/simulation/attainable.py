@@ -33,16 +33,12 @@ def grouped_auc(score: Floats, positive: Floats, group: Ints | None = None) -> f
         >>> grouped_auc(np.array([0.1, 0.4, 0.4]), np.array([0.0, 1.0, 0.0]))
         0.75
     """
-    preds, labels = torch.from_numpy(score), torch.from_numpy(positive)
-    if (
-        group is None
-    ):  # a sample of probability p is one of weight p that is positive and one of weight 1 - p that is not
-        ones = torch.ones_like(labels)
-        twice, weights = torch.cat([ones, ones - 1]), torch.cat([labels, ones - labels])
-        return float(functional.auc(preds.repeat(2), twice, weights))
+    rows = torch.from_numpy(score), torch.from_numpy(positive)
+    if group is None:
+        return float(functional.expected_auc(*rows))
     if not np.isin(positive, (0.0, 1.0)).all():
         raise ValueError("AUC by group needs labels 0 and 1, got a value between them; drop group or draw labels.")
-    return float(functional.grouped_auc(preds, labels, torch.from_numpy(group)).mean)
+    return float(functional.grouped_auc(*rows, torch.from_numpy(group)).mean)
 
 
 def log_loss(logit: Floats, positive: Floats) -> float:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hyrec.metrics.direction import is_auc
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.plan.study import Study
 
@@ -58,7 +57,7 @@ def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
     for row in rows:
         variant = study.variant(row.variant)
         printed, base = variant.paper.get(row.metric), study.baseline_of(variant).paper.get(row.metric)
-        if row.is_baseline or printed is None or not base or not is_auc(row.metric):
+        if row.is_baseline or printed is None or not base or row.chance is None:
             continue
         # The level that differences are relative to: the baseline's mean over the seeds that both have.
         shared = [row.values[seed] - row.differences[seed] for seed in row.differences]
@@ -73,7 +72,7 @@ def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
                 high=high / (level or 1.0),
                 ours_above_chance=row.relative_auc_above_chance,
                 paper=printed / base - 1,
-                paper_above_chance=(printed - 0.5) / (base - 0.5) - 1 if base != 0.5 else None,
+                paper_above_chance=(printed - row.chance) / (base - row.chance) - 1 if base != row.chance else None,
                 printed=printed,
             )
         )

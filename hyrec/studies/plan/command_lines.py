@@ -1,43 +1,46 @@
-"""What ``hyrec fit`` is given for each variant of a study, and what each command line leads to, parsed once."""
+"""What ``hyrec fit`` is given for each variant of a study, what that leads to, and in which options two differ."""
 
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from hyrec.config.diagnose import merge_options
 from hyrec.config.experiment import Experiment
 from hyrec.config.parser import shortened
-from hyrec.files import read_yaml
+from hyrec.files import digest, read_yaml
 from hyrec.inspection import ModelCosts, model_costs, without_memory
 from hyrec.messages import CommandError
+from hyrec.studies.plan.plan import Change
 from hyrec.studies.plan.study import Study, StudyError, Variant
+from hyrec.studies.plan.study_file import RESERVED
+
+_LEFT_OUT = (*RESERVED, "output", "model.schema", "data.schema")
+"""What is no difference: options that every cell has its own of, and copies of the schema."""
+_CLASS = ".class_path"
 
 
 def arguments_of(study: Study, variant: Variant) -> tuple[str, ...]:
-    """Return what follows ``hyrec fit`` for a variant: configs first, then options, the variant's last.
+    """Return what follows ``hyrec fit`` for a variant: configs first, then options, the strongest last.
 
     Args:
         study: The study.
         variant: One of its variants.
     """
+    merged: dict[str, Any] = {}
+    for layer in (study.options, variant.point, variant.options):
+        for key, value in layer.items():
+            merged.pop(key, None)  # an option stands at the place of the strongest layer that names it
+            merged[key] = value
     configs = [f"--config={name}" for name in (*study.configs, *variant.configs)]
-    return (*configs, *_options(study.options, variant.point, variant.options))
-
-
-def base_arguments(study: Study, variant: Variant) -> tuple[str, ...]:
-    """Return what follows ``hyrec fit`` for the base at the point of the grid that a variant stands on.
-
-    Args:
-        study: The study.
-        variant: One of its variants.
-    """
-    configs = [f"--config={name}" for name in study.configs]
-    return (*configs, *_options(study.options, variant.point))
+    return (*configs, *(option(key, value) for key, value in merged.items()))
 
 
 def option(key: str, value: Any) -> str:
@@ -47,8 +50,11 @@ def option(key: str, value: Any) -> str:
         >>> option("model.encoder", {"class_path": "LongerEncoder"}), option("data.batch_size", 8)
         ('--model.encoder={"class_path": "LongerEncoder"}', '--data.batch_size=8')
     """
-    text = value if isinstance(value, str) and _reads_as_itself(value) else json.dumps(value)
-    return f"--{key}={text}"
+    try:
+        plain = bool(value) and isinstance(value, str) and read_yaml(value) == value
+    except yaml.YAMLError:
+        plain = False
+    return f"--{key}={value if plain else json.dumps(value)}"
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,17 @@ class CommandLine:
         return self.experiment.options
 
     @functools.cached_property
+    def flat(self) -> dict[str, Any]:
+        """Its options by dotted key, as they will be read from a file."""
+        flat: dict[str, Any] = json.loads(json.dumps(flatten(self.options), default=str))
+        return flat
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Hash of its options."""
+        return digest(json.dumps(self.flat, sort_keys=True))
+
+    @functools.cached_property
     def costs(self) -> ModelCosts:
         """What its model costs; the figures are those of ``hyrec inspect``.
 
@@ -108,18 +125,75 @@ def costs_at(experiment: Experiment, **changes: Any) -> ModelCosts:
     return model_costs(model)
 
 
-def _options(*layers: Mapping[str, Any]) -> list[str]:
-    """Return each option once, at the place of the strongest layer that names it."""
+def changes_between(
+    base: Mapping[str, Any],
+    variant: Mapping[str, Any],
+    *,
+    given: Iterable[Mapping[str, Any]] = (),
+    named: Iterable[Mapping[str, Any]] = (),
+) -> tuple[Change, ...]:
+    """Return the differences of two resolved configs in the short spelling, in the order of the variant.
+
+    A class that was replaced is one change, ``model.mixer: RankMixer -> SelfAttentionMixer``, followed by all
+    arguments of the new class. Those that the base was given for the old class and that nobody wrote for the new
+    one are carried: Lightning keeps arguments that both classes have.
+
+    Args:
+        base: Resolved options of the base.
+        variant: Resolved options of the variant.
+        given: What the base's configs and options say, in order; decides what was given and not a default.
+        named: What the variant's own configs and options say.
+    """
+    before, after = flatten(base), flatten(variant)
+    in_base, in_variant = _keys_of(given), _keys_of(named)
+    gone = [
+        key.removesuffix(_CLASS)
+        for key, new in after.items()
+        if key.endswith(_CLASS) and new and before.get(key) not in (None, new)
+    ]
+    found = []
+    for key in {**after, **before}:
+        owner = next((place for place in reversed(gone) if key.startswith(f"{place}.") and key != place + _CLASS), None)
+        old, new = before.get(key), after.get(key)
+        if owner is not None and key not in after:
+            continue  # an argument of the class that was replaced
+        kept = owner is not None and key in before and old == new and key not in in_variant
+        carried = kept and (key in in_base or new != _default(after[f"{owner}{_CLASS}"], key.removeprefix(f"{owner}.")))
+        change = Change(key.removesuffix(_CLASS), _shown(key, old), _shown(key, new), carried)
+        if carried or change.base != change.value:
+            found.append(change)
+    return tuple(found)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return dotted keys in the short spelling, without ``init_args``; lists and empty mappings are values.
+
+    Example:
+        >>> flatten({"model": {"class_path": "A", "init_args": {"d_model": 8}}})
+        {'model.class_path': 'A', 'model.d_model': 8}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        place = prefix if key == "init_args" else f"{prefix}.{key}" if prefix else str(key)
+        if place in _LEFT_OUT or place.endswith(".dict_kwargs"):
+            continue
+        flat |= flatten(value, place) if isinstance(value, Mapping) and value else {place: value}
+    return flat
+
+
+def _keys_of(trees: Iterable[Mapping[str, Any]]) -> set[str]:
     merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            merged.pop(key, None)
-            merged[key] = value
-    return [option(key, value) for key, value in merged.items()]
+    for tree in trees:
+        merge_options(merged, tree)
+    return set(flatten(merged))
 
 
-def _reads_as_itself(text: str) -> bool:
-    try:
-        return bool(text) and read_yaml(text) == text
-    except yaml.YAMLError:
-        return False
+def _default(class_path: str, argument: str) -> Any:
+    """Return the default of a class's argument; its own object when there is none."""
+    module, _, name = class_path.rpartition(".")
+    parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+    return parameters[argument].default if argument in parameters else inspect.Parameter.empty
+
+
+def _shown(key: str, value: Any) -> Any:
+    return value.rpartition(".")[2] if key.endswith(_CLASS) and isinstance(value, str) else value

@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from hyrec.config.experiment import Experiment
 from hyrec.config.parser import shortened
 from hyrec.inspection import ModelCosts
 from hyrec.messages import CommandError
 from hyrec.studies.plan.command_lines import costs_at
-from hyrec.studies.plan.width_search import Match, solve_width
 
 OPTION = "model.d_model"
 """What is solved for."""
+_COSTS = {"flops": "flops_per_sample", "dense_parameters": "dense_parameters"}
+_REACH = 16
+"""How many times wider or narrower than the start a width may be."""
+_NEIGHBOURS = 4
+"""Allowed widths that are looked at on either side of the crossing, where the cost does not grow steadily."""
+_NEAR = 0.25
 _DIVISIBLE = (64, 60)
+
+
+@dataclass(frozen=True)
+class Match:
+    """The width whose costs come nearest to a target, and how near.
+
+    Args:
+        width: The width.
+        costs: Costs at that width.
+        deviations: Relative difference from the target by kind of cost; positive when it costs more.
+        tolerances: Allowed size of each.
+    """
+
+    width: int
+    costs: ModelCosts
+    deviations: Mapping[str, float]
+    tolerances: Mapping[str, float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """The deviations in multiples of their tolerances."""
+        return [off / self.tolerances[kind] for kind, off in self.deviations.items()]
+
+    @property
+    def worst(self) -> float:
+        """The largest deviation, in multiples of its tolerance."""
+        return max(map(abs, self.ratios))
+
+    @property
+    def within(self) -> bool:
+        """Whether all deviations are allowed."""
+        return self.worst <= 1.0
+
+    @property
+    def sufficient(self) -> dict[str, float]:
+        """Tolerances that this width would satisfy, rounded up to a tenth of a percent."""
+        return {k: max(self.tolerances[k], math.ceil(abs(off) * 1000) / 1000) for k, off in self.deviations.items()}
+
+    def __str__(self) -> str:
+        off = ", ".join(f"{kind} {value:+.1%}" for kind, value in self.deviations.items())
+        if self.within:
+            return f"width {self.width} ({off})"
+        asked, enough = (
+            "{" + ", ".join(f"{kind}: {100 * value:g}%" for kind, value in tolerances.items()) + "}"
+            for tolerances in (self.tolerances, self.sufficient)
+        )
+        missed = f"No width matches within {asked}: the nearest is {self.width} ({off})."
+        hopeless = max(self.sufficient.values()) >= 1.0
+        return f"{missed} No tolerance below 100% would do." if hopeless else f"{missed} {enough} would do."
 
 
 def match_variant(
@@ -45,56 +101,115 @@ def match_variant(
             f"{name}: match solves for {OPTION}, which the study fixes for this variant. "
             f"Take {OPTION} out of the grid and of the variant's options, or write match: {{}} for the variant."
         )
-    match = _Widths(variant, name).solve(target, tolerances)
+    start = int(variant.options["model"]["init_args"]["d_model"])
+    known: dict[int, ModelCosts | str] = {}
+
+    def built(width: int) -> ModelCosts | str:
+        """Return what the variant costs at a width, or why it cannot be built."""
+        if width not in known:
+            try:
+                known[width] = costs_at(variant, d_model=width)
+            except ValueError as error:
+                known[width] = shortened(str(error))
+        return known[width]
+
+    def search(num_tokens: int | None) -> Match:
+        """Return the nearest width, of those with a number of mixed tokens if one is named."""
+
+        def cost_of(width: int) -> ModelCosts | None:
+            costs = built(width)
+            return None if isinstance(costs, str) or num_tokens not in (None, costs.num_tokens) else costs
+
+        return solve_width(cost_of, target, tolerances, start=start)
+
+    usual = built(start)
+    if isinstance(usual, str):
+        refusals = {str(built(width)) for width in (start, *(-(-start // d) * d for d in _DIVISIBLE))}
+        if len(refusals) == 1:  # in the same words at widths that divide well: it is not about the width
+            raise CommandError(f"{name} cannot be built. {refusals.pop()}")
+        match = search(None)
+    else:
+        match = search(usual.num_tokens)
+        if not match.within:
+            match = min(match, search(None), key=lambda found: found.worst)
     if not match.within:
         raise CommandError(f"{name}: {match}")
     return match
 
 
-class _Widths:
-    """The variant at every width that has been asked for."""
+def solve_width(
+    cost_of: Callable[[int], ModelCosts | None],
+    target: ModelCosts,
+    tolerances: Mapping[str, float],
+    *,
+    start: int,
+) -> Match:
+    """Find the width whose costs come nearest to a target's.
 
-    def __init__(self, experiment: Experiment, name: str) -> None:
-        self.experiment, self.name = experiment, name
-        self.start = int(experiment.options["model"]["init_args"]["d_model"])
-        self._known: dict[int, ModelCosts | str] = {}
+    The nearest width has the smallest largest deviation, each deviation in multiples of its tolerance. It is found by
+    bisection, for costs grow with the width; where that misses the tolerance, widths nearby are tried as well, for
+    padding makes the growth uneven.
 
-    def solve(self, target: ModelCosts, tolerances: Mapping[str, float]) -> Match:
-        """Return the nearest width, one with the usual number of tokens if such a one is near enough."""
-        usual, found = self._tokens(self.start), []
-        if usual is None:
-            self._blame_the_width()
-        else:
-            found.append(self._nearest(target, tolerances, lambda width: self._tokens(width) == usual))
-            if found[0].within:
-                return found[0]
-        found.append(self._nearest(target, tolerances, lambda width: self._tokens(width) is not None))
-        return min(found, key=lambda match: match.worst)
+    Args:
+        cost_of: Costs at a width; None for one that is not allowed. It is asked once for each.
+        target: What is to be met.
+        tolerances: Allowed relative deviation by kind of cost, ``flops`` and ``dense_parameters``. All must hold.
+        start: Where the search begins; it ends at 16 times that, and at a sixteenth.
 
-    def _blame_the_width(self) -> None:
-        """Raise what is refused in the same words at widths that divide well: it is not about the width."""
-        refusals = {str(self._at(w)) for w in (self.start, *(-(-self.start // d) * d for d in _DIVISIBLE))}
-        if len(refusals) == 1:
-            raise CommandError(f"{self.name} cannot be built. {refusals.pop()}")
+    Raises:
+        ValueError: When no width is allowed.
 
-    def _nearest(self, target: ModelCosts, tolerances: Mapping[str, float], allowed: Callable[[int], bool]) -> Match:
-        return solve_width(self._costs, target, tolerances, start=self.start, allowed=allowed)
+    Example:
+        >>> def cost_of(width):
+        ...     return ModelCosts(dense_parameters=width**2, sparse_parameters=0, flops_per_sample=8.0 * width)
+        >>> print(solve_width(cost_of, ModelCosts(5000, 0, 1.0), {"dense_parameters": 0.02}, start=64))
+        width 71 (dense_parameters +0.8%)
+    """
+    least, most = max(1, start // _REACH), start * _REACH
+    known: dict[int, Match | None] = {}
 
-    def _at(self, width: int) -> ModelCosts | str:
-        """Return what the variant costs at a width, or why it cannot be built."""
-        if width not in self._known:
-            try:
-                self._known[width] = costs_at(self.experiment, d_model=width)
-            except ValueError as error:
-                self._known[width] = shortened(str(error))
-        return self._known[width]
+    def at(width: int) -> Match | None:
+        if width not in known:
+            known[width] = None
+            if (costs := cost_of(width)) is not None:
+                off = {k: getattr(costs, _COSTS[k]) / getattr(target, _COSTS[k]) - 1.0 for k in tolerances}
+                known[width] = Match(width, costs, off, tolerances)
+        return known[width]
 
-    def _tokens(self, width: int) -> int | None:
-        """Return the number of mixed tokens; None for a width that is refused."""
-        costs = self._at(width)
-        return None if isinstance(costs, str) else costs.num_tokens
+    def nearest_to(wanted: int, low: int, high: int) -> Match | None:
+        """Return the allowed width that is nearest to a wanted one, between two bounds."""
+        return next((match for width in _outwards(wanted, low, high) if (match := at(width))), None)
 
-    def _costs(self, width: int) -> ModelCosts:
-        costs = self._at(width)
-        assert not isinstance(costs, str)
-        return costs
+    def best(found: Iterable[Match]) -> Match:
+        return min(found, key=lambda match: (match.worst, abs(match.width - start), match.width))
+
+    low = high = nearest_to(start, least, most)
+    if low is None or high is None:
+        raise ValueError(f"No width from {least} to {most} in steps of 1 is allowed.")
+    while _excess(high) < 0 and (wider := nearest_to(min(2 * high.width, most), high.width + 1, most)):
+        low, high = high, wider
+    while _excess(low) > 0 and (narrower := nearest_to(max(low.width // 2, least), least, low.width - 1)):
+        low, high = narrower, low
+    while middle := nearest_to((low.width + high.width) // 2, low.width + 1, high.width - 1):
+        low, high = (middle, high) if _excess(middle) < 0 else (low, middle)
+    found = best([low, high])
+    if found.within:
+        return found
+    around, reach = [found], max(1, int(found.width * _NEAR))
+    for side in (range(-1, -reach - 1, -1), range(1, reach + 1)):
+        widths = (found.width + step for step in side if least <= found.width + step <= most)
+        fitting = (match for width in widths if (match := at(width)))
+        around += [match for match, _ in zip(fitting, range(_NEIGHBOURS), strict=False)]
+    return best(around)
+
+
+def _excess(match: Match) -> float:
+    """Grows with the width, and is zero where the largest deviation is smallest."""
+    return max(match.ratios) + min(match.ratios)
+
+
+def _outwards(wanted: int, low: int, high: int) -> Iterator[int]:
+    for distance in range(max(wanted - low, high - wanted) + 1):
+        for candidate in (wanted - distance, wanted + distance) if distance else (wanted,):
+            if low <= candidate <= high:
+                yield candidate

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hyrec.files import write_text
-from hyrec.studies.plan.study import Study, StudyError, Variant
+from hyrec.studies.plan.study import Study, StudyError, Variant, from_plain
 
 PLAN_FILE = "plan.json"
 
@@ -70,11 +70,12 @@ class PlannedVariant:
         """
         mine, theirs = self.options, other.options
         if mine and theirs:
-            keys = [key for key in {**mine, **theirs} if _json(mine, key) != _json(theirs, key)]
-            if keys:
-                return [
-                    f"{key.removesuffix('.class_path')}: {_json(mine, key)} -> {_json(theirs, key)}" for key in keys
-                ]
+            pairs = [
+                (key.removesuffix(".class_path"), *(_json(o, key) for o in (mine, theirs)))
+                for key in {**mine, **theirs}
+            ]
+            if changes := [f"{key}: {old} -> {new}" for key, old, new in pairs if old != new]:
+                return changes
         gone = [argument for argument in self.arguments if argument not in other.arguments]
         new = [argument for argument in other.arguments if argument not in self.arguments]
         if gone or new:
@@ -118,26 +119,7 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Return plain mappings and lists."""
         rows = [{**asdict(planned), "variant": planned.variant.name} for planned in self.variants]
-        content = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**content, "study": self.study.to_dict(), "variants": rows}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Plan:
-        """Read what :meth:`to_dict` wrote."""
-        study = Study.from_dict(content["study"])
-        rows = tuple(
-            PlannedVariant(
-                **{
-                    **row,
-                    "variant": study.variant(row["variant"]),
-                    "arguments": tuple(row["arguments"]),
-                    "changes": tuple(Change(**change) for change in row["changes"]),
-                }
-            )
-            for row in content["variants"]
-        )
-        seeds = tuple(content.get("file_seeds", ()))
-        return cls(**{**content, "study": study, "variants": rows, "file_seeds": seeds})
+        return {**asdict(self), "variants": rows}
 
     def save(self, folder: str | Path, *, replace: bool = True) -> Path:
         """Write ``plan.json``; readers see the whole file or none.
@@ -163,17 +145,21 @@ class Plan:
         if not path.is_file():
             raise StudyError(f"{folder} is not the folder of a study: it holds no {PLAN_FILE}.")
         try:
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            variants = {variant["name"]: variant for variant in content["study"]["variants"]}
+            rows = [{**row, "variant": variants[row["variant"]]} for row in content["variants"]]
+            plan: Plan = from_plain(cls, {**content, "variants": rows})
+            return plan
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{path} cannot be read: {error!r}. It may be of another version of hyrec.") from error
 
     def differences(self, other: Plan) -> list[str]:
-        """Return what keeps another plan from going on with the cells of this one, one line each.
+        """Return what keeps another plan from resuming the cells of this one, one line each.
 
         Seeds, variants, metrics, slices and fits may be added; what is there must stay as it is.
 
         Args:
-            other: The plan to go on with, such as that of a study file that has been edited since.
+            other: The plan to resume with, such as that of a study file that has been edited since.
         """
         mine, theirs = self.study, other.study
         lines = [f"name: {mine.name} -> {theirs.name}"] if mine.name != theirs.name else []

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import hyrec
 from hyrec.config.shipped import load_mapping
-from hyrec.files import digest
 from hyrec.messages import listed, suggest
-from hyrec.metrics import default_metrics
-from hyrec.metrics.direction import base_name
-from hyrec.schema import Schema
-from hyrec.studies.plan.changes import changes_between, flatten
-from hyrec.studies.plan.command_lines import CommandLine, arguments_of, base_arguments, option
-from hyrec.studies.plan.commit import source_commit
-from hyrec.studies.plan.counted import counted_features
+from hyrec.metrics import default_metrics, facts_of
+from hyrec.metrics.facts import LossFacts
+from hyrec.schema import Role, Schema
+from hyrec.studies.plan.command_lines import CommandLine, arguments_of, changes_between, flatten, option
+from hyrec.studies.plan.machine import source_commit
 from hyrec.studies.plan.matching import OPTION, match_variant
-from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
+from hyrec.studies.plan.metrics import metrics_of
+from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.request import StudyRequest
-from hyrec.studies.plan.study import Study, StudyError, Variant
+from hyrec.studies.plan.study import Study, StudyError
 
-_ORDER = "data.seed"
-_GROUPED = ("query_auc", "gauc")
 _WITHOUT_TEST: dict[str, Callable[[Any], bool]] = {
     "test_after_fit": lambda value: value is False,
     "trainer.limit_test_batches": lambda value: value is not None and value == 0,
@@ -46,34 +42,53 @@ def make_plan(request: StudyRequest) -> Plan:
         CommandError: When a width cannot be matched.
     """
     study = request.study
+    known: dict[tuple[str, ...], CommandLine] = {}
+
+    def parse(what: str, arguments: tuple[str, ...]) -> CommandLine:
+        if arguments not in known:
+            known[arguments] = CommandLine.parse(what, arguments)
+        return known[arguments]
+
+    bases = {}
+    for variant in study.variants:
+        _, at, point = variant.name.partition("@")
+        what = f"the base at {point}" if at else "the base"
+        bases[variant.name] = parse(what, arguments_of(study, replace(variant, configs=(), options={})))
     arguments = {v.name: arguments_of(study, v) for v in study.variants}
-    lines = _Lines()
-    bases = {v.name: lines.parse(_base_name(v.name), base_arguments(study, v)) for v in study.variants}
-    parsed = {v.name: lines.parse(f"variant {v.name}", arguments[v.name]) for v in study.variants}
-    matched = {v.name: _matched(study, v, parsed) for v in study.variants if v.match}
-    for name, options in matched.items():
-        arguments[name] = (*arguments[name], *(option(key, value) for key, value in options.items()))
+    lines = {name: parse(f"variant {name}", words) for name, words in arguments.items()}
+    widths = {}
+    for variant in study.variants:
+        if variant.match:
+            target, fixed = lines[study.baseline_of(variant).name].costs, [*variant.point, *variant.options]
+            what = f"variant {variant.name}"
+            found = match_variant(target, lines[variant.name].experiment, variant.match, fixed=fixed, name=what)
+            widths[variant.name] = {OPTION: found.width}
+    for name, matched in widths.items():
         # Widths were chosen for command lines that had been parsed; parse them again as they will be run.
-        parsed[name] = lines.parse(f"variant {name}", arguments[name])
-    resolved = {name: line.options for name, line in parsed.items()}
-    check_metrics(study, resolved)
-    check_rows(study, resolved, matched)
+        arguments[name] = (*arguments[name], *(option(key, value) for key, value in matched.items()))
+        lines[name] = parse(f"variant {name}", arguments[name])
+    check_metrics(study, {name: line.options for name, line in lines.items()})
+    _check_rows(study, lines, widths)
     planned = []
     for variant in study.variants:
-        name = variant.name
-        options, own, costs = resolved[name], matched.get(name, {}), parsed[name].costs
+        line, matched = lines[variant.name], widths.get(variant.name, {})
         planned.append(
             PlannedVariant(
                 variant=variant,
-                arguments=arguments[name],
-                changes=_changes(study, variant, own, bases[name].options, options),
-                dense_parameters=costs.dense_parameters,
-                sparse_parameters=costs.sparse_parameters,
-                flops_per_sample=costs.flops_per_sample,
-                matched=own,
-                digest=_digest(options),
-                order_option=f"--{_ORDER}" if _ORDER in flatten(options) else "",
-                options=_flat(options),
+                arguments=arguments[variant.name],
+                changes=changes_between(
+                    bases[variant.name].options,
+                    line.options,
+                    given=_trees(study.configs, study.options, variant.point),
+                    named=_trees(variant.configs, variant.point, variant.options, matched),
+                ),
+                dense_parameters=line.costs.dense_parameters,
+                sparse_parameters=line.costs.sparse_parameters,
+                flops_per_sample=line.costs.flops_per_sample,
+                matched=matched,
+                digest=line.digest,
+                order_option="--data.seed" if "data.seed" in line.flat else "",
+                options=line.flat,
             )
         )
     return Plan(
@@ -93,61 +108,20 @@ def check_unchanged(plan: Plan) -> list[str]:
     Args:
         plan: The stored plan.
     """
-    parsed, lines = _Lines(), []
+    told = []
     for planned in plan.variants:
-        options = parsed.parse(f"variant {planned.variant.name}", planned.arguments).options
-        now = replace(planned, digest=_digest(options), options=_flat(options))
-        if now.digest != planned.digest:
-            lines += [f"variant {planned.variant.name}: {change}" for change in planned.differences(now)]
-    return lines
+        what = f"variant {planned.variant.name}"
+        line = CommandLine.parse(what, planned.arguments)
+        if line.digest != planned.digest:
+            now = replace(planned, digest=line.digest, options=line.flat)
+            told += [f"{what}: {change}" for change in planned.differences(now)]
+    return told
 
 
-class _Lines:
-    """Command lines, each parsed once."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], CommandLine] = {}
-
-    def parse(self, what: str, arguments: Sequence[str]) -> CommandLine:
-        key = tuple(arguments)
-        if key not in self._known:
-            self._known[key] = CommandLine.parse(what, key)
-        return self._known[key]
-
-
-def _base_name(variant: str) -> str:
-    """Return what the base is called at the point of the grid that a variant stands on."""
-    _, at, point = variant.partition("@")
-    return f"the base at {point}" if at else "the base"
-
-
-def _matched(study: Study, variant: Variant, parsed: Mapping[str, CommandLine]) -> dict[str, int]:
-    found = match_variant(
-        parsed[study.baseline_of(variant).name].costs,
-        parsed[variant.name].experiment,
-        variant.match,
-        fixed=[*variant.point, *variant.options],
-        name=f"variant {variant.name}",
-    )
-    return {OPTION: found.width}
-
-
-def _changes(
-    study: Study,
-    variant: Variant,
-    matched: Mapping[str, Any],
-    base: Mapping[str, Any],
-    options: Mapping[str, Any],
-) -> tuple[Change, ...]:
-    given = [*_trees(study.configs, study.options), *_trees((), variant.point)]
-    named = [*_trees(variant.configs, variant.point), *_trees((), variant.options), *_trees((), matched)]
-    return changes_between(base, options, given=given, named=named)
-
-
-def _trees(configs: Sequence[str], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _trees(configs: Iterable[str], *layers: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what configs and options say, as nested mappings."""
     trees = [load_mapping(name) for name in configs]
-    for key, value in options.items():
+    for key, value in (item for layer in layers for item in layer.items()):
         tree = value
         for part in reversed(key.split(".")):
             tree = {part: tree}
@@ -155,34 +129,21 @@ def _trees(configs: Sequence[str], options: Mapping[str, Any]) -> list[dict[str,
     return trees
 
 
-def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the resolved options by dotted key, as they will be read from a file."""
-    flat: dict[str, Any] = json.loads(json.dumps(flatten(options), default=str))
-    return flat
-
-
-def _digest(options: Mapping[str, Any]) -> str:
-    return digest(json.dumps(flatten(options), sort_keys=True, default=str))
-
-
-def check_rows(
-    study: Study, resolved: Mapping[str, Mapping[str, Any]], matched: Mapping[str, Mapping[str, Any]]
-) -> None:
+def _check_rows(study: Study, lines: Mapping[str, CommandLine], matched: Collection[str]) -> None:
     """Refuse what would be found out after hours: a row that is another one again, is not tested, or is not sliced."""
     seen: dict[str, str] = {}
     for variant in study.variants:
-        options = resolved[variant.name]
-        untested = next((key for key, wrong in _WITHOUT_TEST.items() if wrong(_value(options, key))), None)
-        if untested is not None:
-            value = json.dumps(_value(options, untested))
-            raise StudyError(
-                f"variant {variant.name}: {untested} is {value}, so it has no test metrics to compare. Leave it out."
-            )
+        line = lines[variant.name]
+        for key, wrong in _WITHOUT_TEST.items():
+            if wrong(line.flat.get(key)):
+                told = f"variant {variant.name}: {key} is {json.dumps(line.flat[key])}"
+                raise StudyError(f"{told}, so it has no test metrics to compare. Leave it out.")
         if variant.family == study.baseline:
-            counted_features(Schema.from_dict(options["schema"]), study.slices.get("user"), study.slices.get("item"))
+            schema = Schema.from_dict(line.options["schema"])
+            counted_features(schema, study.slices.get("user"), study.slices.get("item"))
         if variant.name in matched:
             continue  # the width of a row that stands there already may be the one that matches
-        other = seen.setdefault(_digest(options), variant.name)
+        other = seen.setdefault(line.digest, variant.name)
         if other != variant.name:
             raise StudyError(
                 f"variant {variant.name} comes to the same options as variant {other}: what it sets is so already, "
@@ -190,29 +151,62 @@ def check_rows(
             )
 
 
-def _value(options: Mapping[str, Any], key: str) -> Any:
-    value: Any = options
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
 def check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a metric that no test pass logs. A callback may log more, so with one of its own all names are allowed."""
-    options = resolved[study.variants[0].name]
-    if (options.get("trainer") or {}).get("callbacks"):
-        return
+    for variant in study.variants:
+        options = resolved[variant.name]
+        try:
+            metrics = metrics_of(flatten(options))
+        except ValueError as error:
+            raise StudyError(f"variant {variant.name}: {error}") from error
+        if not (options.get("trainer") or {}).get("callbacks"):
+            test = "no test" if variant == study.variants[0] else f"no test of variant {variant.name}"
+            _check_logged(study, test, options, [*metrics, LossFacts.name])
+
+
+def _check_logged(study: Study, test: str, options: Mapping[str, Any], names: list[str]) -> None:
+    """Refuse a metric of the study that is none of those that a variant logs for a task."""
     schema = options["schema"]
-    names = [*default_metrics(), "loss"]
-    if not schema.get("group_column"):
-        names = [name for name in names if name not in _GROUPED]
     primary = (options["model"].get("init_args") or {}).get("primary_task") or next(iter(schema["tasks"]))
     known = names + [f"{task}/{name}" for task in schema["tasks"] if task != primary for name in names]
     for name in study.metrics:
-        if base_name(name) in _GROUPED and not schema.get("group_column"):
+        if facts_of(name, default_metrics()).needs_group and not schema.get("group_column"):
             raise StudyError(
-                f"metrics: the schema has no group_column, so no test logs {name!r}: name others in "
+                f"metrics: the schema has no group_column, so {test} logs {name!r}: name others in "
                 f"the study's metrics. {listed(known, 'Allowed')}"
             )
         if name not in known:
-            raise StudyError(f"metrics: no test logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")
+            raise StudyError(f"metrics: {test} logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")
+
+
+def counted_features(schema: Schema, user: str | None = None, item: str | None = None) -> dict[Role, str]:
+    """Return the feature of each role whose training impressions slice the test rows.
+
+    Args:
+        schema: The data.
+        user: Feature that tells users apart. None: the id feature of role ``user`` with the most values.
+        item: Feature that tells items apart. None: the id feature of role ``item`` with the most values.
+
+    Raises:
+        StudyError: When a feature does not exist or is no id.
+
+    Example:
+        >>> from hyrec.schema import Feature, Task
+        >>> features = {"user_id": Feature(vocab_size=9), "age": Feature(vocab_size=5)}
+        >>> counted_features(Schema(features=features, tasks={"click": Task()}))
+        {'user': 'user_id'}
+    """
+    ids = {name: feature for name, feature in schema.features.items() if feature.kind == "id"}
+    found: dict[Role, str] = {}
+    given: dict[Role, str | None] = {"user": user, "item": item}
+    for role, name in given.items():
+        if name is not None and name not in ids:
+            what = "is no feature" if name not in schema.features else f"has kind {schema.features[name].kind!r}"
+            raise StudyError(
+                f"slices.{role} is {name!r}, which {what}; an id feature is needed.{suggest(name, ids)} "
+                f"Id features: {', '.join(ids) or 'none'}."
+            )
+        of_role = sorted(n for n, feature in ids.items() if feature.role == role)
+        if name or of_role:
+            found[role] = name or max(of_role, key=lambda n: ids[n].num_ids)
+    return found

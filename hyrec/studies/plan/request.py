@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,10 @@ from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import Study, StudyError
 from hyrec.studies.plan.study_file import load_study, read_options
 
+_LOG = logging.getLogger(__name__)
+"""Without handlers, Python writes its warnings to the standard error."""
+_GONE = "seeds that the study file no longer names stay, since cells have them"
+
 
 @dataclass(frozen=True)
 class StudyRequest:
@@ -24,7 +29,6 @@ class StudyRequest:
         file: The study's file as the user wrote it, which commands that continue the study name.
         whole: What the file says.
         selection: What was chosen or changed: ``set``, ``seeds``, ``variants``; empty for the whole.
-        notes: What the user should know about how the selection came about.
 
     Raises:
         StudyError: When the selection cannot be used.
@@ -33,7 +37,6 @@ class StudyRequest:
     file: str
     whole: Study
     selection: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, file: str, selection: Mapping[str, Any] | None = None) -> StudyRequest:
@@ -75,33 +78,30 @@ class StudyRequest:
     def resuming(self, stored: Plan) -> StudyRequest:
         """Return what a study continues with: what was chosen then, with what is named now in its place.
 
-        Without seeds named now the seeds stay, and those that the study file has gained since then are added.
+        Without seeds named now the seeds stay, those that the study file has gained are added, and that is said.
 
         Args:
             stored: The plan that the study was begun with.
         """
-        kept, notes = stored.selection, list(self.notes)
+        kept, now, of_file = stored.selection, self.selection, self.whole.seeds
         merged: dict[str, Any] = {}
-        if options := {**kept.get("set", {}), **self.selection.get("set", {})}:
+        if options := {**kept.get("set", {}), **now.get("set", {})}:
             merged["set"] = options
-        if variants := self.selection.get("variants") or kept.get("variants"):
+        if variants := now.get("variants") or kept.get("variants"):
             merged["variants"] = variants
-        of_file = self.whole.seeds
-        seeds = tuple(self.selection.get("seeds", ()))
+        seeds = tuple(now.get("seeds", ()))
         if not seeds:
-            then = stored.file_seeds or (of_file if "seeds" in kept else stored.study.seeds)
             before = stored.study.seeds
+            then = stored.file_seeds or (of_file if "seeds" in kept else before)
             gained = tuple(seed for seed in of_file if seed not in (*then, *before))
             gone = [seed for seed in then if seed in before and seed not in of_file]
             seeds = before + gained
-            if gained:
-                notes.append(f"the study file has new seeds, which are added: {', '.join(map(str, gained))}.")
-            if gone:
-                listed = ", ".join(map(str, gone))
-                notes.append(f"seeds that the study file no longer names stay, since cells have them: {listed}.")
+            for found, told in ((gained, "the study file has new seeds, which are added"), (gone, _GONE)):
+                if found:
+                    _LOG.warning("Note: %s: %s.", told, ", ".join(map(str, found)))
         if seeds != of_file:
             merged["seeds"] = list(seeds)
-        return replace(self, selection=merged, notes=tuple(notes))
+        return replace(self, selection=merged)
 
 
 def _check_configs(study: Study, file: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hyrec.messages import suggest
 
@@ -12,18 +12,12 @@ SCALING_AXES = ("dense_parameters", "sparse_parameters", "flops_per_sample")
 """What a scaling fit can have on its x axis."""
 MATCHABLE = ("flops", "dense_parameters")
 """What a variant can be made equal to the baseline in."""
-
-
-MAX_SEED = 2**32 - 1
+_MAX_SEED = 2**32 - 1
 """The largest seed that NumPy and Lightning take."""
 
 
 class StudyError(ValueError):
     """A study that cannot be used: what was wrong, what is allowed, the nearest name."""
-
-
-_NOT_SET = "not set"
-"""Stands for an option that is not there, unlike one that is None."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +82,11 @@ class Study:
                 f"The baseline {self.baseline!r} is no variant.{suggest(self.baseline, self.families)} "
                 f"Variants: {', '.join(self.families)}."
             )
-        twice = sorted({seed for seed in self.seeds if self.seeds.count(seed) > 1})
-        if twice:
-            raise StudyError(f"seeds holds {twice[0]} twice: the same run again says nothing new.")
-        wrong = [seed for seed in self.seeds if not 0 <= seed <= MAX_SEED]
-        if wrong:
-            raise StudyError(f"seeds must be whole numbers from 0 to {MAX_SEED}, got {wrong[0]}.")
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _MAX_SEED:
+                raise StudyError(f"seeds must be whole numbers from 0 to {_MAX_SEED}, got {seed!r}.")
+            if self.seeds.count(seed) > 1:
+                raise StudyError(f"seeds holds {seed} twice: the same run again says nothing new.")
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -106,11 +99,10 @@ class Study:
         Raises:
             StudyError: When there is none, with the nearest name.
         """
-        for variant in self.variants:
-            if variant.name == name:
-                return variant
-        names = [variant.name for variant in self.variants]
-        raise StudyError(f"The study has no variant {name!r}.{suggest(name, names)} Variants: {', '.join(names)}.")
+        known = {variant.name: variant for variant in self.variants}
+        if name not in known:
+            raise StudyError(f"The study has no variant {name!r}.{suggest(name, known)} Variants: {', '.join(known)}.")
+        return known[name]
 
     def baseline_of(self, variant: Variant) -> Variant:
         """Return the baseline at the same point of the grid."""
@@ -148,44 +140,43 @@ class Study:
         """
         lines = []
         for name in ("name", "metrics", "seeds", "baseline"):
-            mine, theirs = _plain(getattr(self, name)), _plain(getattr(other, name))
-            if mine != theirs:
-                lines.append(f"{name}: {mine} -> {theirs}")
-        if self.configs != other.configs:
-            lines.append(f"base.configs: {' '.join(self.configs)} -> {' '.join(other.configs)}")
+            values = [getattr(study, name) for study in (self, other)]
+            mine, theirs = (list(value) if isinstance(value, tuple) else value for value in values)
+            lines += [f"{name}: {mine} -> {theirs}"] if mine != theirs else []
+        lines += _changed_configs("base.configs:", self.configs, other.configs)
         lines += _changed("base.options", self.options, other.options)
         before, after = ({v.name: v for v in study.variants} for study in (self, other))
         lines += [f"variant {name} is gone" for name in before if name not in after]
         lines += [f"variant {name} is new" for name in after if name not in before]
         for name, one in before.items():
-            two = after.get(name, one)
-            if one.configs != two.configs:
-                lines.append(f"variant {name}: configs {' '.join(one.configs)} -> {' '.join(two.configs)}")
-            lines += _changed(f"variant {name}:", one.options, two.options)
-            lines += _changed(f"variant {name}: grid", one.point, two.point)
-            lines += _changed(f"variant {name}: match", one.match, two.match)
+            two, place = after.get(name, one), f"variant {name}:"
+            lines += _changed_configs(f"{place} configs", one.configs, two.configs)
+            lines += _changed(place, one.options, two.options)
+            lines += _changed(f"{place} grid", one.point, two.point)
+            lines += _changed(f"{place} match", one.match, two.match)
         return lines
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain mappings and lists."""
-        content = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-        content["variants"] = [{f.name: _plain(getattr(v, f.name)) for f in fields(v)} for v in self.variants]
-        return content
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Study:
-        """Read what :meth:`to_dict` wrote."""
-        variants = tuple(Variant(**{**v, "configs": tuple(v["configs"])}) for v in content["variants"])
-        lists = {key: tuple(content[key]) for key in ("configs", "metrics", "seeds", "scaling")}
-        return cls(**{**content, **lists, "variants": variants})
+def from_plain(kind: Any, value: Any) -> Any:
+    """Build a dataclass from the mappings and lists that JSON has made of it; lists become the tuples they were.
+
+    Args:
+        kind: The dataclass, or the type of one of its fields.
+        value: What was read.
+
+    Raises:
+        TypeError: For keys that it has not, or that are missing.
+    """
+    if is_dataclass(kind):
+        types = get_type_hints(kind)
+        return kind(**{key: from_plain(types.get(key), item) for key, item in dict(value).items()})  # type: ignore[operator]
+    return tuple(from_plain(get_args(kind)[0], item) for item in value) if get_origin(kind) is tuple else value
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+def _changed_configs(place: str, before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
+    return [f"{place} {' '.join(before)} -> {' '.join(after)}"] if before != after else []
 
 
 def _changed(place: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    keys = [key for key in {**before, **after} if before.get(key, _NOT_SET) != after.get(key, _NOT_SET)]
-    return [f"{place} {key}: {before.get(key, _NOT_SET)} -> {after.get(key, _NOT_SET)}" for key in keys]
+    pairs = [(key, before.get(key, "not set"), after.get(key, "not set")) for key in {**before, **after}]
+    return [f"{place} {key}: {old} -> {new}" for key, old, new in pairs if old != new]

@@ -15,23 +15,18 @@ import yaml
 
 from hyrec.files import read_yaml, yaml_problem
 from hyrec.messages import suggest
-from hyrec.studies.plan.study import MATCHABLE, MAX_SEED, SCALING_AXES, Study, StudyError, Variant
+from hyrec.studies.plan.study import MATCHABLE, SCALING_AXES, Study, StudyError, Variant
 
-_STUDY_KEYS = (
-    "name",
-    "question",
-    "base",
-    "metrics",
-    "seeds",
-    "baseline",
-    "match",
-    "slices",
-    "variants",
-    "grid",
-    "scaling",
-)
-_VARIANT_KEYS = ("about", "paper", "configs", "options", "match")
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+RESERVED = {
+    "seed_everything": "seeds of the study",
+    "name": "name of the study",
+    "config": "configs",
+    "trainer.default_root_dir": "--out",
+    "ckpt_path": "nothing: a cell is trained from the start",
+}
+"""Options that every cell has its own of, and what a study says instead."""
+_STUDY_KEYS: tuple[str, ...] = ("name", "question", "base", "metrics", "seeds", "baseline")
+_STUDY_KEYS += ("match", "slices", "variants", "grid", "scaling")
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
@@ -69,8 +64,7 @@ def read_study(content: Mapping[str, Any], *, default_name: str) -> Study:
         StudyError: As for :func:`load_study`.
     """
     _known(content, _STUDY_KEYS, "the study")
-    base = _mapping(content.get("base", {}), "base")
-    _known(base, ("configs", "options"), "base")
+    base = _mapping(content.get("base", {}), "base", ("configs", "options"))
     families = _mapping(content.get("variants"), "variants")
     if not families:
         raise StudyError("variants is empty: name the baseline and at least one row to compare with it.")
@@ -78,97 +72,91 @@ def read_study(content: Mapping[str, Any], *, default_name: str) -> Study:
     match = _tolerances(content.get("match", {}), "match")
     rows = [_variant(str(name), row, match if str(name) != baseline else {}) for name, row in families.items()]
     points = _points(_mapping(content.get("grid", {}), "grid"))
-    _check_rows(rows, baseline, points)
-    variants = [
-        replace(row, name=f"{row.family}@{label}" if label else row.family, point=point)
-        for label, point in points
-        for row in rows
-    ]
-    scaling = _mapping(content.get("scaling", {}), "scaling")
-    _known(scaling, ("x",), "scaling")
+    _check_rows(rows, baseline, {key for _, point in points for key in point})
+    scaling = _mapping(content.get("scaling", {}), "scaling", ("x",))
     axes = _strings(scaling.get("x", ["dense_parameters", "flops_per_sample"] if scaling else []), "scaling.x")
     _known(axes, SCALING_AXES, "scaling.x", what="axis")
-    slices = {key: str(name) for key, name in _mapping(content.get("slices", {}), "slices").items()}
-    _known(slices, ("user", "item"), "slices")
+    slices = _mapping(content.get("slices", {}), "slices", ("user", "item"))
+    seeds = content.get("seeds", [0])
+    if not isinstance(seeds, list) or not seeds:
+        raise StudyError(f"seeds must be a list of whole numbers, as in [0, 1, 2], got {seeds!r}.")
     return Study(
         name=_name(str(content.get("name", default_name)), "name"),
         question=str(content.get("question", "")).strip(),
         configs=_strings(base.get("configs", []), "base.configs"),
         options=read_options(base.get("options", {}), "base.options"),
         metrics=_metrics(content.get("metrics", ["query_auc", "auc", "logloss"])),
-        seeds=_seeds(content.get("seeds", [0])),
+        seeds=tuple(seeds),
         baseline=baseline,
-        variants=tuple(variants),
-        slices=slices,
+        variants=tuple(
+            replace(row, name=f"{row.family}@{label}" if label else row.family, point=point)
+            for label, point in points
+            for row in rows
+        ),
+        slices={key: str(name) for key, name in slices.items()},
         scaling=axes,
     )
 
 
 def _variant(name: str, row: Any, match: Mapping[str, float]) -> Variant:
     place = f"variants.{name}"
-    row = _mapping({} if row is None else row, place)
-    _known(row, _VARIANT_KEYS, place)
+    row = _mapping({} if row is None else row, place, ("about", "paper", "configs", "options", "match"))
+    paper = _mapping(row.get("paper", {}), f"{place}.paper")
     return Variant(
         name=_name(name, place),
         family=name,
         configs=_strings(row.get("configs", []), f"{place}.configs"),
         options=read_options(row.get("options", {}), f"{place}.options"),
         about=str(row.get("about", "")).strip(),
-        paper={
-            k: _number(v, f"{place}.paper.{k}") for k, v in _mapping(row.get("paper", {}), f"{place}.paper").items()
-        },
+        paper={metric: _number(value, f"{place}.paper.{metric}") for metric, value in paper.items()},
         match=_tolerances(row["match"], f"{place}.match") if "match" in row else dict(match),
     )
 
 
-def _check_rows(rows: Sequence[Variant], baseline: str, points: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def _check_rows(rows: Sequence[Variant], baseline: str, on_grid: set[str]) -> None:
     """Refuse rows that are the same, that undo the grid, or that nothing can match."""
-    on_grid = {key for _, point in points for key in point}
-    reference = next((row for row in rows if row.family == baseline), None)
+    changes = {row.family: f"{row.configs} {sorted(row.options.items())!r}" for row in rows}
     seen: dict[str, str] = {}
     for row in rows:
         place = f"variants.{row.family}"
-        if row is reference and row.match:
+        if row.family == baseline and row.match:
             raise StudyError(f"{place}.match: the baseline is what the others are matched to. Leave it out.")
-        if reference is not None and row is not reference and _changes(row) == _changes(reference):
+        if row.family != baseline and changes[row.family] == changes.get(baseline):
             raise StudyError(f"{place} changes nothing, so it is the baseline {baseline!r} again. Give it options.")
-        both = sorted(on_grid & set(row.options))
-        if both:
+        if both := sorted(on_grid & set(row.options)):
             raise StudyError(f"{place}.options sets {both[0]!r}, which the grid sets too. Keep one of them.")
-        what = f"{_changes(row)} {sorted(row.match.items())}"
-        if what in seen:
-            raise StudyError(f"{place} changes the same as variants.{seen[what]}. Keep one of them.")
-        seen[what] = row.family
-
-
-def _changes(row: Variant) -> tuple[tuple[str, ...], str]:
-    return row.configs, repr(sorted(row.options.items()))
+        same = seen.setdefault(f"{changes[row.family]} {sorted(row.match.items())}", row.family)
+        if same != row.family:
+            raise StudyError(f"{place} changes the same as variants.{same}. Keep one of them.")
 
 
 def _points(grid: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return label and options of every point; the last axis of the grid moves fastest."""
-    axes = [_axis(str(key), values) for key, values in grid.items()]
     points = []
-    for combination in itertools.product(*axes):
+    for steps in itertools.product(*(_axis(str(key), values) for key, values in grid.items())):
         options: dict[str, Any] = {}
-        for _, chosen in combination:
-            _disjoint(options, chosen)
+        for _, chosen in steps:
+            if both := sorted(set(options) & set(chosen)):
+                raise StudyError(f"grid: {both[0]!r} stands on two axes.")
             options |= chosen
-        points.append((",".join(label for label, _ in combination), options))
+        points.append((",".join(label for label, _ in steps), options))
     return points
 
 
 def _axis(key: str, values: Any) -> list[tuple[str, dict[str, Any]]]:
     """Return the steps of one axis: a list is values of one option, a mapping is named groups of options."""
-    place = f"grid.{key}"
+    place, short = f"grid.{key}", key.rpartition(".")[2]
     if isinstance(values, Mapping):
         steps = [(str(label), read_options(options, f"{place}.{label}")) for label, options in values.items()]
     elif isinstance(values, list):
-        steps = [(_text(value, place), {key: value}) for value in values]
+        steps = [(str(value).lower() if isinstance(value, bool) else str(value), {key: value}) for value in values]
+        for value in values:
+            if isinstance(value, (Mapping, list)) or value is None:
+                told = f"{place}: a list holds numbers and words, got {value!r}."
+                raise StudyError(f"{told} Use a mapping of labels to options.")
     else:
-        raise StudyError(
-            f"{place} must be a list of values, or a mapping of labels to options, got {type(values).__name__}."
-        )
+        got = type(values).__name__
+        raise StudyError(f"{place} must be a list of values, or a mapping of labels to options, got {got}.")
     labels = [label for label, _ in steps]
     if not labels or len(set(labels)) != len(labels):
         raise StudyError(f"{place} needs values that differ, got {labels}.")
@@ -176,21 +164,9 @@ def _axis(key: str, values: Any) -> list[tuple[str, dict[str, Any]]]:
         if not _SAFE_VALUE.fullmatch(label):
             raise StudyError(
                 f"{place}: {label!r} becomes part of a folder's name, where letters, digits and _ . + - are allowed. "
-                f"Give the step a label: grid: {{{key.rpartition('.')[2]}: {{LABEL: {{{key}: VALUE}}}}}}."
+                f"Give the step a label: grid: {{{short}: {{LABEL: {{{key}: VALUE}}}}}}."
             )
-    return [(f"{key.rpartition('.')[2]}={label}", options) for label, options in steps]
-
-
-def _disjoint(options: Mapping[str, Any], more: Mapping[str, Any]) -> None:
-    both = sorted(set(options) & set(more))
-    if both:
-        raise StudyError(f"grid: {both[0]!r} stands on two axes.")
-
-
-def _text(value: Any, place: str) -> str:
-    if isinstance(value, (Mapping, list)) or value is None:
-        raise StudyError(f"{place}: a list holds numbers and words, got {value!r}. Use a mapping of labels to options.")
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return [(f"{short}={label}", options) for label, options in steps]
 
 
 def read_options(value: Any, place: str) -> dict[str, Any]:
@@ -203,23 +179,14 @@ def read_options(value: Any, place: str) -> dict[str, Any]:
     Raises:
         StudyError: For a key that is no option, or that the study sets itself.
     """
-    # YAML makes dates of words such as 2024-01-31; an option takes the word.
-    options = {
-        str(key): item.isoformat() if isinstance(item, datetime.date) else item
-        for key, item in _mapping(value, place).items()
-    }
-    for key in options:
+    options = {str(key): item for key, item in _mapping(value, place).items()}
+    for key, item in options.items():
         if key.startswith("-") or "=" in key or not key:
             raise StudyError(f"{place}: {key!r} is not an option. Write it as in model.mixer.expansion: 2.")
-        reserved = {
-            "seed_everything": "seeds of the study",
-            "name": "name of the study",
-            "config": "configs",
-            "trainer.default_root_dir": "--out",
-            "ckpt_path": "nothing: a cell is trained from the start",
-        }
-        if key in reserved:
-            raise StudyError(f"{place}: {key!r} is set by the study itself. Use {reserved[key]}.")
+        if key in RESERVED:
+            raise StudyError(f"{place}: {key!r} is set by the study itself. Use {RESERVED[key]}.")
+        if isinstance(item, datetime.date):  # YAML makes dates of words such as 2024-01-31; an option takes the word
+            options[key] = item.isoformat()
     return options
 
 
@@ -235,26 +202,15 @@ def _metrics(value: Any) -> tuple[str, ...]:
     return metrics
 
 
-def _seeds(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, list) or not value:
-        raise StudyError(f"seeds must be a list of whole numbers, as in [0, 1, 2], got {value!r}.")
-    for seed in value:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
-            raise StudyError(f"seeds must be whole numbers from 0 to {MAX_SEED}, got {seed!r}.")
-    return tuple(value)
-
-
 def _tolerances(value: Any, place: str) -> dict[str, float]:
-    tolerances = _mapping(value, place)
-    _known(tolerances, MATCHABLE, place)
-    out = {}
-    for key, given in tolerances.items():
+    tolerances = {}
+    for key, given in _mapping(value, place, MATCHABLE).items():
         text = str(given).strip()
         number = _number(text.removesuffix("%"), f"{place}.{key}") / (100 if text.endswith("%") else 1)
         if not 0 < number < 1:
             raise StudyError(f"{place}.{key} must be above 0 and below 100%, as in 2% or 0.02, got {given!r}.")
-        out[str(key)] = number
-    return out
+        tolerances[key] = number
+    return tolerances
 
 
 def _number(value: Any, place: str) -> float:
@@ -268,10 +224,9 @@ def _number(value: Any, place: str) -> float:
 
 
 def _name(name: str, place: str) -> str:
-    if not _SAFE_NAME.fullmatch(name):
-        raise StudyError(
-            f"{place}: {name!r} becomes the name of a folder, where letters, digits and _ . + - are allowed."
-        )
+    if not _SAFE_VALUE.fullmatch(name) or not name[0].isalnum():
+        told = f"{place}: {name!r} becomes the name of a folder"
+        raise StudyError(f"{told}, where letters, digits and _ . + - are allowed.")
     return name
 
 
@@ -281,9 +236,11 @@ def _strings(value: Any, place: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _mapping(value: Any, place: str) -> Mapping[str, Any]:
+def _mapping(value: Any, place: str, keys: Sequence[str] = ()) -> Mapping[str, Any]:
+    """Refuse what is no mapping, and keys that are not allowed where some are named."""
     if not isinstance(value, Mapping):
         raise StudyError(f"{place} must be a mapping of keys to values, got {type(value).__name__}.")
+    _known(value if keys else (), keys, place)
     return value
 
 

@@ -14,40 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from hyrec.messages import CommandError
+from hyrec.studies.plan.machine import threads_of_cell
 from hyrec.studies.plan.plan import Plan
-from hyrec.studies.plan.threads import threads_of_cell
 
 _LINES = 3
-
-
-@dataclass(frozen=True)
-class LoopTime:
-    """How long one pass over a split takes.
-
-    Args:
-        batches: Batches of a pass.
-        windows: Windows of rows that are read one after the other in a pass.
-        measured: Time that the probe spent in its own, shorter pass, in seconds.
-        lead: Time that a window's first batch takes on top of the others, in seconds.
-        batch: Time of a batch, data loading included, in seconds.
-        tail: Time after the last batch, such as for metrics, in seconds.
-    """
-
-    batches: int
-    windows: int
-    measured: float
-    lead: float
-    batch: float
-    tail: float
-
-    @property
-    def seconds(self) -> float:
-        """Time of a whole pass."""
-        return self.windows * self.lead + self.batches * self.batch + self.tail
-
-    def part(self, batches: int) -> float:
-        """Time of a pass over the first batches of the split."""
-        return self.lead + min(batches, self.batches) * self.batch + self.tail
+_STEPS = 20
+"""Batches that a probe times."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +27,16 @@ class Estimate:
     """Estimated wall time of one cell.
 
     Args:
-        seconds_per_cell: From the start of the process to its end.
+        seconds_per_cell: From the start of the process to its end; data that had to be made first is not counted.
         train_batches: Training batches of the whole run.
-        batch_ms: Time of a training batch, data loading included, in milliseconds.
         eval_batches: Batches of all validations and of the test.
-        eval_ms: Time of one of them, in milliseconds.
         fixed_seconds: Time that does not depend on the data: imports, building, checkpoints, the end.
-        preparation_seconds: Time spent on data that is now there for all later runs; no part of the estimate.
-        probe_seconds: Time that the probe took.
     """
 
     seconds_per_cell: float
     train_batches: int
-    batch_ms: float
     eval_batches: int
-    eval_ms: float
     fixed_seconds: float
-    preparation_seconds: float
-    probe_seconds: float
 
 
 def timed(plan: Plan, jobs: int, *, report: Callable[[str], object]) -> Plan:
@@ -87,54 +51,37 @@ def timed(plan: Plan, jobs: int, *, report: Callable[[str], object]) -> Plan:
     rows = []
     for planned in plan.variants:
         report(f"Timing {planned.variant.name}")
-        seconds = probe_seconds(planned.arguments, environment=variables).seconds_per_cell
-        rows.append(replace(planned, seconds_per_cell=seconds))
+        rows.append(replace(planned, seconds_per_cell=probe(planned.arguments, variables).seconds_per_cell))
     return replace(plan, variants=tuple(rows))
 
 
-def probe_seconds(
-    arguments: Sequence[str],
-    *,
-    steps: int = 20,
-    environment: Mapping[str, str] | None = None,
-    timeout: float | None = None,
-) -> Estimate:
+def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> Estimate:
     """Estimate the wall time of ``hyrec fit`` by running its first steps in a process of their own.
 
     The short run is the real one, with its data, callbacks and batches, except that it logs to no service and writes
-    to a folder that is deleted. It times ``steps`` training batches after a few to warm up, and as many for evaluation.
+    to a folder that is deleted. It times some training batches after a few to warm up, and as many for evaluation.
     Stopping criteria that depend on what is learned are not foreseen.
 
     Args:
         arguments: What follows ``hyrec fit``.
-        steps: Batches to time.
-        environment: Environment of a cell, such as ``OMP_NUM_THREADS``. Default: that of this process.
-        timeout: Seconds after which the probe is given up.
+        environment: Environment of a cell, such as ``OMP_NUM_THREADS``.
 
     Raises:
-        CommandError: When the short run fails or takes too long, or the run's length is unknown; with its last words.
+        CommandError: When the short run fails, or the run's length is unknown; with its last words.
     """
-    if steps < 1:
-        raise CommandError(f"A probe needs at least one step, got {steps}.")
     with tempfile.TemporaryDirectory(prefix="hyrec-probe-") as name:
         folder = Path(name)
         result, log = folder / "times.json", folder / "log.txt"
-        command = [sys.executable, "-m", "hyrec.cli.probe", str(result), str(steps), *arguments]
-        # Weights & Biases stays out of it even where a callback asks for it.
-        variables = {**(os.environ if environment is None else environment), "WANDB_MODE": "disabled"}
+        command = [sys.executable, "-m", "hyrec.cli.probe", str(result), str(_STEPS), *arguments]
         started = time.perf_counter()
         with log.open("wb") as output:
-            try:
-                done = subprocess.run(
-                    [*command, f"--trainer.default_root_dir={folder / 'run'}"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=variables,
-                    timeout=timeout,
-                )
-            except subprocess.TimeoutExpired as error:
-                raise CommandError(f"The probe took longer than {timeout:g} s. Skip it with --no-probe.") from error
+            done = subprocess.run(
+                [*command, f"--trainer.default_root_dir={folder / 'run'}"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**environment, "WANDB_MODE": "disabled"},  # also where a callback asks for it
+            )
         wall = time.perf_counter() - started
         if done.returncode or not result.is_file():
             raise CommandError(f"The probe failed (exit code {done.returncode}).\n{_last_words(log)}")
@@ -147,42 +94,39 @@ def estimate(times: Mapping[str, Any], wall: float) -> Estimate:
     Args:
         times: What the short run measured and knows of the whole one.
         wall: Seconds from the start of its process to its end.
+
+    Raises:
+        CommandError: When the whole run has no end.
     """
-    loops = {split: LoopTime(**loop) for split, loop in times["loops"].items()}
-    train = loops["train"]
-    total = train.batches * times["max_epochs"] if times["max_epochs"] >= 0 else None
-    if times["max_steps"] >= 0:
-        limit = times["max_steps"] * times["accumulate"]
-        total = limit if total is None else min(total, limit)
-    if total is None:
+    loops = times["loops"]
+    train, per_epoch = loops["train"], loops["train"]["batches"]
+    ends = [per_epoch * times["max_epochs"]] if times["max_epochs"] >= 0 else []
+    ends += [times["max_steps"] * times["accumulate"]] if times["max_steps"] >= 0 else []
+    if not ends:
         raise CommandError("The run has no end that is known beforehand: set trainer.max_epochs or trainer.max_steps.")
-    fixed = max(0.0, wall - times["preparation"] - sum(loop.measured for loop in loops.values()))
-    passes = total / train.batches if train.batches else 0.0
-    training = passes * train.seconds
-    eval_batches, evaluating = 0, 0.0
+    total = min(ends)
+    fixed = max(0.0, wall - times["preparation"] - sum(loop["measured"] for loop in loops.values()))
+    seconds = total / per_epoch * _seconds(train) if per_epoch else 0.0
+    eval_batches = 0
     if (validation := loops.get("validate")) is not None:
-        count = _validations(total, train.batches, times["val_check_batch"], times["check_every_n_epoch"])
-        sanity = validation.batches if times["sanity"] < 0 else min(times["sanity"], validation.batches)
-        evaluating += count * validation.seconds + (validation.part(sanity) if sanity else 0.0)
-        eval_batches += count * validation.batches + sanity
+        batches = validation["batches"]
+        count = _validations(total, per_epoch, times["val_check_batch"], times["check_every_n_epoch"])
+        sanity = batches if times["sanity"] < 0 else min(times["sanity"], batches)
+        seconds += count * _seconds(validation)
+        seconds += _seconds({**validation, "windows": 1, "batches": sanity}) if sanity else 0.0
+        eval_batches += count * batches + sanity
     if times["max_time"] is not None:
-        allowed = times["max_time"] / max(training + evaluating, 1e-9)
-        if allowed < 1.0:
-            total, eval_batches = int(total * allowed), int(eval_batches * allowed)
-            training, evaluating = training * allowed, evaluating * allowed
+        allowed = min(1.0, times["max_time"] / max(seconds, 1e-9))
+        total, eval_batches, seconds = int(total * allowed), int(eval_batches * allowed), seconds * allowed
     if (test := loops.get("test")) is not None:
-        evaluating += test.seconds
-        eval_batches += test.batches
-    return Estimate(
-        seconds_per_cell=fixed + training + evaluating,
-        train_batches=total,
-        batch_ms=1000 * train.batch,
-        eval_batches=eval_batches,
-        eval_ms=1000 * evaluating / max(eval_batches, 1),
-        fixed_seconds=fixed,
-        preparation_seconds=times["preparation"],
-        probe_seconds=wall,
-    )
+        seconds += _seconds(test)
+        eval_batches += test["batches"]
+    return Estimate(fixed + seconds, total, eval_batches, fixed)
+
+
+def _seconds(loop: Mapping[str, Any]) -> float:
+    """Return the time of a pass over a split."""
+    return float(loop["windows"] * loop["lead"] + loop["batches"] * loop["batch"] + loop["tail"])
 
 
 def _validations(total: int, per_epoch: int, interval: float | None, every_n_epoch: int | None) -> int:

@@ -21,6 +21,8 @@ _SANITY = 2
 class Stopwatch(L.Callback):
     """Time the batches of a run, and end its training after some.
 
+    The batches before training serve to time evaluation; the run itself does not validate.
+
     Args:
         steps: Training batches to time, after those that warm up.
     """
@@ -33,13 +35,17 @@ class Stopwatch(L.Callback):
         self._started = 0.0
         self._ticks: list[float] = []
 
-    def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock of evaluation."""
-        self._start()
+    def on_sanity_check_start(self, *args: Any, **kwargs: Any) -> None:
+        """Start the clock."""
+        self._started, self._ticks = time.perf_counter(), []
 
-    def on_validation_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+    on_test_start = on_sanity_check_start
+
+    def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Take the time."""
-        self._tick()
+        self._ticks.append(time.perf_counter())
+
+    on_test_batch_end = on_validation_batch_end
 
     def on_sanity_check_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop the clock of evaluation."""
@@ -49,73 +55,55 @@ class Stopwatch(L.Callback):
         """Note what the whole run would be, and see to it that this one does not validate."""
         interval = trainer.val_check_batch
         validates = "validate" in self.loops and interval is not None and math.isfinite(interval)
+        timers = [x for x in trainer.callbacks if isinstance(x, L.pytorch.callbacks.Timer)]  # type: ignore[attr-defined]
         self.facts = {
             "max_epochs": -1 if trainer.max_epochs is None else trainer.max_epochs,
             "max_steps": trainer.max_steps,
-            "max_time": _seconds_allowed(trainer),
+            "max_time": timers[0].time_remaining() if timers else None,
             "accumulate": trainer.accumulate_grad_batches,
             "val_check_batch": interval if validates else None,
             "check_every_n_epoch": trainer.check_val_every_n_epoch,
         }
         self._batches = _known(trainer.num_training_batches)
         trainer.limit_val_batches = 0
-        self._start()
+        self.on_sanity_check_start()
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
         """Take the time; end training when there are enough."""
-        self._tick()
+        self._ticks.append(time.perf_counter())
         if len(self._ticks) >= self.limit:
-            self._end(trainer)
+            trainer.fit_loop.epoch_loop.max_steps = trainer.global_step
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop the clock of training."""
+        """Stop the clock of training, and end it."""
         self._stop("train", trainer.train_dataloader, self._batches)
-        self._end(trainer)
-
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock of the test."""
-        self._start()
-
-    def on_test_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Take the time."""
-        self._tick()
+        trainer.fit_loop.epoch_loop.max_steps = trainer.global_step
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop the clock of the test."""
-        loaders = trainer.test_dataloaders
-        self._stop("test", loaders, sum(_limited(len(x), self.test_limit) for x in _listed(loaders)))
-
-    def _end(self, trainer: L.Trainer) -> None:
-        trainer.fit_loop.epoch_loop.max_steps = trainer.global_step
-
-    def _start(self) -> None:
-        self._started, self._ticks = time.perf_counter(), []
-
-    def _tick(self) -> None:
-        self._ticks.append(time.perf_counter())
+        sizes, limit = [len(loader) for loader in _listed(trainer.test_dataloaders)], self.test_limit
+        batches = sum(min(size, limit) if isinstance(limit, int) else int(size * limit) for size in sizes)
+        self._stop("test", trainer.test_dataloaders, batches)
 
     def _stop(self, split: str, loaders: Any, batches: int) -> None:
-        now = time.perf_counter()
-        if not self._ticks:
+        now, ticks = time.perf_counter(), self._ticks
+        if not ticks:
             return
-        warm = min(_WARM_UP, len(self._ticks) // 2)
-        timed = len(self._ticks) - max(warm, 1)
-        whole = self._ticks[-1] - self._started
-        batch = (self._ticks[-1] - self._ticks[max(warm, 1) - 1]) / timed if timed else whole
+        warm = max(min(_WARM_UP, len(ticks) // 2), 1)
+        whole = ticks[-1] - self._started
+        batch = (ticks[-1] - ticks[warm - 1]) / (len(ticks) - warm) if len(ticks) > warm else whole
         self.loops[split] = {
-            "batches": batches,
+            "batches": batches,  # of a pass of the whole run
             "windows": max((_windows(loader, batches) for loader in _listed(loaders)), default=1),
-            "measured": now - self._started,
-            "lead": max(0.0, whole - len(self._ticks) * batch),
-            "batch": batch,
-            "tail": now - self._ticks[-1],
+            "measured": now - self._started,  # all times in seconds; this is that of the shorter pass
+            "lead": max(0.0, whole - len(ticks) * batch),  # of a window's first batch on top of the others
+            "batch": batch,  # data loading included
+            "tail": now - ticks[-1],  # after the last batch, such as for metrics
         }
 
 
 def short_run(arguments: Sequence[str], steps: int) -> dict[str, Any] | None:
-    """Train for a few steps with the data, callbacks and batches of the real run.
-
-    It logs to files only, and the batches before training serve to time evaluation.
+    """Train for a few steps with the data, callbacks and batches of the real run; log to files only.
 
     Args:
         arguments: What follows ``hyrec fit``.
@@ -144,10 +132,8 @@ def short_run(arguments: Sequence[str], steps: int) -> dict[str, Any] | None:
     experiment.test_best(trainer, model, data)
     if "train" not in watch.loops:
         raise CommandError("No training batch was run: there are no training rows, or trainer options forbid it.")
-    if not trainer.is_global_zero:
-        return None
     known = {"sanity": _SANITY if sanity is None else int(sanity), "preparation": preparation}
-    return {"loops": watch.loops, **watch.facts, **known}
+    return {"loops": watch.loops, **watch.facts, **known} if trainer.is_global_zero else None
 
 
 def _listed(loaders: Any) -> list[Any]:
@@ -160,20 +146,8 @@ def _known(batches: float) -> int:
     return int(batches)
 
 
-def _limited(batches: int, limit: float) -> int:
-    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-
-
 def _windows(loader: Any, batches: int) -> int:
     """Return how many windows of rows a process reads in turn; workers read the next one ahead."""
     if not isinstance(loader, BatchLoader) or loader.num_workers:
         return 1
     return max(1, math.ceil(batches / loader.sampler.rows.layout.batches_per_window))
-
-
-def _seconds_allowed(trainer: L.Trainer) -> float | None:
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, L.pytorch.callbacks.Timer):
-            left = callback.time_remaining()
-            return None if left is None else float(left)
-    return None

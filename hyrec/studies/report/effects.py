@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hyrec.metrics.direction import direction, is_auc
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.paper import PaperRow, paper_rows
 from hyrec.studies.report.blocks import (
@@ -49,7 +48,10 @@ def _forest(findings: Findings, metric: str) -> Forest:
     name = f"forest-{metric.replace('/', '-')}"
     title = f"{metric}: difference to {findings.study.baseline}"
     title += " at the same point of the grid" if len(points) > 1 else ""
-    axis, ends = forest_limits([row for group in points.values() for row in group]), ENDS[direction(metric)]
+    axis, ends = (
+        forest_limits([row for group in points.values() for row in group]),
+        ENDS[findings.results.facts(metric).direction],
+    )
     strips = tuple(
         (point, tuple((row, forest_strip(f"{name}-{i}-{k}", row, axis)) for k, row in enumerate(group)))
         for i, (point, group) in enumerate(points.items())
@@ -82,7 +84,7 @@ def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
 
 
 def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
-    relative = ("relative AUC", "relative AUC above chance") if is_auc(metric) else ()
+    relative = ("relative AUC", "relative AUC above chance") if any(row.chance is not None for row in rows) else ()
     header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
     header += ("p (Holm)", *relative, "Verdict")
     lines: list[tuple[Inline, ...]] = []

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow.parquet as pq
 
-from hyrec.metrics.direction import direction
 from hyrec.studies.analysis.calibration import Reliability, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent, folded
 from hyrec.studies.report.charts import reliability_chart, reliability_limit, slice_chart, slice_limits
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, difference, fixed, span
-from hyrec.studies.run.rows import ROWS_FILE
+from hyrec.studies.run.cell import ROWS_FILE
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "history_length": ("history length", "events in all sequences of the request"),
@@ -50,7 +49,7 @@ def _slices(findings: Findings, column: str) -> Block:
         return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
     metric, ends = shown[0].metric, slice_limits(shown)
     charts = tuple(
-        slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], direction(metric), ends)
+        slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], shown[0].direction, ends)
         for i, variant in enumerate(dict.fromkeys(row.variant for row in shown))
     )
     caption = (

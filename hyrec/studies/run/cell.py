@@ -12,6 +12,8 @@ from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import StudyError
 
 METRICS_FILE = "metrics.csv"
+ROWS_FILE = "rows.parquet"
+"""What is known about each test row of a study, in its folder."""
 TEST = "test/"
 """What the names of test metrics begin with."""
 
@@ -57,21 +59,19 @@ class Cell:
         Args:
             checkpoint: Where the run continues from.
         """
-        # Absolute, since a checkpoint remembers its folder and the next attempt may start somewhere else.
-        folder = str(self.folder.resolve())
         settled = {
             "--seed_everything": str(self.seed),
-            "--trainer.default_root_dir": folder,
+            # Absolute, since a checkpoint remembers its folder and the next attempt may start somewhere else.
+            "--trainer.default_root_dir": str(self.folder.resolve()),
             "--name": self.name,
             "--save_predictions": "true",
         }
-        defaults = {"--trainer.enable_progress_bar": "false"}  # a log file keeps every state of a bar
-        if self.order_option:
-            defaults[self.order_option] = str(self.seed)
         if checkpoint is not None:
             settled["--ckpt_path"] = str(checkpoint.resolve())
         arguments = (*self.arguments, *self.extra_arguments)
-        given = {argument.partition("=")[0] for argument in arguments}
+        given = {"", *(argument.partition("=")[0] for argument in arguments)}
+        # A log file keeps every state of a progress bar.
+        defaults = {"--trainer.enable_progress_bar": "false", self.order_option: str(self.seed)}
         settled |= {name: value for name, value in defaults.items() if name not in given}
         return (*arguments, *(word for pair in settled.items() for word in pair))
 
@@ -126,12 +126,7 @@ def logged_test_metrics(folder: Path) -> dict[str, float]:
     """
     path = folder / METRICS_FILE
     try:
-        rows = logged_rows(path) if path.is_file() else []
-        return {
-            name.removeprefix(TEST): float(text)
-            for row in rows
-            for name, text in row.items()
-            if name.startswith(TEST) and text
-        }
+        cells = [cell for row in (logged_rows(path) if path.is_file() else []) for cell in row.items()]
+        return {name.removeprefix(TEST): float(text) for name, text in cells if name.startswith(TEST) and text}
     except ValueError:  # a damaged file gives no figures; the report says what is wrong with it
         return {}

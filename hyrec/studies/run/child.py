@@ -10,16 +10,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
-from pathlib import Path
+from typing import Any
 
-import hyrec
-from hyrec.studies.plan.commit import source_commit
 from hyrec.studies.run import launcher
-from hyrec.studies.run.attempt import LOG_FILE, prepare
 from hyrec.studies.run.cell import Cell, logged_test_metrics
 from hyrec.studies.run.lock import CellLock
-from hyrec.studies.run.record import CellRecord, Status
+from hyrec.studies.run.record import LOG_FILE, CellRecord, Status, begin, now
 
 _STOPPING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that others send to end a process, unlike those of a crash."""
@@ -41,34 +37,14 @@ class Child:
     """
 
     def __init__(self, cell: Cell, lock: CellLock, program: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.cell, self._lock = cell, lock
-        self.attempt = prepare(cell)
+        self.cell, self._lock, self.log = cell, lock, cell.folder / LOG_FILE
         self._clock = time.monotonic()
         self._stopped = False
-        self.record = CellRecord(
-            study=cell.study,
-            variant=cell.variant,
-            seed=cell.seed,
-            fingerprint=cell.fingerprint,
-            status="interrupted",
-            exit_code=None,
-            seconds=self.attempt.seconds_before,
-            attempts=self.attempt.number,
-            arguments=cell.arguments,
-            started=_now(),
-            ended="",
-            error="",
-            folder=str(cell.folder.resolve()),
-            version=hyrec.__version__,
-            commit=source_commit(),
-        )
-        self.record.save(cell.folder)
-        command = [*program, *cell.options(self.attempt.checkpoint)]
-        with (cell.folder / LOG_FILE).open("ab") as log:
-            log.write(
-                f"{'' if log.tell() == 0 else chr(10)}attempt {self.attempt.number}, {self.record.started}: ".encode()
-            )
-            log.write(f"{self.attempt.note or 'starts'}\n".encode())
+        self.record, checkpoint, self.note = begin(cell)
+        command = [*program, *cell.options(checkpoint)]
+        with self.log.open("ab") as log:
+            before, how = "\n" if log.tell() else "", self.note or "starts"
+            log.write(f"{before}attempt {self.record.attempts}, {self.record.started}: {how}\n".encode())
             log.flush()
             self._log_start = log.tell()
             self._process = subprocess.Popen(
@@ -88,14 +64,9 @@ class Child:
             raise
 
     @property
-    def log(self) -> Path:
-        """What the child prints."""
-        return self.cell.folder / LOG_FILE
-
-    @property
     def seconds(self) -> float:
         """Wall time so far, the attempts that it continues included, in seconds."""
-        return self.attempt.seconds_before + time.monotonic() - self._clock
+        return self.record.seconds + time.monotonic() - self._clock
 
     def poll(self) -> bool:
         """Whether the process has ended."""
@@ -119,37 +90,26 @@ class Child:
             The record that ``cell.json`` now holds.
         """
         code = self._process.wait()
-        seconds = self.seconds
-        metrics = logged_test_metrics(self.cell.folder) if code == 0 else {}
-        status: Status = "finished" if metrics else "failed"
-        if not metrics and (self._stopped or -code in _STOPPING):
-            status = "interrupted"
-        error = "" if metrics else self._explain(code)
-        self.record = replace(
-            self.record, status=status, exit_code=code, seconds=round(seconds, 3), ended=_now(), error=error
-        )
+        changes: dict[str, Any] = {"exit_code": code, "seconds": round(self.seconds, 3)}
+        if code == 0 and logged_test_metrics(self.cell.folder):
+            status: Status = "finished"
+        else:
+            status = "interrupted" if self._stopped or -code in _STOPPING else "failed"
+            changes["error"] = self._explain(code)
+        self.record = replace(self.record, status=status, ended=now(), **changes)
         self.record.save(self.cell.folder)
         self._lock.release()
         return self.record
 
     def _explain(self, code: int) -> str:
+        """Return what ended the process, and the last lines of its log."""
+        cause = f"exit code {code}" if code else "ended without test metrics in metrics.csv"
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            cause = f"ended by {name}"
-            if -code == signal.SIGKILL and not self._stopped:
-                cause += " (the system does that when memory runs out)"
-        else:
-            cause = f"exit code {code}" if code else "ended without test metrics in metrics.csv"
-        return "\n".join([cause, *self._last_lines()])
-
-    def _last_lines(self) -> list[str]:
+            killed = -code == signal.SIGKILL and not self._stopped
+            cause = f"ended by {name}" + (" (the system does that when memory runs out)" if killed else "")
         with self.log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(self._log_start, size - _LOG_BYTES))
+            file.seek(max(self._log_start, file.seek(0, os.SEEK_END) - _LOG_BYTES))
             text = file.read().decode(errors="replace")
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]  # a progress bar's states are lines too
-        return lines[-_LOG_LINES:]
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
+        return "\n".join([cause, *lines[-_LOG_LINES:]])

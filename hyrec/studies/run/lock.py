@@ -42,20 +42,16 @@ class CellLock:
         descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BaseException as error:
             os.close(descriptor)
-            return None
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno not in _NO_LOCKS:
+            if isinstance(error, BlockingIOError):
+                return None
+            if not isinstance(error, OSError) or error.errno not in _NO_LOCKS:
                 raise
             raise StudyError(
                 f"The file system of {folder} has no file locks (flock: {error.strerror}), without which two processes "
                 "could run one cell. Put the study on another one with --out."
             ) from error
-        except BaseException:
-            os.close(descriptor)
-            raise
         lock = cls(descriptor)
         lock.sign(os.getpid())
         return lock

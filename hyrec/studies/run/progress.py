@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hyrec.studies.run.cell import Cell
 
-SHOWN = ("query_auc", "auc", "logloss")
-
 
 class StudyProgress:
     """Count cells, estimate the time that is left, and print.
@@ -17,28 +15,29 @@ class StudyProgress:
         jobs: Cells that run at once.
         metrics: Test metrics to print, those that a cell has.
         report: Takes one line.
+        before: Cells that are not run again, with the wall time that they took, in seconds.
     """
 
-    def __init__(self, total: int, jobs: int, metrics: Sequence[str], report: Callable[[str], object]) -> None:
-        self.total, self.jobs, self.metrics, self.report = total, jobs, metrics, report
-        self.ended = 0
+    def __init__(
+        self,
+        total: int,
+        jobs: int,
+        metrics: Sequence[str],
+        report: Callable[[str], object],
+        before: Mapping[Cell, float],
+    ) -> None:
+        self.total, self.jobs, self.metrics, self.report, self.ended = total, jobs, metrics, report, len(before)
         self._seconds: dict[str, list[float]] = {}
-
-    def begin(self, before: Mapping[Cell, float]) -> None:
-        """Say how much there is to do.
-
-        Args:
-            before: Cells that are not run again, with the wall time that they took, in seconds.
-        """
-        self.ended = len(before)
         for cell, seconds in before.items():
             self._seconds.setdefault(cell.variant, []).append(seconds)
         done = f"; {len(before)} done before" if before else ""
         self.report(f"{self.total} cell{'' if self.total == 1 else 's'}, {self.jobs} at once{done}")
 
-    def note(self, cell: Cell, text: str) -> None:
-        """Say something about a cell that has not ended."""
-        self.report(f"{'':{len(self._place(0))}} {_short(cell)} {text}")
+    def note(self, cell: Cell, text: str, *, ended: bool = False) -> None:
+        """Say something about a cell, such as how it ended."""
+        self.ended += ended
+        place = f"[{self.ended:>{len(str(self.total))}}/{self.total}]"
+        self.report(f"{place if ended else ' ' * len(place)} {cell.variant} s{cell.seed} {text}")
 
     def finished(self, cell: Cell, seconds: float, metrics: Mapping[str, float], waiting: Mapping[Cell, float]) -> None:
         """Say what a cell reached.
@@ -49,20 +48,11 @@ class StudyProgress:
             metrics: Its test metrics.
             waiting: Cells that have not ended, with the seconds for which they have been running.
         """
-        self.ended += 1
         self._seconds.setdefault(cell.variant, []).append(seconds)
         figures = ", ".join(f"{name} {metrics[name]:.4f}" for name in self.metrics if name in metrics)
         left = f"; about {duration(self._left(waiting))} left" if waiting else ""
         result = f": {figures}" if figures else ""
-        self.report(f"{self._place(self.ended)} {_short(cell)} finished in {duration(seconds)}{result}{left}")
-
-    def other(self, cell: Cell, text: str) -> None:
-        """Say how a cell ended that did not finish."""
-        self.ended += 1
-        self.report(f"{self._place(self.ended)} {_short(cell)} {text}")
-
-    def _place(self, number: int) -> str:
-        return f"[{number:>{len(str(self.total))}}/{self.total}]"
+        self.note(cell, f"finished in {duration(seconds)}{result}{left}", ended=True)
 
     def _left(self, waiting: Mapping[Cell, float]) -> float:
         known = {variant: sum(values) / len(values) for variant, values in self._seconds.items()}
@@ -87,7 +77,3 @@ def duration(seconds: float) -> str:
     if minutes < 99.5:
         return f"{minutes:.1f} min"
     return f"{round(minutes) // 60} h {round(minutes) % 60} min"
-
-
-def _short(cell: Cell) -> str:
-    return f"{cell.variant} s{cell.seed}"

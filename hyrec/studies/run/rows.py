@@ -1,31 +1,94 @@
-"""What is known about each test row: history length, user activity, item frequency."""
+"""Prepares the data of a study, and describes each test row: history length, user activity, item frequency."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import json
+import logging
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from hyrec.batch import Batch
+from hyrec.config.experiment import Experiment
+from hyrec.data.base import RankingData
+from hyrec.files import digest, replaced
 from hyrec.schema import MISSING_ID, OOV_ID, Role
-from hyrec.studies.plan.counted import counted_features
+from hyrec.studies.plan.plan import Plan
+from hyrec.studies.plan.planner import counted_features
 from hyrec.studies.plan.study import StudyError
+from hyrec.studies.run.cell import ROWS_FILE
 
-if TYPE_CHECKING:
-    from hyrec.batch import Batch
-    from hyrec.data.base import RankingData
-
-ROWS_FILE = "rows.parquet"
-"""What is known about each test row of a study, in its folder."""
 COUNT_COLUMNS: dict[Role, str] = {"user": "user_activity", "item": "item_frequency"}
 """Column of ``rows.parquet`` by the role of the feature whose training impressions it counts."""
-
+_DATA_OPTIONS = ("--config", "-c", "--plugin", "--data", "--schema")
+_LOG = logging.getLogger(__name__)
+_SOURCE = b"hyrec.source"
+"""Key in the file's metadata: a hash of what the rows were described from."""
 _Ints: TypeAlias = npt.NDArray[np.int64]
 
 
 class UnnumberedRowsError(StudyError):
     """Data whose batches do not say which rows they hold, so that predictions cannot be told apart by row."""
+
+
+def write_rows(plan: Plan, folder: str | Path) -> Path | None:
+    """Prepare the data of every variant, once each, and describe the test rows of the baseline.
+
+    Cells that start together then find their data and do not make it twice. Of the baseline's points of the grid, the
+    one that reads the longest histories describes the rows. A file that describes the same data is kept.
+
+    Args:
+        plan: The study.
+        folder: Folder of the study; made when missing.
+
+    Returns:
+        The path of ``rows.parquet``; None for data that do not number their rows, after a note.
+
+    Raises:
+        CommandError: For arguments of a variant that cannot be used.
+        StudyError: When ``slices`` names a feature that cannot be counted.
+    """
+    modules: dict[str, RankingData] = {}
+    baselines: dict[str, RankingData] = {}
+    for planned in plan.variants:
+        arguments = _data_arguments(planned.arguments)
+        key = json.dumps(arguments)
+        if key not in modules:
+            modules[key] = Experiment.parse(["fit", *arguments]).data()
+            modules[key].prepare_data()
+        if planned.variant.family == plan.study.baseline:
+            baselines[key] = modules[key]
+    longest = {key: sum(s.max_length for s in data.schema.sequences.values()) for key, data in baselines.items()}
+    key = max(longest, key=longest.__getitem__)
+    data, slices = baselines[key], dict(plan.study.slices)
+    source = digest([key, slices], size=16).encode()
+    path = Path(folder) / ROWS_FILE
+    if not (path.is_file() and (pq.read_schema(path).metadata or {}).get(_SOURCE) == source):
+        data.setup("test")
+        try:
+            table = describe_rows(data, slices.get("user"), slices.get("item"))
+        except UnnumberedRowsError as error:
+            path.unlink(missing_ok=True)  # it describes other data
+            _LOG.warning("Note: %s, so there is no %s and the report will have no slices.", error, ROWS_FILE)
+            return None
+        with replaced(path) as partial:
+            pq.write_table(table.replace_schema_metadata({_SOURCE: source}), partial, compression="zstd")
+    return path
+
+
+def _data_arguments(arguments: tuple[str, ...]) -> list[str]:
+    """Return those arguments of ``hyrec fit`` that say something about the data, in order."""
+    kept, of_data = [], False
+    for token in arguments:
+        if token.startswith("--") or token == "-c":
+            name = token.partition("=")[0]
+            of_data = name in _DATA_OPTIONS or name.startswith(("--data.", "--schema."))
+        kept += [token] if of_data else []
+    return kept
 
 
 def describe_rows(data: RankingData, user: str | None = None, item: str | None = None) -> pa.Table:
@@ -62,8 +125,9 @@ def describe_rows(data: RankingData, user: str | None = None, item: str | None =
         parts.append(part)
     if not parts:
         raise StudyError("The data has no test rows to slice.")
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return pa.table({name: _column(name, values) for name, values in columns.items()})
+    columns = {name: np.concatenate([part[name] for part in parts]).astype(np.int64) for name in parts[0]}
+    counted = COUNT_COLUMNS.values()  # a count below zero is that of no value
+    return pa.table({name: pa.array(x, mask=x < 0 if name in counted else None) for name, x in columns.items()})
 
 
 def _count(data: RankingData, names: list[str]) -> dict[str, _Ints]:
@@ -88,8 +152,3 @@ def _histories(batch: Batch, sequences: list[str]) -> dict[str, _Ints]:
         return {}
     total: _Ints = np.sum(list(lengths.values()), axis=0)
     return {**lengths, "history_length": total}  # a sequence that is named "length" gives way to the total
-
-
-def _column(name: str, values: npt.NDArray[Any]) -> pa.Array:
-    mask = values < 0 if name in COUNT_COLUMNS.values() else None
-    return pa.array(values.astype(np.int64), mask=mask)

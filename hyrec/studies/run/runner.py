@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+from hyrec.studies.plan.machine import threads_of_cell
 from hyrec.studies.plan.study import StudyError
-from hyrec.studies.plan.threads import threads_of_cell
 from hyrec.studies.run.cell import Cell, logged_test_metrics
 from hyrec.studies.run.child import Child
-from hyrec.studies.run.interrupt import StopSignals, StudyInterrupted
 from hyrec.studies.run.lock import CellLock, holder
-from hyrec.studies.run.progress import SHOWN, StudyProgress, duration
+from hyrec.studies.run.progress import StudyProgress, duration
 from hyrec.studies.run.record import CellRecord
 
 GRACE = 20.0
@@ -27,6 +29,19 @@ PROGRAM = (sys.executable, "-m", "hyrec", "fit")
 PRINT = functools.partial(print, flush=True)
 """Prints a line at once, so that a log file shows where a study stands."""
 _PAUSE = 0.1
+
+
+class StudyInterrupted(KeyboardInterrupt):
+    """A study was stopped from outside; its folder is in order and can be resumed.
+
+    Args:
+        number: The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+        """What a shell shows for a process that this signal ended, 130 for Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +70,8 @@ def run_cells(
     cells: Sequence[Cell],
     *,
     jobs: int = 1,
-    retry_failed: bool = True,
     report: Callable[[str], object] = PRINT,
-    metrics: Sequence[str] = SHOWN,
+    metrics: Sequence[str] = ("query_auc", "auc", "logloss"),
     program: Sequence[str] = PROGRAM,
     grace: float = GRACE,
 ) -> list[CellOutcome]:
@@ -76,7 +90,6 @@ def run_cells(
     Args:
         cells: Cells in the order in which they start.
         jobs: Cells that run at once.
-        retry_failed: Whether cells that failed before are run again.
         report: Takes one line of progress.
         metrics: Test metrics that are printed when a cell finishes.
         program: Command that the options of a cell follow.
@@ -92,19 +105,30 @@ def run_cells(
     """
     if jobs < 1:
         raise StudyError(f"A study runs at least one cell at once, got jobs={jobs}.")
-    outcomes = _standing(cells, retry_failed)
-    progress = StudyProgress(len(cells), jobs, metrics, report)
-    progress.begin({outcome.cell: outcome.seconds for outcome in outcomes.values()})
+    outcomes: dict[str, CellOutcome] = {}
+    folders: dict[Path, str] = {}
+    for cell in cells:
+        folder = cell.folder.resolve()
+        if folder in folders:
+            raise StudyError(f"{folders[folder]} and {cell.name} share the folder {cell.folder}.")
+        folders[folder] = cell.name
+        if (done := _finished_before(cell)) is not None:
+            outcomes[cell.name] = done
+    before = {outcome.cell: outcome.seconds for outcome in outcomes.values()}
+    progress = StudyProgress(len(cells), jobs, metrics, report, before)
     queue = deque(cell for cell in cells if cell.name not in outcomes)
     running: list[Child] = []
-    with StopSignals() as stop:
+    with _stop_signals() as stop:
         try:
             while (queue or running) and not stop:
                 while queue and len(running) < jobs and not stop:
-                    cell = queue.popleft()
-                    settled = _start(cell, running, program, cell_variables(cell, jobs), progress)
-                    if settled is not None:
-                        outcomes[cell.name] = settled
+                    started = _start(queue.popleft(), program, jobs, progress)
+                    if isinstance(started, Child):
+                        running.append(started)
+                        if started.note:
+                            progress.note(started.cell, started.note)
+                    else:
+                        outcomes[started.cell.name] = started
                 ended = [child for child in running if child.poll()]
                 for child in ended:
                     running.remove(child)
@@ -115,58 +139,55 @@ def run_cells(
         finally:
             _stop(running, stop, grace, progress)
         if stop:
-            raise StudyInterrupted(stop.number)
+            raise StudyInterrupted(stop[0])
     return [outcomes[cell.name] for cell in cells]
 
 
-def _standing(cells: Sequence[Cell], retry_failed: bool) -> dict[str, CellOutcome]:
-    """Return the outcomes that no run will change, by name of the cell; refuse what cannot be run."""
-    outcomes: dict[str, CellOutcome] = {}
-    folders: dict[str, str] = {}
-    for cell in cells:
-        folder = str(cell.folder.resolve())
-        if folder in folders:
-            raise StudyError(f"{folders[folder]} and {cell.name} share the folder {cell.folder}.")
-        folders[folder] = cell.name
-        record = CellRecord.load(cell.folder)
-        if record is not None and (_is_done(cell, record) or (record.status == "failed" and not retry_failed)):
-            outcomes[cell.name] = _outcome(cell, record, ran=False)
-    return outcomes
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Yield a list that SIGINT, SIGTERM and SIGHUP are added to, unless ignored or outside of the main thread."""
+    received: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _is_done(cell: Cell, record: CellRecord) -> bool:
-    """Whether the very cell has finished; raises rather than count, or overwrite, what other arguments gave."""
-    if record.status == "finished" and not record.belongs_to(cell):
+def _finished_before(cell: Cell) -> CellOutcome | None:
+    """Return how the very cell has finished; raises rather than count, or overwrite, what other arguments gave."""
+    record = CellRecord.load(cell.folder)
+    if record is None or record.status != "finished":
+        return None
+    if not record.belongs_to(cell):
         raise StudyError(
             f"{cell.name} has finished with other arguments in {cell.folder}: {record.changes(cell)}. "
             "Remove that folder to run the cell again, or give the study another --out."
         )
-    return record.status == "finished"
+    return _outcome(cell, record, ran=False)
 
 
-def _start(
-    cell: Cell, running: list[Child], program: Sequence[str], environment: Mapping[str, str], progress: StudyProgress
-) -> CellOutcome | None:
+def _start(cell: Cell, program: Sequence[str], jobs: int, progress: StudyProgress) -> Child | CellOutcome:
     """Start a cell; return its outcome when there is nothing to start."""
     lock = CellLock.take(cell.folder)
     if lock is None:
-        progress.other(cell, f"left alone: {holder(cell.folder)} is running it")
-        return CellOutcome(cell, "elsewhere", error=f"{holder(cell.folder)} is running it")
+        who = f"{holder(cell.folder)} is running it"
+        progress.note(cell, f"left alone: {who}", ended=True)
+        return CellOutcome(cell, "elsewhere", error=who)
     try:
-        record = CellRecord.load(cell.folder)
-        if record is not None and _is_done(cell, record):
-            outcome = _outcome(cell, record, ran=False)
-            progress.other(cell, "has been finished by another runner")
-            lock.release()
-            return outcome
-        child = Child(cell, lock, program, environment)
+        if (done := _finished_before(cell)) is None:
+            return Child(cell, lock, program, cell_variables(cell, jobs))
+        progress.note(cell, "has been finished by another runner", ended=True)
+        lock.release()
+        return done
     except BaseException:
         lock.release()
         raise
-    running.append(child)
-    if child.attempt.note:
-        progress.note(cell, child.attempt.note)
-    return None
 
 
 def _finish(child: Child, progress: StudyProgress, waiting: Mapping[Cell, float]) -> CellOutcome:
@@ -178,17 +199,17 @@ def _finish(child: Child, progress: StudyProgress, waiting: Mapping[Cell, float]
         cause, *lines = record.error.splitlines()
         failed = outcome.status == "failed"
         said = f": {lines[-1]}" if lines and failed else ""
-        word = "FAILED" if failed else "was interrupted"
-        progress.other(child.cell, f"{word} after {duration(record.seconds)}, {cause}{said} (log: {child.log})")
+        told = f"{'FAILED' if failed else 'was interrupted'} after {duration(record.seconds)}, {cause}{said}"
+        progress.note(child.cell, f"{told} (log: {child.log})", ended=True)
     return outcome
 
 
-def _stop(running: list[Child], stop: StopSignals, grace: float, progress: StudyProgress) -> None:
+def _stop(running: list[Child], stop: list[int], grace: float, progress: StudyProgress) -> None:
     """End all children: none of them outlives this call, whatever led to it."""
     for child in running:
-        child.send(stop.number or signal.SIGTERM)
-    deadline, asked = time.monotonic() + grace, stop.count
-    while not all(child.poll() for child in running) and time.monotonic() < deadline and stop.count == asked:
+        child.send(stop[0] if stop else signal.SIGTERM)
+    deadline, asked = time.monotonic() + grace, len(stop)
+    while not all(child.poll() for child in running) and time.monotonic() < deadline and len(stop) == asked:
         time.sleep(_PAUSE)
     for child in running:
         child.kill()  # also what the child started and left behind

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import hyrec
 from hyrec.loggers.wandb_run import require_wandb
 from hyrec.messages import CommandError
+from hyrec.studies.plan.machine import source_commit
 from hyrec.studies.plan.plan import PLAN_FILE, Plan
+from hyrec.studies.plan.planner import check_unchanged, make_plan
 from hyrec.studies.plan.request import StudyRequest
-from hyrec.studies.run.cell import Cell, cells_of
-from hyrec.studies.run.prepare import write_rows
+from hyrec.studies.plan.study import Study, from_plain
+from hyrec.studies.run.cell import cells_of
+from hyrec.studies.run.record import RECORD_FILE
+from hyrec.studies.run.rows import write_rows
 from hyrec.studies.run.runner import PRINT, CellOutcome, run_cells
-from hyrec.studies.run.settle import settled_plan
 from hyrec.studies.run.wandb import tracked
+
+_LOG = logging.getLogger(__name__)
+_MAX_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,8 @@ class StudyRun:
         words += self.request.words if self.resume or not there else []
         words += ["--jobs", str(self.jobs)] if self.jobs > 1 else []
         words += [] if self.index is None else ["--index", str(self.index)]
-        return shlex.join([*words, *(["--wandb", self.wandb] if self.wandb else [])])
+        words += ["--wandb", self.wandb] if self.wandb else []
+        return shlex.join(words)
 
 
 def run_study(run: StudyRun, *, report: Callable[[str], object] = PRINT) -> tuple[Plan, list[CellOutcome]]:
@@ -63,23 +74,80 @@ def run_study(run: StudyRun, *, report: Callable[[str], object] = PRINT) -> tupl
         report: Takes one line of progress.
 
     Raises:
-        StudyThereError: When the folder holds this study and ``resume`` is off.
-        StudyError: When a variant cannot be trained, or the folder holds another study.
+        CommandError: When the folder holds this study and ``resume`` is off, another study, or one that has changed.
+        StudyError: When a variant cannot be trained.
         StudyInterrupted: After a signal; the folder is in order and the study can be resumed.
     """
     if run.wandb:
         require_wandb()
-    plan = settled_plan(run.request, run.folder, resume=run.resume, array=run.index is not None)
-    cells = _chosen(cells_of(plan, run.folder), run.index)
+    plan = _settled_plan(run)
+    cells = cells_of(plan, run.folder)
+    if run.index is not None:
+        if not 0 <= run.index < len(cells):
+            raise CommandError(f"--index {run.index}: the study has {len(cells)} cells, 0 to {len(cells) - 1}.")
+        cells = (cells[run.index],)
     write_rows(plan, run.folder)
     if run.wandb:
-        cells = tuple(replace(cell, **tracked(plan, cell, run.wandb)) for cell in cells)
+        cells = tuple(tracked(plan, cell, run.wandb) for cell in cells)
     return plan, run_cells(cells, jobs=run.jobs, report=report, metrics=plan.study.metrics)
 
 
-def _chosen(cells: tuple[Cell, ...], index: int | None) -> tuple[Cell, ...]:
-    if index is None:
-        return cells
-    if not 0 <= index < len(cells):
-        raise CommandError(f"--index {index}: the study has {len(cells)} cells, 0 to {len(cells) - 1}.")
-    return cells[index : index + 1]
+def _settled_plan(run: StudyRun) -> Plan:
+    """Return the plan that a folder holds from now on: that which is there, with more in it, or a new one."""
+    # What cells have been run with must stay as it was; while no cell has been started, all may change.
+    request, folder, array = run.request, run.folder, run.index is not None
+    if not (folder / PLAN_FILE).is_file():
+        if run.resume:
+            raise CommandError(
+                f"{folder} holds no study to go on with: leave --resume out, or name its folder with --out."
+            )
+        plan = make_plan(request)
+        try:
+            plan.save(folder, replace=False)
+            return plan
+        except FileExistsError:  # another task of the array was faster
+            pass
+    stored = Plan.load(folder)
+    begun = any((folder / "cells").glob(f"*/*/{RECORD_FILE}"))
+    if run.resume or array:
+        request = request.resuming(stored)
+    if begun and not run.resume:
+        if lines := stored.study.differences(request.study):
+            told = "holds another study. Choose another --out, or add seeds, variants or metrics with --resume."
+            raise CommandError(f"{folder} {told}{_shown(lines)}")
+        if not array:
+            raise CommandError(f"{folder} holds this study already. Go on with\n  {run.command}")
+    if stored.study == from_plain(Study, json.loads(json.dumps(asdict(request.study), default=str))):
+        lines = check_unchanged(stored)
+        if not lines:
+            _tell_where_from(stored)
+            return stored
+    else:
+        lines = []
+    if not (begun and lines):
+        plan = make_plan(request)
+        lines = stored.differences(plan) if begun else []
+    if begun and lines:
+        told = f"The study has changed since {folder} was begun. Undo that, or begin anew in another --out."
+        raise CommandError(told + _shown(lines))
+    if begun:
+        _tell_where_from(stored)
+        where = stored.working_folder or plan.working_folder
+        plan = replace(plan, version=stored.version, commit=stored.commit, working_folder=where)
+    plan.save(folder)
+    return plan
+
+
+def _shown(lines: Sequence[str]) -> str:
+    more = [f"and {len(lines) - _MAX_SHOWN} more"] if len(lines) > _MAX_SHOWN else []
+    return "\n".join(["", *(f"  {line}" for line in lines[:_MAX_SHOWN]), *more])
+
+
+def _tell_where_from(stored: Plan) -> None:
+    """Say when hyrec, or the folder that relative paths count from, is another than at the beginning."""
+    commit, here = source_commit(), os.getcwd()
+    if (stored.version, stored.commit) != (hyrec.__version__, commit):
+        before, after = f"{stored.version} ({stored.commit})", f"{hyrec.__version__} ({commit})"
+        _LOG.warning("Note: the study was begun with hyrec %s; this is hyrec %s.", before, after)
+    if stored.working_folder and stored.working_folder != here:
+        _LOG.warning("Note: the study was begun in %s; relative paths now count from %s.", stored.working_folder, here)

@@ -1,24 +1,25 @@
-"""The cells of a study in Weights & Biases: one run each, all in one group."""
+"""A study in Weights & Biases: its cells as runs of one group, or tried one by one by the agents of a sweep."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from hyrec.files import digest
 from hyrec.loggers.wandb_run import require_wandb
+from hyrec.metrics import facts_of
+from hyrec.studies.plan.command_lines import CommandLine, arguments_of, flatten
+from hyrec.studies.plan.metrics import metrics_of
 from hyrec.studies.plan.plan import Plan
+from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.run.cell import Cell
 
-LOGGER_CONFIG = "pkg:hyrec/logger/wandb.yaml"
-_SWEEP = "WANDB_SWEEP_ID"
 
-
-def tracked(plan: Plan, cell: Cell, project: str) -> dict[str, Any]:
-    """Return what a cell needs besides, to log to W&B: fields of :class:`Cell`.
+def tracked(plan: Plan, cell: Cell, project: str) -> Cell:
+    """Return the cell that also logs to W&B.
 
     Args:
         plan: The study.
@@ -31,8 +32,8 @@ def tracked(plan: Plan, cell: Cell, project: str) -> dict[str, Any]:
     require_wandb()
     entity, _, name = project.rpartition("/")
     owner = (f"--trainer.logger.entity={entity}",) if entity else ()
-    arguments = (f"--config={LOGGER_CONFIG}", f"--trainer.logger.project={name}", *owner)
-    return {"extra_arguments": arguments, "environment": cell_environment(plan, cell)}
+    arguments = ("--config=pkg:hyrec/logger/wandb.yaml", f"--trainer.logger.project={name}", *owner)
+    return replace(cell, extra_arguments=arguments, environment=cell_environment(plan, cell))
 
 
 def cell_environment(plan: Plan, cell: Cell) -> dict[str, str]:
@@ -47,26 +48,50 @@ def cell_environment(plan: Plan, cell: Cell) -> dict[str, str]:
     """
     planned = plan.planned(cell.variant)
     point = [f"{key.rpartition('.')[2]}={value}" for key, value in planned.variant.point.items()]
-    tags = [*_sources(planned.arguments), planned.variant.family, *point, (plan.commit or "")[:12]]
+    words = [word for argument in planned.arguments for word in argument.split("=", 1)]
+    configs = [Path(value) for key, value in pairwise(words) if key in ("--config", "-c")]
+    models = [path.stem for path in configs if path.parent.name not in ("data", "trainer", "logger")]
+    data = [path.stem for path in configs if path.parent.name == "data"]
+    tags = [*models[:1], *(data[-1:] or ["simulated"]), planned.variant.family, *point, (plan.commit or "")[:12]]
     variables = {
         "WANDB_NAME": cell.name,
         "WANDB_RUN_GROUP": cell.study,
         "WANDB_JOB_TYPE": "fit",
         "WANDB_TAGS": ",".join(dict.fromkeys(tag.replace(",", ";") for tag in tags if tag)),
     }
-    if _SWEEP not in os.environ:  # the agent of a sweep has chosen the run
+    if "WANDB_SWEEP_ID" not in os.environ:  # the agent of a sweep has chosen the run
         variables["WANDB_RUN_ID"] = run_id(cell.name, cell.folder, cell.fingerprint)
         variables["WANDB_RESUME"] = "allow"
     return variables
 
 
-def _sources(arguments: Sequence[str]) -> list[str]:
-    """Return the names of the model's config and of the data's, as far as the command line shows them."""
-    words = [word for argument in arguments for word in argument.split("=", 1)]
-    configs = [Path(value) for key, value in pairwise(words) if key in ("--config", "-c")]
-    models = [path.stem for path in configs if path.parent.name not in ("data", "trainer", "logger")]
-    data = [path.stem for path in configs if path.parent.name == "data"]
-    return [*models[:1], *(data[-1:] or ["simulated"])]
+def sweep_of(request: StudyRequest, folder: str | Path, project: str = "hyrec") -> dict[str, Any]:
+    """Return a sweep that tries every cell of a study once, for ``wandb sweep FILE`` and ``wandb agent ID``.
+
+    A trial is one cell, a run of ``hyrec fit`` in its folder below ``folder``; ``hyrec ablate report`` reads them
+    afterwards like those of an undivided study, when the agents share that folder.
+
+    Args:
+        request: The study, and what was chosen of it.
+        folder: Folder of the study.
+        project: Project, or ``ENTITY/PROJECT``.
+    """
+    entity, _, name = project.rpartition("/")
+    study = request.study
+    metric, first = study.metrics[0], study.variants[0]
+    options = CommandLine.parse(f"variant {first.name}", arguments_of(study, first)).options
+    goal = "minimize" if facts_of(metric, metrics_of(flatten(options))).direction < 0 else "maximize"
+    fixed = [request.file, "--out", str(folder), "--wandb", project, *request.words]
+    return {
+        "name": study.name,
+        **({"description": study.question} if study.question else {}),
+        "project": name,
+        **({"entity": entity} if entity else {}),
+        "method": "grid",
+        "metric": {"name": f"test/{metric}", "goal": goal},
+        "parameters": {"index": {"values": list(range(len(study.variants) * len(study.seeds)))}},
+        "command": ["${env}", "hyrec", "ablate", "run", *fixed, "${args}"],
+    }
 
 
 def run_id(name: str, folder: Path, fingerprint: str) -> str:

@@ -65,9 +65,9 @@ def seen(monkeypatch, study):
             calls["planning"]()
         return replace(plan_of(request.study), selection=request.selection, file_seeds=request.whole.seeds)
 
-    monkeypatch.setattr("hyrec.studies.run.settle.make_plan", make_plan)
+    monkeypatch.setattr("hyrec.studies.run.study.make_plan", make_plan)
     monkeypatch.setattr("hyrec.studies.plan.planner.make_plan", make_plan)
-    monkeypatch.setattr("hyrec.studies.run.settle.check_unchanged", lambda plan: calls.get("edited", []))
+    monkeypatch.setattr("hyrec.studies.run.study.check_unchanged", lambda plan: calls.get("edited", []))
     monkeypatch.setattr("hyrec.studies.run.study.run_cells", run_cells)
     monkeypatch.setattr("hyrec.studies.run.study.write_rows", lambda plan, folder: None)
     return calls

@@ -26,6 +26,7 @@ def rows_of(*, metric: str = "auc", verdict: str = "better", shift: float = 0.1)
                 None,
                 "",
                 math.nan,
+                0.5 if metric == "auc" else None,
                 relative,
                 relative,
                 verdict,

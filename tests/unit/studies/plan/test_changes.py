@@ -3,8 +3,7 @@
 import pytest
 import yaml
 
-from hyrec.studies.plan.changes import changes_between, flatten
-from hyrec.studies.plan.command_lines import CommandLine, arguments_of, option
+from hyrec.studies.plan.command_lines import CommandLine, arguments_of, changes_between, flatten, option
 from hyrec.studies.plan.plan import Change
 from hyrec.studies.plan.planner import make_plan
 from hyrec.studies.plan.request import StudyRequest

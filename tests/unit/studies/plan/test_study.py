@@ -1,9 +1,10 @@
 import json
+from dataclasses import asdict
 
 import pytest
 import yaml
 
-from hyrec.studies.plan.study import Study, StudyError
+from hyrec.studies.plan.study import Study, StudyError, from_plain
 from hyrec.studies.plan.study_file import load_study, read_study
 
 BASE = {
@@ -51,7 +52,7 @@ def test_the_name_is_that_of_the_file_unless_it_has_one(tmp_path):
 
 def test_a_study_survives_its_dictionary():
     found = study(grid={"model.d_model": [8]}, match={"flops": "2%"}, scaling={"x": ["flops_per_sample"]})
-    assert Study.from_dict(found.to_dict()) == found
+    assert from_plain(Study, asdict(found)) == found
 
 
 @pytest.mark.parametrize(("written", "share"), [("2%", 0.02), (0.02, 0.02), ("0.5 %", 0.005)])
@@ -182,7 +183,7 @@ def test_a_date_is_the_word_that_was_written(tmp_path):
     (tmp_path / "s.yaml").write_text("base: {options: {data.start: 2024-01-31}}\nvariants: {a: {}}\n")
     found = load_study(tmp_path / "s.yaml")
     assert found.options == {"data.start": "2024-01-31"}
-    assert Study.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert from_plain(Study, json.loads(json.dumps(asdict(found)))) == found
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path):

@@ -90,11 +90,11 @@ def test_the_agent_of_a_sweep_chooses_the_run(tmp_path: Path, monkeypatch: pytes
 def test_a_project_may_name_its_owner(tmp_path: Path):
     pytest.importorskip("wandb")
     plan, cell = plan_of(), cell_of(tmp_path)
-    assert tracked(plan, cell, "p")["extra_arguments"] == (
+    assert tracked(plan, cell, "p").extra_arguments == (
         "--config=pkg:hyrec/logger/wandb.yaml",
         "--trainer.logger.project=p",
     )
-    assert tracked(plan, cell, "team/p")["extra_arguments"][-2:] == (
+    assert tracked(plan, cell, "team/p").extra_arguments[-2:] == (
         "--trainer.logger.project=p",
         "--trainer.logger.entity=team",
     )

@@ -8,8 +8,7 @@ from hyrec.config.experiment import Experiment
 from hyrec.data.simulated import SimulatedData
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
-from hyrec.studies.run.prepare import data_arguments, write_rows
-from hyrec.studies.run.rows import UnnumberedRowsError, describe_rows
+from hyrec.studies.run.rows import UnnumberedRowsError, describe_rows, write_rows
 
 BASE = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=300")
 
@@ -27,11 +26,6 @@ def plan(*variants, slices=None):
     return Plan(study, tuple(planned), "0")
 
 
-def test_only_what_tells_about_the_data_is_parsed():
-    arguments = ("--config", "a.yaml", "--model.d_model", "32", "--trainer.logger=x", "--data", "D", "--schema.a.b=1")
-    assert data_arguments(arguments) == ["--config", "a.yaml", "--data", "D", "--schema.a.b=1"]
-
-
 def test_the_data_is_built_once_for_each_and_the_baseline_with_most_history_describes_the_rows(tmp_path, monkeypatch):
     built, prepared = [], []
 
@@ -47,7 +41,7 @@ def test_the_data_is_built_once_for_each_and_the_baseline_with_most_history_desc
     short = (*BASE, "--schema.sequences.views.max_length=2")
     other = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=200")
     path = write_rows(
-        plan(("a", short), ("b", other), ("a", BASE), ("b", (*BASE, "--model.d_model=32"))), tmp_path / "s"
+        plan(("a", short), ("b", other), ("a", BASE), ("b", (*BASE, "--model.d_model", "32"))), tmp_path / "s"
     )
     assert [data.simulator.num_requests for data in built] == [300, 200, 300]
     assert prepared[:3] == built
@@ -77,7 +71,7 @@ def test_data_without_row_numbers_run_without_slices_and_that_is_said(tmp_path, 
         raise UnnumberedRowsError("OwnData does not number its rows (Batch.row)")
 
     pq.write_table(pa.table({"row": [0]}), tmp_path / "rows.parquet")
-    monkeypatch.setattr("hyrec.studies.run.prepare.describe_rows", unnumbered)
+    monkeypatch.setattr("hyrec.studies.run.rows.describe_rows", unnumbered)
     assert write_rows(plan(("a", BASE)), tmp_path) is None
     assert "OwnData does not number its rows (Batch.row), so there is no rows.parquet" in caplog.text
     assert list(tmp_path.glob("*.parquet")) == []

@@ -9,8 +9,9 @@ import pytest
 
 from hyrec.data.parquet.data import ParquetData
 from hyrec.schema import Schema
+from hyrec.studies.plan.planner import counted_features
 from hyrec.studies.plan.study import StudyError
-from hyrec.studies.run.rows import UnnumberedRowsError, counted_features, describe_rows
+from hyrec.studies.run.rows import UnnumberedRowsError, describe_rows
 
 FLAT = {
     "features": {

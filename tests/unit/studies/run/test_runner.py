@@ -20,69 +20,14 @@ import pytest
 import hyrec
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import Cell
-from hyrec.studies.run.interrupt import StudyInterrupted
 from hyrec.studies.run.lock import CellLock
 from hyrec.studies.run.progress import StudyProgress, duration
 from hyrec.studies.run.record import CellRecord
-from hyrec.studies.run.runner import CellOutcome, cell_variables, run_cells
+from hyrec.studies.run.runner import CellOutcome, StudyInterrupted, cell_variables, run_cells
+from tests.study_runner import runner_command
 
-FAKE = """
-import json, os, signal, subprocess, sys, time, zipfile
-from pathlib import Path
-
-options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-folder, behaviour = Path(options["--trainer.default_root_dir"]), options["--do"]
-checkpoint, predictions = folder / "checkpoints" / "last.ckpt", folder / "predictions" / "part-00000.parquet"
-calls = Path(os.environ["CALLS"])
-
-
-def say(event, **more):
-    with calls.open("a") as file:
-        line = {"event": event, "name": options["--name"], "process": os.getpid(), "time": time.monotonic(), **more}
-        file.write(json.dumps(line) + chr(10))
-
-
-more = {"threads": os.environ["OMP_NUM_THREADS"], "extra": os.environ.get("EXTRA")}
-say("start", checkpoint=options.get("--ckpt_path"), **more)
-if predictions.exists():
-    sys.exit("holds predictions already")
-if behaviour == "fail":
-    print("first line", flush=True)
-    sys.exit("hyrec: there is no encoder 'Longr'")
-if behaviour == "mute":
-    sys.exit(0)
-checkpoint.parent.mkdir(parents=True, exist_ok=True)
-first = 0
-if "--ckpt_path" in options:
-    with zipfile.ZipFile(options["--ckpt_path"]) as archive:
-        first = int(archive.read("step"))
-(folder / "metrics.csv").unlink(missing_ok=True)
-with (folder / "metrics.csv").open("w") as file:
-    file.write("step,train/loss,test/auc" + chr(10))
-    for step in range(first, 4):
-        file.write(f"{step},{1 / (step + 1)}," + chr(10))
-        file.flush()
-        if step == 2 and behaviour == "killed" and not first:
-            predictions.parent.mkdir()
-            predictions.write_text("half")
-            file.write("2,0.")
-            file.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
-        if step == 2 and behaviour in ("waits", "stubborn", "parent") and not first:
-            if behaviour == "stubborn":
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            if behaviour == "parent":
-                grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
-                say("grandchild", grandchild=grandchild.pid)
-            say("waits")
-            time.sleep(100)
-        with zipfile.ZipFile(checkpoint, "w") as archive:
-            archive.writestr("step", str(step + 1))
-    time.sleep(float(options.get("--seconds", "0")))
-    file.write(f"4,,{0.5 + int(options['--seed_everything']) / 10}" + chr(10))
-say("end")
-"""
+STAND_IN = Path(__file__).with_name("stand_in_fit.py")
+PROGRAM = [sys.executable, "-S", str(STAND_IN)]
 
 
 class Fake:
@@ -90,8 +35,7 @@ class Fake:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.lines = folder, list[str]()
-        self.script, self.calls_file = folder / "fake.py", folder / "calls.jsonl"
-        self.script.write_text(FAKE, encoding="utf-8")
+        self.calls_file = folder / "calls.jsonl"
 
     def cell(self, behaviour: str = "finish", variant: str = "", seed: int = 0, **options: str) -> Cell:
         more = [word for name, value in options.items() for word in (f"--{name}", value)]
@@ -101,28 +45,13 @@ class Fake:
 
     def run(self, cells: list[Cell], **options: Any) -> list[CellOutcome]:
         options = {"report": self.lines.append, **options}
-        return run_cells(cells, program=[sys.executable, "-S", str(self.script)], **options)
+        return run_cells(cells, program=PROGRAM, **options)
 
     def start_runner(self, cells: list[Cell], *, jobs: int = 1) -> subprocess.Popen[str]:
         """Run cells in a process of its own."""
-        rows = [(c.variant, c.seed, c.arguments, str(c.folder)) for c in cells]
-        program = f"""
-import signal
-from pathlib import Path
-from hyrec.studies.run.cell import Cell
-from hyrec.studies.run.runner import run_cells
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-cells = [Cell("study", variant, seed, arguments, Path(folder)) for variant, seed, arguments, folder in {rows!r}]
-outcomes = run_cells(cells, jobs={jobs}, program={[sys.executable, "-S", str(self.script)]!r}, grace=5.0)
-print([outcome.status for outcome in outcomes])
-"""
-        return subprocess.Popen(
-            [sys.executable, "-c", program],
-            env={**os.environ, "CALLS": str(self.calls_file), "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        environment = {**os.environ, "CALLS": str(self.calls_file), "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = runner_command(cells, jobs=jobs, program=PROGRAM, grace=5.0)
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
     def calls(self, event: str = "start") -> list[dict[str, Any]]:
         text = self.calls_file.read_text(encoding="utf-8") if self.calls_file.exists() else ""
@@ -247,12 +176,11 @@ def test_progress_reads_as_a_log(fake: Fake) -> None:
 
 def test_the_time_that_is_left_counts_what_is_running_and_what_waits(tmp_path: Path) -> None:
     lines: list[str] = []
-    progress = StudyProgress(6, 2, ["auc"], lines.append)
     small, large = (
         [Cell("study", variant, seed, (), tmp_path / variant / str(seed)) for seed in range(3)]
         for variant in ("small", "large")
     )
-    progress.begin({small[0]: 10.0, large[0]: 60.0})
+    progress = StudyProgress(6, 2, ["auc"], lines.append, {small[0]: 10.0, large[0]: 60.0})
     progress.finished(small[1], 20.0, {"auc": 0.5}, {large[1]: 20.0, small[2]: 0.0, large[2]: 0.0})
     assert lines[-1] == "[3/6] small s1 finished in 20 s: auc 0.5000; about 60 s left", "the longest cell decides"
     progress.finished(large[1], 60.0, {"auc": 0.5}, {small[2]: 0.0, large[2]: 59.0})
@@ -310,11 +238,9 @@ def test_a_run_without_test_metrics_has_failed(fake: Fake) -> None:
     assert "without test metrics" in outcome.error
 
 
-def test_a_failed_cell_is_tried_again_from_the_beginning_unless_that_is_not_wanted(fake: Fake) -> None:
+def test_a_failed_cell_is_tried_again_from_the_beginning(fake: Fake) -> None:
     cell = fake.cell("fail")
     fake.run([cell])
-    (kept,) = fake.run([cell], retry_failed=False)
-    assert (kept.status, kept.ran, len(fake.calls())) == ("failed", False, 1)
     (tried,) = fake.run([cell])
     assert (tried.ran, record(cell).attempts) == (True, 2)
     assert [call["checkpoint"] for call in fake.calls()] == [None, None]
@@ -511,7 +437,7 @@ def test_no_cell_survives_a_runner_that_is_killed(fake: Fake) -> None:
 
 
 def test_the_record_says_which_hyrec_ran_the_cell(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyrec.studies.run.child.source_commit", lambda: "abc-dirty-1")
+    monkeypatch.setattr("hyrec.studies.run.record.source_commit", lambda: "abc-dirty-1")
     cell = fake.cell()
     fake.run([cell])
     assert (record(cell).version, record(cell).commit) == (hyrec.__version__, "abc-dirty-1")

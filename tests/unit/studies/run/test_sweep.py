@@ -7,7 +7,7 @@ from hyrec.config.experiment import Experiment
 from hyrec.config.shipped import find_file
 from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study import Study, Variant
-from hyrec.studies.plan.sweep import sweep_of
+from hyrec.studies.run.wandb import sweep_of
 
 SHIPPED = "pkg:hyrec/sweeps/hyformer.yaml"
 utils = pytest.importorskip("wandb.sdk.launch.sweeps.utils", reason="W&B is optional: pip install 'hyrec[wandb]'")

@@ -1,10 +1,11 @@
-"""Which hyrec this is."""
+"""Which hyrec this is, and the threads of a cell."""
 
+import os
 import subprocess
 
 import pytest
 
-from hyrec.studies.plan.commit import source_commit
+from hyrec.studies.plan.machine import source_commit, threads_of_cell
 
 
 @pytest.fixture
@@ -44,3 +45,16 @@ def test_two_edited_trees_of_one_commit_can_be_told_apart(package):
 def test_outside_of_a_checkout_no_commit_is_known(tmp_path):
     (tmp_path / "__init__.py").touch()
     assert source_commit(tmp_path) is None
+
+
+@pytest.mark.parametrize(("jobs", "threads"), [(1, 6), (2, 3), (4, 1), (9, 1)])
+def test_jobs_share_the_cores_that_this_process_may_use(jobs, threads, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert threads_of_cell(jobs) == threads
+
+
+def test_without_a_word_on_what_may_be_used_all_cores_count(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert threads_of_cell(2) == 2
