@@ -21,7 +21,7 @@ from hyrec.batch import Batch
 from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
 from hyrec.messages import suggest
-from hyrec.metrics import RankingMetric, default_metrics
+from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 from hyrec.network import Network, Parts
 from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
@@ -67,6 +67,8 @@ class Ranker(L.LightningModule):
         sparse_optimizer: Optimizer of the embedding tables; it must accept sparse gradients, or set
             ``embedding.sparse: false``.
         schedule: Factor on both learning rates over the steps of the run.
+        metrics: Metrics of validation and test, as their classes with options. Those of the default that need groups
+            are left out where the schema has no group column.
         primary_task: Task whose metrics are named ``val/auc`` and so on, and select the checkpoint. Metrics of the
             other tasks are named ``val/<task>/auc``. Default: the first task.
 
@@ -96,6 +98,7 @@ class Ranker(L.LightningModule):
         dense_optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-3, weight_decay=0.01),
         sparse_optimizer: OptimizerCallable = lambda params: RowWiseAdagrad(params, lr=0.05),
         schedule: Schedule = Schedule(),  # noqa: B008
+        metrics: list[Callable[[], RankingMetric]] = DEFAULT_METRICS,
         primary_task: str | None = None,
     ) -> None:
         super().__init__()
@@ -124,7 +127,7 @@ class Ranker(L.LightningModule):
         self.loss = loss(self.network.ctx)
         self.dense_optimizer, self.sparse_optimizer = dense_optimizer, sparse_optimizer
         self.schedule = schedule
-        self.metrics = nn.ModuleDict()
+        self.metrics, self._chosen_metrics = nn.ModuleDict(), metrics
         self.tables_are_sparse = embedding.sparse
         if embedding.sparse:
             # DDP's reducer handles sparse gradients only with gloo; average_sparse_gradients does it with any backend.
@@ -134,8 +137,20 @@ class Ranker(L.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Make the metrics, which only a trainer needs: they hold real numbers even in a model built without memory."""
-        if not len(self.metrics):
-            self.metrics.update({split: self._build_metrics() for split in ("val", "test")})
+        if len(self.metrics):
+            return
+        chosen: dict[str, Any] = dict(self.new_metrics())
+        for split in ("val", "test"):
+            by_task = {f"task_{task}": MetricCollection(chosen).clone() for task in self.schema.tasks}
+            self.metrics[split] = nn.ModuleDict(by_task)
+
+    def new_metrics(self) -> dict[str, RankingMetric]:
+        """Return new metrics of one task by name, in the order in which they were asked for.
+
+        Raises:
+            ValueError: When two have one name, or one needs groups that the schema does not have.
+        """
+        return build_metrics(self._chosen_metrics, has_groups=bool(self.schema.group_column))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the logits by task, ``{task: (B,)}``."""
@@ -222,14 +237,6 @@ class Ranker(L.LightningModule):
         """
         place = [self.random_seed, self.global_rank, self.current_epoch, batch_idx]
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-
-    def _build_metrics(self) -> nn.ModuleDict:
-        chosen: dict[str, RankingMetric] = {
-            name: metric
-            for name, metric in default_metrics().items()
-            if self.schema.group_column or name not in ("query_auc", "gauc")
-        }
-        return nn.ModuleDict({f"task_{task}": MetricCollection(dict(chosen)).clone() for task in self.schema.tasks})
 
     def _update_metrics(self, prefix: Prefix, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch)

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from hyrec.baselines.counting import CountingBaseline
 from hyrec.data.base import RankingData
-from hyrec.metrics import RankingMetric, default_metrics
+from hyrec.ranker import Ranker
 
 
 class BaselineTable(L.Callback):
@@ -31,32 +31,30 @@ class BaselineTable(L.Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the table."""
         data = getattr(trainer, "datamodule", None)
-        if not isinstance(data, RankingData) or trainer.sanity_checking or getattr(trainer, "fast_dev_run", False):
-            return
-        self._report(trainer, data, str(pl_module.primary_task))
+        tries_out = trainer.sanity_checking or getattr(trainer, "fast_dev_run", False)
+        if isinstance(data, RankingData) and isinstance(pl_module, Ranker) and not tries_out:
+            self._report(trainer, data, pl_module)
 
     @rank_zero_only
-    def _report(self, trainer: L.Trainer, data: RankingData, task: str) -> None:
+    def _report(self, trainer: L.Trainer, data: RankingData, model: Ranker) -> None:
         measured = {k.split("/", 1)[1]: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("test/")}
-        names = [name for name in default_metrics() if name in measured]
+        task, names = model.primary_task, [name for name in model.new_metrics() if name in measured]
         rows = {"model": measured}
         if self.counting:
             try:
                 with torch.inference_mode(False):  # the baseline fits a few weights, inside Lightning's test loop
-                    rows["counting"] = self._count(data, task)
+                    rows["counting"] = self._count(data, model)
             except (ValueError, FileNotFoundError) as error:
                 print(f"The counting baseline is not shown: {error}")
         rows |= data.references("test")
         print(baseline_table(f"test ({task})", rows, names))
 
-    def _count(self, data: RankingData, task: str) -> dict[str, float]:
+    def _count(self, data: RankingData, model: Ranker) -> dict[str, float]:
+        task, metrics = model.primary_task, model.new_metrics()
         baseline = CountingBaseline(data.schema, task, features=self.features)
         baseline.fit(data.scan("train", baseline.columns))
-        metrics: dict[str, RankingMetric] = default_metrics()
         for metric in metrics.values():
             metric.distributed_available_fn = _alone  # one process reads all rows; the others do not wait for it
-        if not data.schema.group_column:
-            metrics = {n: m for n, m in metrics.items() if n not in ("query_auc", "gauc")}
         for batch in data.scan("test", baseline.columns):
             for metric in metrics.values():
                 metric.update(baseline.predict(batch), batch.labels[task], group=batch.group, weights=batch.weights)

@@ -16,6 +16,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from hyrec.files import replaced
+from hyrec.messages import suggest
+from hyrec.metrics import MetricFacts, RankingMetric, base_name, build_metrics, facts_of
+from hyrec.ranker import Ranker
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -28,21 +31,25 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         monitor: Metric that chooses the best state. Default: ``val/query_auc``, or ``val/auc`` when the
-            schema has no group column; without validation the newest state counts as the best.
-        mode: Whether a larger (``max``) or a smaller (``min``) value is better.
+            schema has no group column, or the model's first metric that has a better end; without validation the
+            newest state counts as the best.
+        mode: Whether a larger (``max``) or a smaller (``min``) value is better. Default: as the metric says.
         every_n_train_steps: Also write ``last.ckpt`` every so many steps. Default: after validations and epochs only.
         train_time_interval: Also write it after so much time, as ``00:00:10:00`` (days, hours, minutes, seconds).
         save_last: Whether ``last.ckpt`` is kept too, which a run continues from.
         save_top_k: 1 keeps the best, 0 none.
         save_weights_only: Leave out optimizers and loops; such a file cannot be continued from.
         dirpath: Folder. Default: ``checkpoints`` in the run's folder.
+
+    Raises:
+        ValueError: At the start of a run, without ``mode`` for a metric of which no end is better or nothing is known.
     """
 
     def __init__(
         self,
         *,
         monitor: str | None = None,
-        mode: Literal["max", "min"] = "max",
+        mode: Literal["max", "min"] | None = None,
         every_n_train_steps: int | None = None,
         train_time_interval: timedelta | None = None,
         save_last: bool = True,
@@ -54,7 +61,7 @@ class BestCheckpoint(ModelCheckpoint):
             dirpath=dirpath,
             filename="best",
             monitor=monitor,
-            mode=mode,
+            mode=mode or "max",
             every_n_train_steps=every_n_train_steps,
             train_time_interval=train_time_interval,
             save_last=save_last,
@@ -63,7 +70,7 @@ class BestCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
-        self._last_waits = False
+        self._follows_metric, self._last_waits = mode is None, False
 
     @property
     def state_key(self) -> str:
@@ -74,10 +81,14 @@ class BestCheckpoint(ModelCheckpoint):
         """Settle folder and metric, and how files are written."""
         if self.dirpath is None:
             self.dirpath = str(Path(trainer.default_root_dir).absolute() / "checkpoints")
+        metrics = pl_module.new_metrics() if isinstance(pl_module, Ranker) else build_metrics(has_groups=False)
         has_rows: Any = getattr(getattr(trainer, "datamodule", None), "has", None)
         if self.monitor is None and (has_rows is None or has_rows("validate")):
-            grouped = bool(getattr(getattr(pl_module, "schema", None), "group_column", ""))
-            self.monitor = "val/query_auc" if grouped else "val/auc"
+            best = [name for name, metric in metrics.items() if metric.mode]
+            preferred = [name for name in ("query_auc", "auc") if name in best]
+            self.monitor = f"val/{[*preferred, *best, 'loss'][0]}"
+        if self.monitor is not None and self._follows_metric:
+            self.mode = _mode_of(self.monitor, metrics)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO and "://" not in str(self.dirpath):
             trainer.strategy.checkpoint_io = _ReplacedWhenComplete()
         super().setup(trainer, pl_module, stage)
@@ -160,6 +171,23 @@ class _ReplacedWhenComplete(TorchCheckpointIO):
             return
         with replaced(path) as partial:
             torch.save(checkpoint, partial)
+
+
+def _mode_of(monitor: str, metrics: Mapping[str, RankingMetric]) -> Literal["max", "min"]:
+    """Return which end of a logged metric is better.
+
+    Raises:
+        ValueError: When neither is, or nothing is known about it.
+    """
+    facts: MetricFacts = facts_of(monitor, metrics)
+    if facts.mode is not None:
+        return facts.mode
+    if facts.name:
+        what = "of which neither end is better: set checkpoint.mode to max or min, or monitor another metric."
+    else:
+        hint = suggest(base_name(monitor), metrics)
+        what = f"which is no metric of the model.{hint} If a callback logs it, set checkpoint.mode to max or min."
+    raise ValueError(f"checkpoint.monitor is {monitor!r}, {what}")
 
 
 def _may_save(trainer: Trainer) -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hyrec.files import read_yaml
 from hyrec.inspection import model_costs
 from hyrec.loggers.wandb_run import DEFAULT_PROJECT, FINISH_SECONDS, INIT_SECONDS, require_wandb, start_run
-from hyrec.metrics import default_metrics
+from hyrec.metrics import RankingMetric, default_metrics, facts_of
 from hyrec.ranker import Ranker
 
 STEP = "trainer/global_step"
@@ -110,6 +110,7 @@ class RankingWandbLogger(WandbLogger):
         self.init_seconds, self.finish_seconds = init_seconds, finish_seconds
         self._has_tags = bool(tags or os.environ.get("WANDB_TAGS"))
         self._started = time.perf_counter()
+        self._known: Mapping[str, RankingMetric] = default_metrics()
         self._defined: set[str] = set()
         self._uploaded: set[str] = set()
         self._has_costs = False
@@ -150,10 +151,10 @@ class RankingWandbLogger(WandbLogger):
     @rank_zero_only
     @_survives
     def log_graph(self, model: nn.Module, input_array: Tensor | None = None) -> None:
-        """Note parameters and FLOPs in the summary."""
+        """Note parameters and FLOPs in the summary, and which end of each metric is better."""
         if not isinstance(model, Ranker) or self._has_costs:
             return
-        self._has_costs = True
+        self._known, self._has_costs = model.new_metrics(), True
         try:
             costs = model_costs(model)
         except (RuntimeError, ValueError, TypeError) as error:  # an operation that does not run on shapes alone
@@ -166,9 +167,9 @@ class RankingWandbLogger(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log metrics at a step; of validation metrics the summary keeps the best value beside the last."""
         for name in metrics:
-            better = _better(name) if name.startswith("val/") and name not in self._defined else None
-            if better is not None:
-                self.experiment.define_metric(name, step_metric=STEP, step_sync=True, summary=f"{better},last")
+            mode = facts_of(name, self._known).mode
+            if mode and name.startswith("val/") and name not in self._defined:
+                self.experiment.define_metric(name, step_metric=STEP, step_sync=True, summary=f"{mode},last")
             self._defined.add(name)
         super().log_metrics(metrics, step)
 
@@ -219,13 +220,3 @@ def config_tags(config: Mapping[str, Any]) -> list[str]:
 
 def _name_of(folder: str | None) -> str | None:
     return "/".join(Path(folder).resolve().parts[-2:]) if folder else None
-
-
-def _better(name: str) -> str | None:
-    """Return ``max`` or ``min`` for a metric's best value; None when neither is."""
-    last = name.rpartition("/")[2]
-    if last == "loss":
-        return "min"
-    metric = default_metrics().get(last)
-    higher = None if metric is None else metric.higher_is_better
-    return None if higher is None else "max" if higher else "min"

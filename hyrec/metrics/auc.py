@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 
-from hyrec.metrics.functional import GroupedAUC, auc, grouped_auc
+from hyrec.metrics.functional import Ranking, auc, auc_by_group
+from hyrec.metrics.group_mean import GroupMeanMetric
 from hyrec.metrics.stored_scores import StoredScoresMetric
 
 
@@ -19,7 +23,24 @@ class AUC(StoredScoresMetric):
         (1.0, {'num_rows': 2, 'num_unknown': 1})
     """
 
+    name = "auc"
+    definition = "exact AUC over all test rows, ties counting one half"
     higher_is_better = True
+    best_value = 1.0
+    chance = 0.5
+
+    def drawn(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """Sort once; on a draw a pair of rows counts the product of their groups' counts."""
+        ranking = Ranking(preds, target)
+        sides = [(group[rows], weights[rows]) for rows in (ranking.positives, ranking.negatives)]
+        is_weighted = bool((weights != 1).any())
+
+        def auc_of(count: Tensor) -> Tensor:
+            drawn = [count.index_select(0, groups) for groups, _ in sides]
+            return ranking.auc(*([d * w for d, (_, w) in zip(drawn, sides, strict=True)] if is_weighted else drawn))
+
+        # One draw at a time: what it touches stays in the cache.
+        return lambda counts: torch.stack([auc_of(count) for count in counts])
 
     def compute(self) -> Tensor:
         """Return the AUC of all rows with a known label."""
@@ -33,36 +54,13 @@ class AUC(StoredScoresMetric):
         )
 
 
-class GroupAUC(StoredScoresMetric):
+class GroupAUC(GroupMeanMetric):
     """Base of the metrics that average the AUC inside each group over groups that hold both labels."""
 
+    groups_hold = "both labels"
     higher_is_better = True
-
-    def average(self, result: GroupedAUC) -> Tensor:
-        """Choose the average."""
-        raise NotImplementedError
-
-    def compute(self) -> Tensor:
-        """Return the average over groups with both labels.
-
-        Raises:
-            ValueError: When no update had groups.
-        """
-        preds, target, group, weights = self.stored()
-        if group is None:
-            raise ValueError(
-                f"{type(self).__name__} needs the group of every row (query, request or user) and got none: "
-                "set group_column in the schema, or leave this metric out."
-            )
-        result = grouped_auc(preds, target, group, weights)
-        return self.finish(
-            self.average(result),
-            "no group holds both a positive and a negative label",
-            num_groups=result.num_groups,
-            num_rows=result.num_rows,
-            num_all_groups=result.num_all_groups,
-            num_unknown=int(target.isnan().sum()),
-        )
+    best_value = 1.0
+    chance = 0.5
 
 
 class QueryAUC(GroupAUC):
@@ -77,9 +75,13 @@ class QueryAUC(GroupAUC):
         (0.5, 2)
     """
 
-    def average(self, result: GroupedAUC) -> Tensor:
-        """Return the plain mean."""
-        return result.mean
+    name = "query_auc"
+    definition = "AUC inside each group (query, request or user), plain mean over the groups that hold both labels"
+
+    def of_groups(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Return AUC and one."""
+        value, _ = auc_by_group(preds, target, group, weights)
+        return value, torch.ones_like(value)
 
 
 class GAUC(GroupAUC):
@@ -94,6 +96,9 @@ class GAUC(GroupAUC):
         0.4
     """
 
-    def average(self, result: GroupedAUC) -> Tensor:
-        """Return the mean weighted by impressions."""
-        return result.weighted
+    name = "gauc"
+    definition = "AUC inside each group, weighted by the group's impressions"
+
+    def of_groups(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Return AUC and impressions, or the sum of their weights."""
+        return auc_by_group(preds, target, group, weights)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 from torchmetrics import Metric
 from torchmetrics.utilities import rank_zero_warn
 
+from hyrec.metrics.facts import MetricFacts
 
-class RankingMetric(Metric):
+
+class RankingMetric(MetricFacts, Metric):
     """A number that tells how good the predictions of one task are, exact over any number of processes.
 
-    Subclasses declare states with ``add_rows`` in ``__init__``, append to them in ``update``, and read them
+    A subclass states its facts as class attributes (see ``MetricFacts``); a name that depends on an option, such as
+    ``ndcg@10``, is set in ``__init__``. For intervals over groups it says what each group adds (``group_sums``) and
+    what follows from sums over groups (``value_of``), or brings its own way (``drawn``).
+
+    It declares states with ``add_rows`` in ``__init__``, append to them in ``update``, and read them
     with ``rows``, which gives those of all processes, in ``compute``. Values are checked when the metric is
     computed: an update then never waits for the device, and all processes raise the same error instead of
     one leaving the others waiting. Metrics of one ``MetricCollection`` that declare the same states share
@@ -49,6 +57,56 @@ class RankingMetric(Metric):
     @abstractmethod
     def compute(self) -> Tensor:
         """Return the metric over all batches and processes, a float64 scalar."""
+
+    def group_sums(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Tensor:
+        """Return what each group adds to the sums that the metric is a function of; zeros where that is nothing.
+
+        Args:
+            preds: Probabilities.
+            target: 1 or 0; rows of unknown label are left out before.
+            group: Number of each row's group, from 0, every group with a row.
+            weights: Weight of each row, 0 or more.
+
+        Shape:
+            ``(B,)`` each, float64 but for the group; returns ``(G, K)`` float64.
+
+        Raises:
+            NotImplementedError: When the metric is no function of sums over groups.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is no function of sums over groups.")
+
+    def value_of(self, sums: Tensor) -> Tensor:
+        """Return the metric of sums over groups; NaN where it is not defined.
+
+        Shape:
+            sums: ``(..., K)``; returns ``(...)``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is no function of sums over groups.")
+
+    def drawn(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        """Prepare the metric for draws of groups; a group that is drawn twice counts as two groups.
+
+        Args:
+            preds: As in ``group_sums``, like the others.
+            target: Labels.
+            group: Groups.
+            weights: Weights.
+
+        Returns:
+            A function from how often each group was drawn, ``(draws, G)`` float64, to the metric, ``(draws,)``; NaN
+            where it is not defined.
+
+        Raises:
+            NotImplementedError: When the metric is no function of sums over groups and has no other way.
+        """
+        sums = self.group_sums(preds, target, group, weights).T.contiguous()
+        return lambda counts: self.value_of(linear(counts, sums))
+
+    @property
+    def can_be_drawn(self) -> bool:
+        """Whether the metric can be computed on draws of groups."""
+        own = type(self)
+        return own.group_sums is not RankingMetric.group_sums or own.drawn is not RankingMetric.drawn
 
     def details(self) -> dict[str, int]:
         """Return what the last ``compute`` counted, such as ``num_rows``, ``num_unknown`` and ``num_groups``.

@@ -8,6 +8,9 @@ from hyrec.metrics.functional import calibration_error
 from hyrec.metrics.functional.calibration import Binning, check_binning
 from hyrec.metrics.stored_scores import StoredScoresMetric
 
+NUM_BINS = 15
+"""Bins of what is called ``ece``; of another number the name says it."""
+
 
 class CalibrationError(StoredScoresMetric):
     """Expected calibration error: mean over rows of |mean prediction - mean label| of the row's bin.
@@ -28,13 +31,20 @@ class CalibrationError(StoredScoresMetric):
         0.25
     """
 
+    name = "ece"
+    definition = "mean gap between prediction and label over bins of equally many rows"
     higher_is_better = False
+    best_value = 0.0
 
-    def __init__(self, *, num_bins: int = 15, binning: Binning = "equal_mass") -> None:
+    def __init__(self, *, num_bins: int = NUM_BINS, binning: Binning = "equal_mass") -> None:
         check_binning(num_bins, binning)
         super().__init__()
         self.num_bins = num_bins
         self.binning: Binning = binning
+        if binning == "equal_width":
+            self.name, self.definition = "ece_equal_width", "mean gap between prediction and label over equal bins"
+        if num_bins != NUM_BINS:
+            self.name += f"@{num_bins}"
 
     def compute(self) -> Tensor:
         """Return the calibration error of all rows with a known label."""

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from hyrec.metrics.base import RankingMetric
-from hyrec.metrics.functional import LabelSums, label_sums
+from hyrec.metrics.functional.calibration import (
+    checked_sums,
+    label_sums,
+    label_terms,
+    log_loss_of,
+    normalized_entropy_of,
+    pcoc_of,
+)
+from hyrec.metrics.functional.rows import num_groups, segment_sum
 
 
 class LabelSumsMetric(RankingMetric):
-    """Base of metrics that are made of sums over rows; keeps ten numbers, whatever the number of rows."""
+    """Base of metrics that are made of sums over rows; keeps ten numbers, whatever the number of rows.
 
+    Attributes:
+        if_undefined: What it needs to be defined, for a warning.
+    """
+
+    if_undefined: ClassVar[str] = "it needs a positive and a negative label"
     label_sums: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_rows("label_sums", torch.float64, (len(LabelSums._fields),))
+        self.add_rows("label_sums", torch.float64, (10,))
 
     def update(self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None) -> None:
         """Add one batch; arguments as in ``RankingMetric.update``; ``group`` plays no part.
@@ -30,13 +46,18 @@ class LabelSumsMetric(RankingMetric):
         self.label_sums.clear()
         self.label_sums.append(total)
 
-    def sums(self) -> LabelSums:
-        """Return the sums over all rows of all processes."""
-        return LabelSums.of(self.rows("label_sums").sum(0))
+    def group_sums(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Tensor:
+        """Return sums of cross entropy, predictions, targets and weights, ``(G, 4)``."""
+        return segment_sum(label_terms(preds, target, weights), group, num_groups(group))
 
-    def report(self, value: float, if_undefined: str, sums: LabelSums) -> Tensor:
-        """Finish with the counts that all these metrics report."""
-        return self.finish(value, if_undefined, num_rows=int(sums.rows), num_unknown=int(sums.unknown))
+    @abstractmethod
+    def value_of(self, sums: Tensor) -> Tensor:
+        """Return the metric of sums, ``(..., 4)``."""
+
+    def compute(self) -> Tensor:
+        """Return the metric of all rows with a known label."""
+        sums, known, unknown = checked_sums(self.rows("label_sums").sum(0))
+        return self.finish(self.value_of(sums), self.if_undefined, num_rows=known, num_unknown=unknown)
 
 
 class LogLoss(LabelSumsMetric):
@@ -49,12 +70,15 @@ class LogLoss(LabelSumsMetric):
         0.6931
     """
 
+    name = "logloss"
+    definition = "mean cross entropy, in nats"
     higher_is_better = False
+    best_value = 0.0
+    if_undefined = "no row has a known label and a weight above 0"
 
-    def compute(self) -> Tensor:
-        """Return the log loss."""
-        sums = self.sums()
-        return self.report(sums.log_loss, "no row has a known label and a weight above 0", sums)
+    def value_of(self, sums: Tensor) -> Tensor:
+        """Return the log loss of sums."""
+        return log_loss_of(sums)
 
 
 class NormalizedEntropy(LabelSumsMetric):
@@ -67,12 +91,14 @@ class NormalizedEntropy(LabelSumsMetric):
         1.0
     """
 
+    name = "ne"
+    definition = "log loss over the entropy of the base rate; below 1 beats predicting the base rate"
     higher_is_better = False
+    best_value = 0.0
 
-    def compute(self) -> Tensor:
-        """Return the normalized entropy."""
-        sums = self.sums()
-        return self.report(sums.normalized_entropy, "it needs a positive and a negative label", sums)
+    def value_of(self, sums: Tensor) -> Tensor:
+        """Return the normalized entropy of sums."""
+        return normalized_entropy_of(sums)
 
 
 class PCOC(LabelSumsMetric):
@@ -85,7 +111,12 @@ class PCOC(LabelSumsMetric):
         0.75
     """
 
-    def compute(self) -> Tensor:
-        """Return the ratio."""
-        sums = self.sums()
-        return self.report(sums.pcoc, "it needs a positive label", sums)
+    name = "pcoc"
+    definition = "mean prediction over mean label; 1 is calibrated"
+    higher_is_better = None
+    best_value = 1.0
+    if_undefined = "it needs a positive label"
+
+    def value_of(self, sums: Tensor) -> Tensor:
+        """Return the ratio of sums."""
+        return pcoc_of(sums)

@@ -1,7 +1,8 @@
-"""The contract of metrics: the value depends on the rows and on nothing else."""
+"""The contract of metrics: the value depends on the rows and on nothing else, and the stated facts are true."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from hyrec.metrics.base import RankingMetric
+from hyrec.metrics.facts import LossFacts, MetricFacts
 from hyrec.testing.class_contract import CLASS_RULES, apply_all
 from hyrec.testing.contract import ContractError
-from hyrec.testing.rules import Rule, RuleResult, broken
+from hyrec.testing.rules import Rule, RuleResult, broken, skip
 
 NUM_ROWS = 120
 
@@ -40,11 +42,20 @@ class MetricSubject:
         target[::7] = float("nan")
         return preds, target, torch.arange(NUM_ROWS) % 9, torch.rand(NUM_ROWS, generator=rng) + 0.5
 
-    def value(self, index: Tensor, *, cuts: int = 1, metric: RankingMetric | None = None) -> float:
-        """Return the metric of the rows at ``index``, given in ``cuts`` updates."""
-        metric = self.cls(**self.init_args) if metric is None else metric
-        for part in index.chunk(cuts):
-            metric.update(*(column[part] for column in self.rows()))
+    def new(self) -> RankingMetric:
+        """Return another metric."""
+        return self.cls(**self.init_args)
+
+    def value(
+        self, index: Tensor, *, cuts: int = 1, metric: RankingMetric | None = None, group: Tensor | None = None
+    ) -> float:
+        """Return the metric of the rows at ``index``, given in ``cuts`` updates, in their own or other groups."""
+        metric = self.new() if metric is None else metric
+        preds, target, own, weights = (column[index] for column in self.rows())
+        for rows in zip(
+            *(c.chunk(cuts) for c in (preds, target, own if group is None else group, weights)), strict=True
+        ):
+            metric.update(*rows)
         value = metric.compute()
         if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
             broken(f"compute returned {value!r} instead of a floating-point scalar")
@@ -52,7 +63,7 @@ class MetricSubject:
 
 
 def check_metric(cls: type, /, *, raise_on_failure: bool = True, **init_args: Any) -> list[RuleResult]:
-    """Check a metric class: docstring, constructor, and that its value depends on the rows and on nothing else.
+    """Check a metric class: docstring, constructor, facts, and that its value depends on the rows and on nothing else.
 
     Whether the value is the right one, and whether it is exact over several processes, only a test of its own can say.
 
@@ -72,6 +83,17 @@ def check_metric(cls: type, /, *, raise_on_failure: bool = True, **init_args: An
     if raise_on_failure and any(result.status == "failed" for result in results):
         raise ContractError(cls.__name__, results)
     return results
+
+
+def _facts(subject: MetricSubject) -> None:
+    metric = subject.new()
+    if not re.fullmatch(r"[a-z][a-z0-9_]*(@[a-z0-9_]+)?", metric.name) or metric.name == LossFacts.name:
+        broken(f"name is {metric.name!r}: tables and logs need one such as 'auc' or 'ndcg@10', other than 'loss'")
+    if metric.definition in ("", MetricFacts.definition):
+        broken("definition is empty, so a report cannot say what the metric is")
+    above = subject.cls.__mro__[: subject.cls.__mro__.index(RankingMetric)]
+    if not any("higher_is_better" in vars(cls) for cls in above):
+        broken("higher_is_better is not written down: True, False, or None where neither end is better")
 
 
 def _computes(subject: MetricSubject) -> None:
@@ -95,7 +117,7 @@ def _unknown_labels(subject: MetricSubject) -> None:
 
 
 def _resets(subject: MetricSubject) -> None:
-    metric, half = subject.cls(**subject.init_args), torch.arange(NUM_ROWS // 2)
+    metric, half = subject.new(), torch.arange(NUM_ROWS // 2)
     first = subject.value(half, metric=metric)
     metric.reset()
     metric.update(*(column[NUM_ROWS // 2 :] for column in subject.rows()))
@@ -105,11 +127,51 @@ def _resets(subject: MetricSubject) -> None:
         broken(f"{first:.12g} at first, {second:.12g} for the same rows after reset")
 
 
+def _needs_group(subject: MetricSubject) -> None:
+    metric, (preds, target, _, weights) = subject.new(), subject.rows()
+    try:
+        metric.update(preds, target, None, weights)
+        metric.compute()
+        refuses = False
+    except ValueError:
+        refuses = True
+    if refuses != metric.needs_group:
+        did = "refuses" if refuses else "takes"
+        broken(f"needs_group is {metric.needs_group}, and it {did} rows without groups")
+
+
+def _draws(subject: MetricSubject) -> None:
+    metric, (preds, target, group, weights) = subject.new(), subject.rows()
+    if not metric.can_be_drawn:
+        skip("it has neither group_sums nor drawn, so studies give it no interval over groups")
+    known = ~target.isnan()
+    rows = (preds[known].double(), target[known].double(), group[known], weights[known].double())
+    draws = torch.tensor([[1] * 9, [2, 1, 0, 1, 3, 0, 1, 0, 1]])
+    got = metric.drawn(*rows)(draws.double())
+    for counts, value in zip(draws, got.tolist(), strict=True):
+        drawn = torch.arange(9).repeat_interleave(counts)
+        index = [(group == g).nonzero().squeeze(1) for g in drawn]
+        copies = torch.arange(9).repeat_interleave(torch.tensor([len(part) for part in index]))
+        want = subject.value(torch.cat(index), group=copies)
+        if not abs(value - want) <= 1e-9 * max(1.0, abs(want)):
+            broken(f"{value:.12g} for groups drawn {counts.tolist()} times, {want:.12g} for their rows written down")
+
+
 _NEEDS = ("signature", "computes")
+_DRAW_NEEDS = (*_NEEDS, "rows_only", "unknown_labels")
 METRIC_RULES = (
     Rule("computes", "update takes (preds, target, group, weights), compute returns a number", _computes, (), ()),
     Rule("rows_only", "neither the order of rows nor their cut into batches changes the value", _rows_only, (), _NEEDS),
     Rule("unknown_labels", "rows whose label is NaN are left out", _unknown_labels, (), _NEEDS),
     Rule("resets", "after reset nothing of the rows before is left", _resets, (), _NEEDS),
+    Rule("facts", "name, definition and the better end are written down", _facts, (), ("signature",)),
+    Rule("needs_group", "needs_group says whether rows without groups are refused", _needs_group, (), _NEEDS),
+    Rule(
+        "draws",
+        "a draw of groups gives the metric of their rows, a group drawn twice being two",
+        _draws,
+        (),
+        _DRAW_NEEDS,
+    ),
 )
 """Rules of metrics, in the order in which they are checked."""

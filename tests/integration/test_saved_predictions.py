@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyrec.cli.main import main
+from hyrec.metrics import QueryAUC, default_metrics
 from hyrec.studies.analysis.scores import Scores
 
 QUIET = ["--trainer.enable_progress_bar", "false"]
@@ -59,7 +60,7 @@ def test_metrics_recomputed_from_the_file_are_those_that_were_logged(run, saved)
     scores = Scores.of(saved)
     found = {name.removeprefix("test/"): value for name, value in logged(run).items() if name.startswith("test/")}
     assert len(found) == 8
-    assert {name: scores.metric(name) for name in found if name != "loss"} == pytest.approx(
+    assert {name: scores.metric(metric) for name, metric in default_metrics().items()} == pytest.approx(
         {name: value for name, value in found.items() if name != "loss"}, rel=1e-6
     )
 
@@ -110,4 +111,4 @@ def test_two_processes_save_every_row_once(folder, saved):
         .equals(one.select(["row", "item_id", "group", "label_click"]))
     )
     measured = logged(folder / "pair")
-    assert Scores.of(both).metric("query_auc") == pytest.approx(measured["test/query_auc"], abs=1e-6)
+    assert Scores.of(both).metric(QueryAUC()) == pytest.approx(measured["test/query_auc"], abs=1e-6)

@@ -1,8 +1,4 @@
-"""What a scorer that knows the true click probabilities reaches.
-
-The rank statistic here is a twin of the one in ``hyrec.metrics``: data and metrics are siblings that must not
-import one another, and this one also takes fractional labels (a probability of being positive).
-"""
+"""What a scorer that knows the true click probabilities reaches."""
 
 from __future__ import annotations
 
@@ -10,6 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+import torch
+
+from hyrec.metrics import functional
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -34,25 +33,12 @@ def grouped_auc(score: Floats, positive: Floats, group: Ints | None = None) -> f
         >>> grouped_auc(np.array([0.1, 0.4, 0.4]), np.array([0.0, 1.0, 0.0]))
         0.75
     """
-    if not len(score):
-        return float("nan")
-    if group is not None and not np.isin(positive, (0.0, 1.0)).all():
+    rows = torch.from_numpy(score), torch.from_numpy(positive)
+    if group is None:
+        return float(functional.expected_auc(*rows))
+    if not np.isin(positive, (0.0, 1.0)).all():
         raise ValueError("AUC by group needs labels 0 and 1, got a value between them; drop group or draw labels.")
-    groups = np.zeros(len(score), np.int64) if group is None else group
-    order = np.argsort(score, kind="stable") if group is None else np.lexsort((score, groups))
-    score, positive, groups = score[order], positive[order], groups[order]
-    new_group = np.concatenate([[True], groups[1:] != groups[:-1]])
-    new_tie = new_group | np.concatenate([[True], score[1:] != score[:-1]])
-    ties = np.flatnonzero(new_tie)
-    positives = np.add.reduceat(positive, ties)
-    negatives = np.add.reduceat(1.0 - positive, ties)
-    starts = np.flatnonzero(new_group[ties])
-    below = np.cumsum(negatives) - negatives
-    below -= np.repeat(below[starts], np.diff(np.append(starts, len(ties))))
-    won = np.add.reduceat(positives * (below + 0.5 * negatives), starts)
-    pairs = np.add.reduceat(positives, starts) * np.add.reduceat(negatives, starts)
-    both = pairs > 0
-    return float(np.mean(won[both] / pairs[both])) if both.any() else float("nan")
+    return float(functional.grouped_auc(*rows, torch.from_numpy(group)).mean)
 
 
 def log_loss(logit: Floats, positive: Floats) -> float:

@@ -6,34 +6,39 @@ float64 on the device of their inputs.
 
 from hyrec.metrics.functional.calibration import (
     CalibrationBins,
-    LabelSums,
     calibration_bins,
     calibration_error,
-    label_sums,
     log_loss,
     normalized_entropy,
     pcoc,
 )
 from hyrec.metrics.functional.ranking import (
     GroupedAUC,
+    Ranking,
     auc,
+    auc_by_group,
+    expected_auc,
     grouped_auc,
     relative_auc,
     relative_auc_above_chance,
 )
+from hyrec.metrics.functional.rows import num_groups, segment_sum
 
 __all__ = [
     "CalibrationBins",
     "GroupedAUC",
-    "LabelSums",
+    "Ranking",
     "auc",
+    "auc_by_group",
     "calibration_bins",
     "calibration_error",
+    "expected_auc",
     "grouped_auc",
-    "label_sums",
     "log_loss",
     "normalized_entropy",
+    "num_groups",
     "pcoc",
     "relative_auc",
     "relative_auc_above_chance",
+    "segment_sum",
 ]

@@ -24,68 +24,31 @@ MIN_PROBABILITY = 1e-7
 """The logarithm sees probabilities clamped to [1e-7, 1 - 1e-7]: float32 sigmoids reach 0 and 1."""
 
 
-class LabelSums(NamedTuple):
-    """Sums over rows that log loss, NE and PCOC are made of; sums of two sets of rows add.
+NUM_TERMS = 4
+"""What log loss, NE and PCOC are made of: weighted cross entropy (nats), predictions, targets, and weights."""
+
+
+def label_terms(preds: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Return what each row adds to the sums that log loss, NE and PCOC are made of.
 
     Args:
-        loss: Weighted cross entropy, in nats.
-        pred: Weighted predictions.
-        target: Weighted targets.
-        weight: Weights.
-        rows: Rows with a known label.
-        unknown: Rows whose label is NaN.
-        nan_preds: Predictions that are NaN.
-        outside_preds: Predictions outside [0, 1].
-        bad_targets: Targets that are none of 0, 1 and NaN.
-        bad_weights: Weights that are negative, infinite or NaN.
+        preds: Probabilities.
+        target: 1 or 0.
+        weights: Weight of each row.
+
+    Shape:
+        ``(B,)`` float64 each; returns ``(B, 4)``: cross entropy (nats), prediction and target, times the weight, and it.
     """
-
-    loss: float
-    pred: float
-    target: float
-    weight: float
-    rows: float
-    unknown: float
-    nan_preds: float
-    outside_preds: float
-    bad_targets: float
-    bad_weights: float
-
-    @classmethod
-    def of(cls, sums: Tensor) -> LabelSums:
-        """Name the entries of ``label_sums`` and refuse rows that no metric is defined for.
-
-        Raises:
-            ValueError: For predictions that are NaN or outside [0, 1], bad targets or bad weights.
-        """
-        named = cls(*sums.tolist())
-        refuse(int(named.rows + named.unknown), *(int(n) for n in named[6:]))
-        return named
-
-    @property
-    def log_loss(self) -> float:
-        """Mean cross entropy in nats; NaN without rows."""
-        return self.loss / self.weight if self.weight else float("nan")
-
-    @property
-    def normalized_entropy(self) -> float:
-        """Log loss over the entropy of the base rate; NaN unless both labels occur."""
-        if not 0 < self.target < self.weight:
-            return float("nan")
-        rate = torch.tensor([self.target, self.weight - self.target], dtype=torch.float64) / self.weight
-        return self.log_loss / float(torch.special.entr(rate).sum())
-
-    @property
-    def pcoc(self) -> float:
-        """Mean prediction over mean label; NaN without a positive."""
-        return self.pred / self.target if self.target else float("nan")
+    p = preds.clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    loss = -(target * p.log() + (1 - target) * (1 - p).log())
+    return torch.stack([weights * loss, weights * preds, weights * target, weights], 1)
 
 
 def label_sums(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Add up what log loss, NE and PCOC need, without waiting for the device.
+    """Add up ``label_terms`` of the rows with a known label, without waiting for the device.
 
     Returns:
-        ``(10,)`` float64, the entries of ``LabelSums``; sums of several calls may be added.
+        ``(10,)`` float64: the four sums, then counts that ``checked_sums`` reads. Sums of several calls may be added.
     """
     check_rows(preds, target, None, weights)
     p, y = preds.detach().double(), target.detach().double()
@@ -96,11 +59,49 @@ def label_sums(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> 
     bad_weight = ~(w.isfinite() & (w >= 0))
     use = ~(unknown | nan | outside | bad_target | bad_weight)
     zero = torch.zeros_like(p)
-    p, y, w = torch.where(use, p, zero), torch.where(use, y, zero), torch.where(use, w, zero)
-    clamped = p.clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
-    loss = -(y * clamped.log() + (1 - y) * (1 - clamped).log())
-    sums = [w * loss, w * p, w * y, w, ~unknown, unknown, nan, outside, bad_target, bad_weight]
-    return torch.stack([entry.double().sum() for entry in sums])
+    terms = label_terms(*(torch.where(use, column, zero) for column in (p, y, w)))
+    counts = torch.stack([~unknown, unknown, nan, outside, bad_target, bad_weight], 1)
+    return torch.cat([terms, counts.double()], 1).sum(0)
+
+
+def checked_sums(sums: Tensor) -> tuple[Tensor, int, int]:
+    """Return the four sums of ``label_sums``, the rows with a known label and those without.
+
+    Raises:
+        ValueError: For predictions that are NaN or outside [0, 1], bad targets or bad weights.
+    """
+    known, unknown, *wrong = (int(count) for count in sums[NUM_TERMS:].tolist())
+    refuse(known + unknown, *wrong)
+    return sums[:NUM_TERMS], known, unknown
+
+
+def log_loss_of(sums: Tensor) -> Tensor:
+    """Return the mean cross entropy in nats; NaN without rows.
+
+    Shape:
+        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
+    """
+    return sums[..., 0] / sums[..., 3]
+
+
+def normalized_entropy_of(sums: Tensor) -> Tensor:
+    """Return log loss over the entropy of the base rate; NaN unless both labels occur.
+
+    Shape:
+        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
+    """
+    positive, total = sums[..., 2], sums[..., 3]
+    entropy = torch.special.entr(positive / total) + torch.special.entr((total - positive) / total)
+    return torch.where((positive > 0) & (positive < total), log_loss_of(sums) / entropy, float("nan"))
+
+
+def pcoc_of(sums: Tensor) -> Tensor:
+    """Return mean prediction over mean label; NaN without a positive.
+
+    Shape:
+        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
+    """
+    return torch.where(sums[..., 2] > 0, sums[..., 1] / sums[..., 2], float("nan"))
 
 
 def log_loss(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -110,7 +111,7 @@ def log_loss(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Te
         >>> round(log_loss(torch.tensor([0.5, 0.5]), torch.tensor([0.0, 1.0])).item(), 4)
         0.6931
     """
-    return _scalar(LabelSums.of(label_sums(preds, target, weights)).log_loss, preds)
+    return log_loss_of(checked_sums(label_sums(preds, target, weights))[0])
 
 
 def normalized_entropy(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -122,7 +123,7 @@ def normalized_entropy(preds: Tensor, target: Tensor, weights: Tensor | None = N
         >>> round(normalized_entropy(torch.tensor([0.25] * 4), torch.tensor([1.0, 0.0, 0.0, 0.0])).item(), 6)
         1.0
     """
-    return _scalar(LabelSums.of(label_sums(preds, target, weights)).normalized_entropy, preds)
+    return normalized_entropy_of(checked_sums(label_sums(preds, target, weights))[0])
 
 
 def pcoc(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -134,7 +135,7 @@ def pcoc(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor
         >>> pcoc(torch.tensor([0.5, 0.25]), torch.tensor([1.0, 0.0])).item()
         0.75
     """
-    return _scalar(LabelSums.of(label_sums(preds, target, weights)).pcoc, preds)
+    return pcoc_of(checked_sums(label_sums(preds, target, weights))[0])
 
 
 class CalibrationBins(NamedTuple):
@@ -214,7 +215,3 @@ def calibration_error(
     """
     bins = calibration_bins(preds, target, weights, num_bins, binning)
     return (bins.weight * (bins.mean_pred - bins.mean_target).abs()).sum() / bins.weight.sum()
-
-
-def _scalar(value: float, like: Tensor) -> Tensor:
-    return torch.tensor(value, dtype=torch.float64, device=like.device)

@@ -1,7 +1,7 @@
 """AUC as an exact rank statistic, over all rows and inside groups, without a loop over groups.
 
-Without weights, pairs are counted in integers: results are exact and do not depend on the order of rows.
-With weights, pairs are added in float64; inside a small group of a large set that is good to about 1e-9.
+Pairs are added in float64. Without weights that is exact below 2^52 pairs and does not depend on the order of rows;
+with weights it is good to about 1e-9 inside a small group of a large set.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hyrec.metrics.functional.rows import changes, exclusive_cumsum, known_rows, runs, segment_sum
+from hyrec.metrics.functional.rows import changes, exclusive_cumsum, known_rows, num_groups, runs, segment_sum
 
 
 class GroupedAUC(NamedTuple):
@@ -50,7 +50,25 @@ def auc(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         0.875
     """
     p, y, _, w = known_rows(preds, target, None, weights)
-    return _pair_statistics(p, y, None, w).auc.mean()  # of the one group; NaN when there is no row
+    return expected_auc(p, y, w)
+
+
+def expected_auc(preds: Tensor, probability: Tensor, weights: Tensor | None = None) -> Tensor:
+    """AUC of rows that are positive with a probability: expected pairs won over expected pairs.
+
+    Args:
+        preds: Scores.
+        probability: Probability of being positive, in [0, 1]; of labels 0 and 1 this is their AUC.
+        weights: Weight of each row, 0 or more.
+
+    Example:
+        >>> expected_auc(torch.tensor([0.2, 0.9]), torch.tensor([0.25, 0.75])).item()
+        0.75
+    """
+    y = probability.double()
+    w = torch.ones_like(y) if weights is None else weights.double()
+    ranking = Ranking(preds, y)
+    return ranking.auc((w * y)[ranking.positives], (w * (1 - y))[ranking.negatives]).clamp(max=1)
 
 
 def grouped_auc(preds: Tensor, target: Tensor, group: Tensor, weights: Tensor | None = None) -> GroupedAUC:
@@ -74,17 +92,101 @@ def grouped_auc(preds: Tensor, target: Tensor, group: Tensor, weights: Tensor | 
         >>> result.mean.item(), result.weighted.item(), result.num_groups, result.num_rows
         (0.5, 0.4, 2, 5)
     """
-    p, y, g, w = known_rows(preds, target, group, weights)
-    stats = _pair_statistics(p, y, g, w)
-    both = stats.pairs > 0
-    per_group, impressions = stats.auc[both], stats.impressions[both].double()
+    p, y, ids, w = known_rows(preds, target, group, weights)
+    assert ids is not None
+    _, g, rows = torch.unique(ids, return_inverse=True, return_counts=True)
+    by_group, impressions = auc_by_group(p, y, g, torch.ones_like(p) if w is None else w)
+    both = ~by_group.isnan()
+    share = impressions[both]
     return GroupedAUC(
-        mean=per_group.mean(),
-        weighted=(per_group * impressions).sum() / impressions.sum(),
+        mean=by_group[both].mean(),
+        weighted=(by_group[both] * share).sum() / share.sum(),
         num_groups=int(both.sum()),
-        num_rows=int(stats.rows[both].sum()),
+        num_rows=int(rows[both].sum()),
         num_all_groups=len(both),
     )
+
+
+def auc_by_group(preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the AUC inside each group, NaN in one without both labels, and the weight of each group.
+
+    Args:
+        preds: Scores.
+        target: 1 or 0.
+        group: Number of each row's group, from 0.
+        weights: Weight of each row, 0 or more.
+
+    Shape:
+        ``(B,)`` float64 each; returns two ``(G,)``.
+
+    Example:
+        >>> y, p = torch.tensor([1.0, 0, 1, 0, 0]).double(), torch.tensor([0.9, 0.1, 0.2, 0.8, 0.2])
+        >>> auc_by_group(p, y, torch.tensor([1, 1, 0, 0, 0]), torch.ones(5).double())[0].tolist()
+        [0.25, 1.0]
+    """
+    groups, ranking = num_groups(group), Ranking(preds, target, group)
+    positive, negative = weights[ranking.positives], weights[ranking.negatives]
+    of_positive, of_negative = group[ranking.positives], group[ranking.negatives]
+    pairs = segment_sum(positive, of_positive, groups) * segment_sum(negative, of_negative, groups)
+    won = segment_sum(positive * ranking.beaten(negative), of_positive, groups).clamp(min=0).minimum(pairs)
+    return won / pairs, segment_sum(weights, group, groups)
+
+
+class Ranking:
+    """Rows sorted by score inside their groups, once; pairs can then be counted for any weights of the rows.
+
+    A pair is a positive and a negative of one group, and weighs the product of both. A row that is positive with a
+    probability is both, with two weights.
+
+    Args:
+        preds: Scores.
+        target: 1, 0, or the probability of being positive.
+        group: Number of each row's group. None: all rows are one group.
+
+    Attributes:
+        positives: Places of the rows that can be positive, in the order in which weights of positives are given.
+        negatives: Places of the rows that can be negative, in the order in which theirs are.
+    """
+
+    def __init__(self, preds: Tensor, target: Tensor, group: Tensor | None = None) -> None:
+        order = torch.argsort(preds)
+        if group is not None:
+            order = order[torch.argsort(group[order], stable=True)]
+        is_positive, is_negative = target[order] > 0, target[order] < 1
+        self.positives, self.negatives = order[is_positive], order[is_negative]
+        before = exclusive_cumsum(is_negative.long())
+        starts_run = changes(preds[order])
+        self._first: Tensor | None = None
+        if group is not None:
+            starts_group = changes(group[order])
+            starts_run |= starts_group
+            first, _ = runs(starts_group)
+            self._first = before[first][(starts_group.cumsum(0) - 1)[is_positive]]
+        run_first, run_end = runs(starts_run)
+        run = (starts_run.cumsum(0) - 1)[is_positive]
+        self._below, self._through = before[run_first][run], before[run_end][run]
+        self._has_ties = not torch.equal(self._below, self._through)
+
+    def beaten(self, negative: Tensor) -> Tensor:
+        """Return for each positive the weight of the negatives that it outranks in its group, ties counting one half.
+
+        Args:
+            negative: Weight of each of ``negatives``.
+        """
+        sums = exclusive_cumsum(negative)
+        beaten = sums.index_select(0, self._below)
+        if self._has_ties:
+            beaten = (beaten + sums.index_select(0, self._through)) / 2
+        return beaten if self._first is None else beaten - sums.index_select(0, self._first)
+
+    def auc(self, positive: Tensor, negative: Tensor) -> Tensor:
+        """Return the AUC of rows that are one group, a scalar; NaN without a pair.
+
+        Args:
+            positive: Weight of each of ``positives``.
+            negative: Weight of each of ``negatives``.
+        """
+        return positive.dot(self.beaten(negative)) / (positive.sum() * negative.sum())
 
 
 def relative_auc(auc: float, base: float) -> float:
@@ -102,7 +204,7 @@ def relative_auc(auc: float, base: float) -> float:
     return auc / base - 1
 
 
-def relative_auc_above_chance(auc: float, base: float) -> float:
+def relative_auc_above_chance(auc: float, base: float, chance: float = 0.5) -> float:
     """Relative change of what lies above chance ("RelaImpr"): ``(auc - 0.5) / (base - 0.5) - 1``.
 
     Example:
@@ -111,49 +213,4 @@ def relative_auc_above_chance(auc: float, base: float) -> float:
         >>> f"{relative_auc_above_chance(0.6489, 0.6478):+.2%}"
         '+0.74%'
     """
-    return (auc - 0.5) / (base - 0.5) - 1
-
-
-class _PairStatistics(NamedTuple):
-    """Per group: twice the pairs won (ties one half), pairs, impressions (or weight) and rows."""
-
-    wins: Tensor
-    pairs: Tensor
-    impressions: Tensor
-    rows: Tensor
-
-    @property
-    def auc(self) -> Tensor:
-        """Pairs won over pairs, NaN for groups of one label."""
-        return self.wins.double() / (2 * self.pairs.double())
-
-
-def _pair_statistics(p: Tensor, y: Tensor, group: Tensor | None, w: Tensor | None) -> _PairStatistics:
-    """Count won pairs by group: sort by group and score, then read everything off cumulative sums.
-
-    A positive wins against the negatives below its run of equal scores and half of those inside it, that is
-    (negatives before the run + negatives before its end) / 2, counted from the start of its group.
-    """
-    order = torch.argsort(p)
-    if group is not None:
-        order = order[torch.argsort(group[order], stable=True)]
-        group = group[order]
-    p, y = p[order], y[order]
-    weight = torch.ones_like(y, dtype=torch.int64) if w is None else w[order]
-    starts_group = changes(torch.zeros_like(order) if group is None else group)
-    group_first, group_end = runs(starts_group)
-    starts_run = starts_group | changes(p)
-    run_first, run_end = runs(starts_run)
-    positive = weight * y.to(weight.dtype)
-    negative = weight - positive
-    positives_before, negatives_before = exclusive_cumsum(positive), exclusive_cumsum(negative)
-    group_of_row = starts_group.cumsum(0) - 1
-    group_of_run = group_of_row[run_first]
-    below = negatives_before[run_first] + negatives_before[run_end]
-    below = below - 2 * negatives_before[group_first][group_of_run]
-    num_groups = len(group_first)
-    run_wins = (positives_before[run_end] - positives_before[run_first]) * below
-    pairs = segment_sum(positive, group_of_row, num_groups) * segment_sum(negative, group_of_row, num_groups)
-    wins = segment_sum(run_wins, group_of_run, num_groups).clamp(min=0).minimum(2 * pairs)
-    impressions = segment_sum(weight, group_of_row, num_groups)
-    return _PairStatistics(wins, pairs, impressions, group_end - group_first)
+    return (auc - chance) / (base - chance) - 1

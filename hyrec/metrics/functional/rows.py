@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 def check_rows(preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None) -> None:
@@ -75,9 +76,18 @@ def runs(starts: Tensor) -> tuple[Tensor, Tensor]:
 
 def exclusive_cumsum(values: Tensor) -> Tensor:
     """Return ``(B + 1,)``: the sum of what lies before each row, then of everything."""
-    return torch.cat([values.new_zeros(1), values.cumsum(0)])
+    return pad(values.cumsum(0), (1, 0))
 
 
 def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """Return ``(num_segments,)``: the sum of the values of each segment."""
-    return values.new_zeros(num_segments).index_add_(0, index, values)
+    """Return the sum of the values of each segment.
+
+    Shape:
+        values: ``(B, ...)``; index: ``(B,)``. Returns ``(num_segments, ...)``.
+    """
+    return values.new_zeros(num_segments, *values.shape[1:]).index_add_(0, index, values)
+
+
+def num_groups(group: Tensor) -> int:
+    """Return the number of groups of rows whose groups are numbered from 0."""
+    return int(group.max()) + 1 if len(group) else 0

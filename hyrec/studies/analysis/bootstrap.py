@@ -11,18 +11,18 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from hyrec.messages import suggest
-from hyrec.metrics.direction import base_name
-from hyrec.studies.analysis.drawn_metrics import BOOTSTRAPPED, Counts, GroupedRows, prepare
+from hyrec.metrics import RankingMetric
+from hyrec.metrics.group_mean import GroupMeanMetric
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import Interval, check_level
 from hyrec.studies.plan.study import StudyError
 
 _CHUNK = 64
 _FEW_GROUPS = 50
-_RANKED = ("query_auc", "gauc")
-"""Metrics in which only groups with both labels count."""
 
 
 class OtherRowsError(StudyError):
@@ -55,55 +55,64 @@ class GroupBootstrap:
         names, codes = np.unique(group, return_inverse=True)
         if len(names) < 2:
             raise StudyError(f"A bootstrap over groups needs at least two groups of test rows, got {len(names)}.")
-        weight = None if reference.weight is None else reference.weight[self._known]
-        self.rows = GroupedRows(label, codes.astype(np.int64), len(names), weight)
+        self.num_groups, self._group = len(names), torch.from_numpy(codes.astype(np.int64))
 
-    def values(self, metric: str, scores: Sequence[Scores]) -> tuple[Floats, Floats]:
+    def values(self, metric: RankingMetric, scores: Sequence[Scores]) -> tuple[Floats, Floats]:
         """Return a metric of each model on the rows as they are, and on every draw; NaN where it is not defined.
 
         Args:
-            metric: One of ``BOOTSTRAPPED``; a task and a slash before it are ignored.
+            metric: The metric.
             scores: Scored test rows of each model.
 
         Shape:
             Returns ``(models,)`` and ``(replicates, models)``.
 
         Raises:
-            StudyError: For another metric, for a metric of groups without groups, and for other test rows.
+            StudyError: For a metric that cannot be drawn, for one of groups without groups, and for other test rows.
         """
-        name = base_name(metric)
-        if name not in BOOTSTRAPPED:
-            raise StudyError(
-                f"{metric!r} cannot be bootstrapped over groups.{suggest(name, BOOTSTRAPPED)} "
-                f"Allowed: {', '.join(BOOTSTRAPPED)}."
-            )
-        if name in _RANKED and not self.grouped:
-            raise StudyError(f"{metric} needs the group of every row, and the predictions have no column 'group'.")
+        if not metric.can_be_drawn:
+            raise StudyError(f"{metric.name!r} cannot be bootstrapped over groups.")
+        if metric.needs_group and not self.grouped:
+            raise StudyError(f"{metric.name} needs the group of every row, and the predictions have no column 'group'.")
         for other in scores:
             check_same_rows(self.reference, other)
-        compute = prepare(name, self.rows, [other.score[self._known] for other in scores])
-        once = compute(np.ones((1, self.rows.num_groups), dtype=np.int64))
-        drawn = [compute(counts) for counts in group_counts(self.rows.num_groups, self.replicates, self.seed)]
-        return once[0], np.concatenate(drawn)
+        models = [metric.drawn(*self._rows(other)) for other in scores]
 
-    def interval(self, observed: float, drawn: Floats, level: float = 0.95, metric: str = "") -> Interval:
+        def compute(counts: Tensor) -> Floats:
+            counts = counts.double()
+            return torch.stack([model(counts) for model in models], 1).numpy()
+
+        draws = group_counts(self.num_groups, self.replicates, self.seed)
+        drawn = np.concatenate([compute(torch.from_numpy(counts)) for counts in draws])
+        return compute(torch.ones(1, self.num_groups))[0], drawn
+
+    def _rows(self, scores: Scores) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return predictions, labels, groups and weights of the rows with a known label."""
+        weight = np.ones_like(scores.label) if scores.weight is None else scores.weight
+        preds, label, weights = (torch.from_numpy(c[self._known]) for c in (scores.score, scores.label, weight))
+        return preds, label, self._group, weights
+
+    def interval(
+        self, observed: float, drawn: Floats, level: float = 0.95, metric: RankingMetric | None = None
+    ) -> Interval:
         """Return the percentile interval of a statistic.
 
         Args:
             observed: Its value on the rows as they are.
             drawn: Its value on every draw; NaN where it is not defined.
             level: Share of such intervals that hold the truth.
-            metric: The metric. Where only groups with both labels count in it, the note speaks of these.
+            metric: The metric. Where not all groups count in it, the note speaks of those that do.
 
         Shape:
             drawn: ``(replicates,)``.
         """
         check_level(level)
-        count = self.rows.num_groups
+        used, count, hold = self.num_groups, self.num_groups, ""
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
-        ranked = self.reference.num_ranked_groups() if base_name(metric) in _RANKED else count
-        if ranked < _FEW_GROUPS and ranked < count:
-            notes.append(f"only {ranked} of {count} groups hold both labels and count, so the interval is rough")
+        if isinstance(metric, GroupMeanMetric):
+            used, hold = metric.num_counted(*self._rows(self.reference)), metric.groups_hold
+        if used < min(_FEW_GROUPS, count):
+            notes.append(f"only {used} of {count} groups hold {hold} and count, so the interval is rough")
         elif count < _FEW_GROUPS:
             notes.append(f"only {count} {'groups' if self.grouped else 'rows'}, so the interval is rough")
         defined = drawn[~np.isnan(drawn)]
@@ -118,7 +127,7 @@ class GroupBootstrap:
 
 
 def bootstrap_difference(
-    metric: str,
+    metric: RankingMetric,
     variant: Sequence[Scores],
     baseline: Sequence[Scores],
     *,
@@ -132,7 +141,7 @@ def bootstrap_difference(
     interval holds for these trained models.
 
     Args:
-        metric: One of ``BOOTSTRAPPED``.
+        metric: The metric.
         variant: Scored test rows, one entry a seed.
         baseline: Scored test rows of the baseline, for the same seeds in the same order.
         replicates: Number of draws.
@@ -140,7 +149,7 @@ def bootstrap_difference(
         seed: Seed of the draws.
 
     Raises:
-        StudyError: When rows, labels or groups differ, so that nothing can be paired, or the metric is not known.
+        StudyError: When rows, labels or groups differ, so that nothing can be paired, or the metric cannot be drawn.
     """
     if len(variant) != len(baseline) or not baseline:
         raise StudyError(
@@ -154,7 +163,7 @@ def bootstrap_difference(
     return bootstrap.interval(float((observed[:n] - observed[n:]).mean()), differences, level, metric)
 
 
-def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[Counts]:
+def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
     """Yield how often each group was drawn, for some draws at a time.
 
     Shape:

@@ -7,15 +7,16 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from hyrec.metrics import PCOC, CalibrationError, NormalizedEntropy, RankingMetric
+from hyrec.metrics.calibration_error import NUM_BINS
+from hyrec.metrics.functional import calibration_bins
 from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.plan.study import StudyError
 
 if TYPE_CHECKING:
     from hyrec.studies.analysis.results import StudyResults
-
-NUM_BINS = 15
-"""Bins of ``hyrec.metrics.CalibrationError``, so that the points are the terms of the ECE beside them."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,11 @@ def reliability(results: StudyResults, variant: str, *, num_bins: int = NUM_BINS
         raise StudyError(f"No finished cell of variant {variant!r} has predictions.")
     every = list(scores.values())
 
-    def mean(metric: str) -> float:
+    def mean(metric: RankingMetric) -> float:
         return float(np.mean([one.metric(metric) for one in every]))
 
     points = reliability_points(every, num_bins)
-    return Reliability(variant, tuple(scores), points, mean("ne"), mean("pcoc"), mean("ece"))
+    return Reliability(variant, tuple(scores), points, *map(mean, (NormalizedEntropy(), PCOC(), CalibrationError())))
 
 
 def reliability_points(
@@ -77,10 +78,6 @@ def reliability_points(
         scores: Predictions of the same rows, one a seed.
         num_bins: Bins of equal mass, before bins without rows are left out.
     """
-    import torch
-
-    from hyrec.metrics.functional import calibration_bins
-
     preds, label = (torch.from_numpy(np.concatenate([getattr(s, k) for s in scores])) for k in ("score", "label"))
     weight = None if scores[0].weight is None else torch.from_numpy(np.concatenate([s.weight for s in scores]))
     bins = calibration_bins(preds, label, weight, num_bins)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from hyrec.metrics.direction import base_name, is_auc
+from hyrec.metrics import RankingMetric
+from hyrec.metrics.functional import relative_auc, relative_auc_above_chance
 from hyrec.studies.analysis.bootstrap import GroupBootstrap, OtherRowsError, check_same_rows
-from hyrec.studies.analysis.drawn_metrics import BOOTSTRAPPED
 from hyrec.studies.analysis.results import CellResult, StudyResults
 from hyrec.studies.analysis.same_rows import other_rows
 from hyrec.studies.analysis.scores import Floats, Scores
@@ -137,7 +137,8 @@ def compare(
     """
     results.check_metric(metric)
     rows = [_row(results, planned, metric, level) for planned in results.plan.variants]
-    if replicates and base_name(metric) in BOOTSTRAPPED:
+    facts = results.plan.facts(metric)
+    if replicates and isinstance(facts, RankingMetric) and facts.can_be_drawn:
         rows = _with_groups(results, rows, metric, level, replicates, seed)
     else:
         rows = [_with_same_rows(results, row) for row in rows]
@@ -145,7 +146,7 @@ def compare(
             note = f"{metric} cannot be bootstrapped over groups"
             rows = [row if row.is_baseline or row.group_note else replace(row, group_note=note) for row in rows]
     adjusted = holm([math.nan if row.verdict == "not comparable" else row.p for row in rows])
-    return [_with_verdict(row, p_holm, 1 - level) for row, p_holm in zip(rows, adjusted, strict=True)]
+    return [_with_verdict(row, facts.direction, p, 1 - level) for row, p in zip(rows, adjusted, strict=True)]
 
 
 def costs_of(results: StudyResults, planned: PlannedVariant) -> RelativeCosts:
@@ -174,8 +175,10 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, level: flo
     paired = {} if is_baseline else {s: (v, base_values[s]) for s, v in values.items() if s in base_values}
     differences = {s: mine - theirs for s, (mine, theirs) in paired.items()}
     relative = above_chance = None
-    if paired and is_auc(metric):
-        relative, above_chance = _relative(*np.mean(list(paired.values()), axis=0))
+    chance = results.plan.facts(metric).chance
+    if paired and chance is not None:
+        mean, base_mean = (float(level) for level in np.mean(list(paired.values()), axis=0))
+        relative, above_chance = relative_auc(mean, base_mean), relative_auc_above_chance(mean, base_mean, chance)
     undefined = [s for s in logged if s not in values]
     notes = [f"{metric} is not defined for seed {', '.join(map(str, undefined))}"] if undefined else []
     used = values if is_baseline else differences
@@ -204,9 +207,9 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, level: flo
     )
 
 
-def _with_verdict(row: ComparisonRow, p_holm: float, alpha: float) -> ComparisonRow:
+def _with_verdict(row: ComparisonRow, direction: int, p_holm: float, alpha: float) -> ComparisonRow:
     verdict = row.verdict or verdict_of(
-        row.metric, row.interval, p_holm, alpha, is_baseline=row.is_baseline, has_values=bool(row.values)
+        direction, row.interval, p_holm, alpha, is_baseline=row.is_baseline, has_values=bool(row.values)
     )
     return replace(row, p_holm=p_holm, verdict=verdict)
 
@@ -235,7 +238,8 @@ class _Drawn:
     """A metric of the cells around one baseline on the same draws of groups; each cell is computed once."""
 
     def __init__(self, results: StudyResults, baseline: str, metric: str, replicates: int, seed: int) -> None:
-        self.results, self.baseline, self.metric = results, baseline, metric
+        self.results, self.baseline = results, baseline
+        self.logged, self.metric = metric, results.plan.metric(metric)
         self.replicates, self.seed = replicates, seed
         self.bootstrap: GroupBootstrap | None = None
         self.of_baseline: dict[int, tuple[float, Floats]] = {}
@@ -256,7 +260,7 @@ class _Drawn:
         drawn = np.mean([own[1] - base[1] for own, base in pairs], axis=0)
         gap = max(abs(row.values[s] - own[0]) for s, own in mine.items())
         note = (
-            f"{self.metric} of the saved predictions differs from the logged one by up to {gap:.2g}, so the interval "
+            f"{self.logged} of the saved predictions differs from the logged one by up to {gap:.2g}, so the interval "
             "over groups describes another figure"
         )
         notes = row.notes if gap <= _AGREES else (*row.notes, note)
@@ -277,7 +281,7 @@ class _Drawn:
         table = cell.predictions()
         if table is None:
             raise StudyError(f"{cell.variant} s{cell.seed} saved no predictions")
-        return Scores.of(table, self.metric.rpartition("/")[0] or cell.primary_task or "")
+        return Scores.of(table, self.logged.rpartition("/")[0] or cell.primary_task or "")
 
 
 def _finite(values: Mapping[int, float]) -> dict[int, float]:
@@ -286,9 +290,3 @@ def _finite(values: Mapping[int, float]) -> dict[int, float]:
 
 def _ratio(cost: float, base: float) -> float:
     return cost / base if base else (1.0 if cost == base else math.inf)
-
-
-def _relative(auc: float, base: float) -> tuple[float, float]:
-    from hyrec.metrics.functional import relative_auc, relative_auc_above_chance
-
-    return float(relative_auc(auc, base)), float(relative_auc_above_chance(auc, base))

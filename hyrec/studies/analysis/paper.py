@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hyrec.metrics.direction import is_auc
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.plan.study import Study
 
@@ -52,13 +51,13 @@ def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
 
     Args:
         study: The study, with what the paper prints.
-        rows: Its comparison on one metric; one that is no AUC gives no rows.
+        rows: Its comparison on an AUC.
     """
     found = []
     for row in rows:
         variant = study.variant(row.variant)
         printed, base = variant.paper.get(row.metric), study.baseline_of(variant).paper.get(row.metric)
-        if row.is_baseline or printed is None or not base or not is_auc(row.metric):
+        if row.is_baseline or printed is None or not base:
             continue
         # The level that differences are relative to: the baseline's mean over the seeds that both have.
         shared = [row.values[seed] - row.differences[seed] for seed in row.differences]

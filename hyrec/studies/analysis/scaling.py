@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hyrec.messages import suggest
-from hyrec.metrics.direction import best_value, direction
+from hyrec.metrics import MetricFacts
 from hyrec.studies.analysis.power_law import PowerLaw, fit_power_law
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.seed_bootstrap import SeedBootstrap
@@ -46,6 +46,7 @@ class ScalingFit:
         gain: Improvement for ten times the cost: slope of a straight line in log10(x), by Student's t over seeds.
             Positive is better, also where the metric falls. It needs no curve and is always identified.
         notes: Sizes and seeds that could not be used.
+        facts: What is known about the metric.
     """
 
     family: str
@@ -63,6 +64,7 @@ class ScalingFit:
     reason: str
     gain: Interval
     notes: tuple[str, ...]
+    facts: MetricFacts = field(repr=False, compare=False)
     _law: PowerLaw = field(repr=False, compare=False)
     _drawn: PowerLaw = field(repr=False, compare=False)
     _bootstrap: SeedBootstrap = field(repr=False, compare=False)
@@ -72,7 +74,7 @@ class ScalingFit:
 
         Between the sizes it hardly depends on whether a, b and c are identified, so it can always be drawn there.
         """
-        sign = direction(self.metric)
+        sign = self.facts.direction
         x = np.asarray(sizes, dtype=np.float64)
         line, drawn = sign * self._law(x)[0], sign * self._drawn(x)
         return [self._bootstrap.interval(float(line[i]), drawn[:, i]) for i in range(len(x))]
@@ -88,6 +90,7 @@ class Scaling:
         fits: Curves by family.
         refused: Why a family has none, by family.
         slopes: Every other family that has a curve against the study's baseline.
+        facts: What is known about the metric.
     """
 
     metric: str
@@ -95,6 +98,7 @@ class Scaling:
     fits: Mapping[str, ScalingFit]
     refused: Mapping[str, str]
     slopes: tuple[SlopeComparison, ...]
+    facts: MetricFacts
 
 
 def fit_scaling(results: StudyResults, metric: str, x: str, *, level: float = 0.95) -> Scaling:
@@ -114,7 +118,8 @@ def fit_scaling(results: StudyResults, metric: str, x: str, *, level: float = 0.
     """
     if x not in SCALING_AXES:
         raise StudyError(f"x is {x!r}.{suggest(x, SCALING_AXES)} Allowed: {', '.join(SCALING_AXES)}.")
-    if not direction(metric):
+    facts = results.plan.facts(metric)
+    if not facts.direction:
         raise StudyError(f"{metric} has no better end, so it has no scaling curve. AUC and log loss have one.")
     results.check_metric(metric)
     study = results.plan.study
@@ -129,8 +134,8 @@ def fit_scaling(results: StudyResults, metric: str, x: str, *, level: float = 0.
     slopes: tuple[SlopeComparison, ...] = ()
     if study.baseline in points:
         others = [one for family, one in points.items() if family != study.baseline]
-        slopes = compare_slopes(others, points[study.baseline], _limit(metric), level)
-    return Scaling(metric, x, fits, refused, slopes)
+        slopes = compare_slopes(others, points[study.baseline], points[study.baseline].limit, level)
+    return Scaling(metric, x, fits, refused, slopes, facts)
 
 
 def fit_curve(points: SizePoints, level: float = 0.95) -> ScalingFit:
@@ -140,12 +145,11 @@ def fit_curve(points: SizePoints, level: float = 0.95) -> ScalingFit:
         points: Its sizes.
         level: Share of intervals that hold the truth.
     """
-    sign = direction(points.metric)
+    sign = points.facts.direction
     bootstrap = SeedBootstrap(len(points.seeds), level)
     means = points.values.mean(0)
-    limit = _limit(points.metric)
-    law = fit_power_law(points.sizes, means[None], limit)
-    drawn = fit_power_law(points.sizes, bootstrap.means(points.values), limit)
+    law = fit_power_law(points.sizes, means[None], points.limit)
+    drawn = fit_power_law(points.sizes, bootstrap.means(points.values), points.limit)
     gain = paired_t(points.gains().tolist(), level)
     reason = _why_not(law, drawn, bootstrap, gain, points)
     spread = float(((means - means.mean()) ** 2).sum())
@@ -166,6 +170,7 @@ def fit_curve(points: SizePoints, level: float = 0.95) -> ScalingFit:
         reason=reason,
         gain=gain,
         notes=points.notes,
+        facts=points.facts,
         _law=law,
         _drawn=drawn,
         _bootstrap=bootstrap,
@@ -195,8 +200,3 @@ def _why_not(law: PowerLaw, drawn: PowerLaw, bootstrap: SeedBootstrap, gain: Int
         if (share := float(bootstrap.probability[by_draw].sum())) > _AT_BOUND:
             return f"{reason} (in {share:.0%} of the draws of seeds)"
     return ""
-
-
-def _limit(metric: str) -> float:
-    best = best_value(metric)
-    return math.inf if best is None else direction(metric) * best

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
+
+from hyrec.metrics import RankingMetric
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -74,35 +78,23 @@ class Scores:
         weight = None if self.weight is None else self.weight[keep]
         return Scores(self.row[keep], self.label[keep], self.score[keep], group, weight)
 
-    def metric(self, name: str) -> float:
-        """Return one of hyrec's metrics, computed as ``hyrec test`` does; NaN where it is undefined.
+    def metric(self, metric: RankingMetric) -> float:
+        """Return a metric of these rows, computed as ``hyrec test`` does; NaN where it is undefined.
 
         Args:
-            name: ``auc``, ``query_auc``, ``gauc``, ``logloss``, ``ne``, ``pcoc`` or ``ece``.
+            metric: The metric; rows that it has seen before are forgotten.
 
         Raises:
-            ValueError: For another name, or for ``query_auc`` and ``gauc`` without groups.
+            ValueError: For a metric that needs groups, without groups.
         """
-        from hyrec.messages import suggest
-        from hyrec.metrics import functional  # imports torch
-
-        preds, label, group, weight = self._tensors()
-        plain = {
-            "auc": functional.auc,
-            "logloss": functional.log_loss,
-            "ne": functional.normalized_entropy,
-            "pcoc": functional.pcoc,
-            "ece": functional.calibration_error,
-        }
-        if name in plain:
-            return float(plain[name](preds, label, weight))
-        if name not in ("query_auc", "gauc"):
-            known = [*plain, "query_auc", "gauc"]
-            raise ValueError(f"There is no metric {name!r}.{suggest(name, known)} Metrics: {', '.join(known)}.")
-        if group is None:
-            raise ValueError(f"{name} needs groups, and the predictions have no column 'group'.")
-        result = functional.grouped_auc(preds, label, group, weight)
-        return float(result.mean if name == "query_auc" else result.weighted)
+        if metric.needs_group and self.group is None:
+            raise ValueError(f"{metric.name} needs groups, and the predictions have no column 'group'.")
+        metric.reset()
+        group, weight = (None if column is None else torch.from_numpy(column) for column in (self.group, self.weight))
+        metric.update(torch.from_numpy(self.score), torch.from_numpy(self.label), group, weight)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is undefined, which the caller sees
+            return float(metric.compute())
 
     def num_ranked_groups(self) -> int:
         """Return how many groups hold both labels; 0 without groups."""
@@ -110,13 +102,6 @@ class Scores:
             return 0
         positive, negative = self.group[self.label == 1], self.group[self.label == 0]
         return len(np.intersect1d(positive, negative))
-
-    def _tensors(self) -> tuple[Any, Any, Any, Any]:
-        import torch
-
-        group = None if self.group is None else torch.from_numpy(self.group)
-        weight = None if self.weight is None else torch.from_numpy(self.weight)
-        return torch.from_numpy(self.score), torch.from_numpy(self.label), group, weight
 
 
 def _numbers(table: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:

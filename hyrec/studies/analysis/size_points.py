@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyrec.metrics.direction import direction
+from hyrec.metrics import MetricFacts
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.scores import Floats
 from hyrec.studies.plan.study import StudyError
@@ -28,6 +28,7 @@ class SizePoints:
         sizes: Their cost.
         seeds: Seeds that finished for every one of these sizes.
         values: The metric with its sign turned where smaller is better, so that larger is better.
+        facts: What is known about the metric.
         notes: Sizes and seeds that are left out, and why.
 
     Shape:
@@ -41,7 +42,14 @@ class SizePoints:
     sizes: Floats
     seeds: tuple[int, ...]
     values: Floats
+    facts: MetricFacts
     notes: tuple[str, ...] = ()
+
+    @property
+    def limit(self) -> float:
+        """Value that no curve through ``values`` can exceed."""
+        best = self.facts.best_value
+        return math.inf if best is None else self.facts.direction * best
 
     def gains(self, at: Floats | None = None) -> Floats:
         """Return the improvement for ten times the cost, by seed: the slope of a straight line in log10 of the cost.
@@ -97,8 +105,9 @@ def size_points(results: StudyResults, family: str, metric: str, x: str) -> Size
         notes.append(f"seed {', '.join(map(str, dropped))} is left out: it has not finished for every size")
     if not seeds:
         raise StudyError(f"No seed finished for all {len(names)} sizes of {family}. Run the study again with --resume.")
-    values = direction(metric) * np.asarray([[found[name][s] for name in names] for s in seeds])
-    return SizePoints(family, metric, x, tuple(names), sizes, seeds, values, tuple(notes))
+    facts = results.plan.facts(metric)
+    values = facts.direction * np.asarray([[found[name][s] for name in names] for s in seeds])
+    return SizePoints(family, metric, x, tuple(names), sizes, seeds, values, facts, tuple(notes))
 
 
 def _finite(values: dict[int, float]) -> dict[int, float]:

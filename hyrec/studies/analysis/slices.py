@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from hyrec.messages import suggest
-from hyrec.metrics.direction import base_name
+from hyrec.metrics import AUC, RankingMetric
 from hyrec.studies.analysis.bootstrap import OtherRowsError, check_same_rows
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import Interval, paired_t
@@ -41,6 +41,7 @@ class SliceRow:
         difference: Paired difference to the baseline at the same grid point, with an interval over seeds. None for
             the baseline itself, and when no seed has both.
         metric: What was computed: the metric asked for, or ``auc`` in its place (see ``slice_metric``).
+        direction: 1 when larger is better, −1 when smaller is, 0 when neither is.
     """
 
     variant: str
@@ -54,6 +55,7 @@ class SliceRow:
     mean: float
     difference: Interval | None
     metric: str
+    direction: int
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
     Bins hold about equally many test rows; rows of the same value share a bin. ``history_*`` and ``user_activity``
     are properties of a request or a user. Where groups are coarser than requests (groups by user), all rows of a
     group go to the bin of its median row, so that no group is torn apart. Other columns, such as ``item_frequency``,
-    differ between the candidates of a group: few groups then have both labels inside one bin, so ``query_auc`` and
-    ``gauc`` are replaced by the AUC over all rows of the bin, and ``SliceRow.metric`` says so.
+    differ between the candidates of a group: few groups then have both labels inside one bin, so a metric inside
+    groups is replaced by the AUC over all rows of the bin, and ``SliceRow.metric`` says so.
 
     Args:
         results: A study that ran.
-        metric: One of hyrec's metrics; a task and a slash before it choose the task.
+        metric: A metric of the runs; a task and a slash before it choose the task.
         column: Column of ``rows.parquet``.
 
     Returns:
@@ -95,9 +97,12 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
             of a row that ``rows.parquet`` does not have.
     """
     of_group = column.startswith("history_") or column == "user_activity"
-    task, slash, name = metric.rpartition("/")
-    shown = f"{task}{slash}auc" if name in ("query_auc", "gauc") and not of_group else metric
-    bins, num_groups, values = _values_by_bin(results, shown, column, of_group)
+    task, slash, _ = metric.rpartition("/")
+    computed = results.plan.metric(metric)
+    if computed.needs_group and not of_group:
+        computed = AUC()
+    shown = f"{task}{slash}{computed.name}"
+    bins, num_groups, values = _values_by_bin(results, computed, task, column, of_group)
     out = []
     for variant in results.plan.study.variants:
         baseline = results.plan.study.baseline_of(variant).name
@@ -118,13 +123,14 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
                     mean=float(np.mean(known)) if known else float("nan"),
                     difference=_difference(mine, {seed: by_bin[number] for seed, by_bin in theirs.items()}),
                     metric=shown,
+                    direction=computed.direction,
                 )
             )
     return out
 
 
 def _values_by_bin(
-    results: StudyResults, metric: str, column: str, of_group: bool
+    results: StudyResults, metric: RankingMetric, task: str, column: str, of_group: bool
 ) -> tuple[list[Bin], list[int], dict[str, dict[int, list[float]]]]:
     """Return the bins, their groups with both labels, and the metric by variant, seed and bin."""
     row, value = _read_column(results, column)
@@ -135,7 +141,7 @@ def _values_by_bin(
         table = cell.predictions()
         if table is None:
             continue
-        scores = Scores.of(table, metric.rpartition("/")[0] or cell.primary_task or "")
+        scores = Scores.of(table, task or cell.primary_task or "")
         if not values:
             first = scores
             bins = bins_of(_values_of(scores, row, value, of_group))
@@ -144,7 +150,7 @@ def _values_by_bin(
             check_same_rows(first, scores)
         except OtherRowsError as error:
             raise StudyError(f"{variant} s{seed} cannot be set beside the first cell that was read. {error}") from error
-        values.setdefault(variant, {})[seed] = [scores.take(part.rows).metric(base_name(metric)) for part in bins]
+        values.setdefault(variant, {})[seed] = [scores.take(part.rows).metric(metric) for part in bins]
     if not values:
         raise StudyError("No finished cell has saved predictions.")
     return bins, num_groups, values

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-from hyrec.metrics.direction import direction
 from hyrec.studies.analysis.statistics import Interval
 
 
 def verdict_of(
-    metric: str,
+    direction: int,
     interval: Interval | None,
     p_holm: float,
     alpha: float,
@@ -23,7 +22,7 @@ def verdict_of(
     the same? Metrics without a better end (``pcoc``) are ``higher`` or ``lower``.
 
     Args:
-        metric: The metric.
+        direction: 1 when larger is better, −1 when smaller is, 0 when neither is.
         interval: Paired difference over seeds; None when no seed finished for both.
         p_holm: Its adjusted p value; NaN when it could not be tested.
         alpha: Level of the test, such as 0.05.
@@ -40,7 +39,7 @@ def verdict_of(
         return "too few seeds" if interval.count < 2 else "no spread"
     if p_holm > alpha or interval.mean == 0:
         return "not distinguishable"
-    sign = direction(metric) * (1 if interval.mean > 0 else -1)
+    sign = direction * (1 if interval.mean > 0 else -1)
     if sign:
         return "better" if sign > 0 else "worse"
     return "higher" if interval.mean > 0 else "lower"

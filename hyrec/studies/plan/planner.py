@@ -12,20 +12,20 @@ import hyrec
 from hyrec.config.shipped import load_mapping
 from hyrec.files import digest
 from hyrec.messages import listed, suggest
-from hyrec.metrics import default_metrics
-from hyrec.metrics.direction import base_name
+from hyrec.metrics import default_metrics, facts_of
+from hyrec.metrics.facts import LossFacts
 from hyrec.schema import Schema
 from hyrec.studies.plan.changes import changes_between, flatten
 from hyrec.studies.plan.command_lines import CommandLine, arguments_of, base_arguments, option
 from hyrec.studies.plan.commit import source_commit
 from hyrec.studies.plan.counted import counted_features
 from hyrec.studies.plan.matching import OPTION, match_variant
+from hyrec.studies.plan.metrics import metrics_of
 from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
 from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study import Study, StudyError, Variant
 
 _ORDER = "data.seed"
-_GROUPED = ("query_auc", "gauc")
 _WITHOUT_TEST: dict[str, Callable[[Any], bool]] = {
     "test_after_fit": lambda value: value is False,
     "trainer.limit_test_batches": lambda value: value is not None and value == 0,
@@ -199,20 +199,27 @@ def _value(options: Mapping[str, Any], key: str) -> Any:
 
 def check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a metric that no test pass logs. A callback may log more, so with one of its own all names are allowed."""
-    options = resolved[study.variants[0].name]
-    if (options.get("trainer") or {}).get("callbacks"):
-        return
+    for variant in study.variants:
+        options = resolved[variant.name]
+        try:
+            metrics = metrics_of(flatten(options))
+        except ValueError as error:
+            raise StudyError(f"variant {variant.name}: {error}") from error
+        if not (options.get("trainer") or {}).get("callbacks"):
+            test = "no test" if variant == study.variants[0] else f"no test of variant {variant.name}"
+            _check_logged(study, test, options, [*metrics, LossFacts.name])
+
+
+def _check_logged(study: Study, test: str, options: Mapping[str, Any], names: list[str]) -> None:
+    """Refuse a metric of the study that is none of those that a variant logs for a task."""
     schema = options["schema"]
-    names = [*default_metrics(), "loss"]
-    if not schema.get("group_column"):
-        names = [name for name in names if name not in _GROUPED]
     primary = (options["model"].get("init_args") or {}).get("primary_task") or next(iter(schema["tasks"]))
     known = names + [f"{task}/{name}" for task in schema["tasks"] if task != primary for name in names]
     for name in study.metrics:
-        if base_name(name) in _GROUPED and not schema.get("group_column"):
+        if facts_of(name, default_metrics()).needs_group and not schema.get("group_column"):
             raise StudyError(
-                f"metrics: the schema has no group_column, so no test logs {name!r}: name others in "
+                f"metrics: the schema has no group_column, so {test} logs {name!r}: name others in "
                 f"the study's metrics. {listed(known, 'Allowed')}"
             )
         if name not in known:
-            raise StudyError(f"metrics: no test logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")
+            raise StudyError(f"metrics: {test} logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hyrec.metrics.direction import direction
+from hyrec.metrics import facts_of
+from hyrec.studies.plan.changes import flatten
+from hyrec.studies.plan.command_lines import CommandLine, arguments_of
+from hyrec.studies.plan.metrics import metrics_of
 from hyrec.studies.plan.request import StudyRequest
 
 
@@ -22,7 +25,9 @@ def sweep_of(request: StudyRequest, folder: str | Path, project: str = "hyrec") 
     """
     entity, _, name = project.rpartition("/")
     study = request.study
-    metric = study.metrics[0]
+    metric, first = study.metrics[0], study.variants[0]
+    options = CommandLine.parse(f"variant {first.name}", arguments_of(study, first)).options
+    goal = "minimize" if facts_of(metric, metrics_of(flatten(options))).direction < 0 else "maximize"
     fixed = [request.file, "--out", str(folder), "--wandb", project, *request.words]
     return {
         "name": study.name,
@@ -30,7 +35,7 @@ def sweep_of(request: StudyRequest, folder: str | Path, project: str = "hyrec") 
         "project": name,
         **({"entity": entity} if entity else {}),
         "method": "grid",
-        "metric": {"name": f"test/{metric}", "goal": "minimize" if direction(metric) < 0 else "maximize"},
+        "metric": {"name": f"test/{metric}", "goal": goal},
         "parameters": {"index": {"values": list(range(len(study.variants) * len(study.seeds)))}},
         "command": ["${env}", "hyrec", "ablate", "run", *fixed, "${args}"],
     }

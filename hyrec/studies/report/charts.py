@@ -158,14 +158,13 @@ def _curve(axes: Axes, curve: Curve, tone: Tone) -> None:
 
 
 @style.styled
-def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: int, ends: style.Limits) -> Chart:
+def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], ends: style.Limits) -> Chart:
     """Draw the difference of one variant to the baseline in each bin, with intervals over seeds.
 
     Args:
         name: Folder-safe name.
         subtitle: What the rows are sliced by.
         rows: One row a bin, from small to large values; those without a difference are left empty.
-        better: 1 where larger is better, −1 where smaller is, 0 where neither is.
         ends: Axis of differences, shared between panels.
     """
     variant = rows[0].variant
@@ -183,7 +182,7 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: int,
         found = row.difference
         if found is None:
             continue
-        tone = slice_tone(row, better)
+        tone = slice_tone(row)
         if found.known:
             style.bar(axes, [number, number], [found.low, found.high], style.TONES[tone])
         style.mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin_label}: {signed(found.mean)}")
@@ -198,11 +197,11 @@ def slice_limits(rows: Sequence[SliceRow]) -> style.Limits:
     return style.limits([0.0, *(end for interval in found for end in (interval.low, interval.high, interval.mean))])
 
 
-def slice_tone(row: SliceRow, better: int) -> Tone:
+def slice_tone(row: SliceRow) -> Tone:
     """Colour a bin by whether its own interval excludes zero; nothing is corrected for the number of bins."""
-    if row.difference is None or row.difference.holds_zero or not better:
+    if row.difference is None or row.difference.holds_zero or not row.direction:
         return "neutral"
-    return "better" if row.difference.mean * better > 0 else "worse"
+    return "better" if row.difference.mean * row.direction > 0 else "worse"
 
 
 def bin_lines(low: float, high: float) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 
-from hyrec.metrics.direction import direction
 from hyrec.studies.analysis.scaling import Scaling, fit_scaling
 from hyrec.studies.analysis.slopes import SlopeComparison
 from hyrec.studies.analysis.statistics import Interval, paired_t
@@ -161,7 +160,7 @@ def _table(scaling: Scaling) -> Table:
             cells, determined = [a, _bounded(fit.b, "{:.3g}".format), c, fixed(fit.r2, 3)], "yes"
         rows.append((Code(fit.family), str(len(fit.seeds)), _bounded(fit.gain, signed), *cells, determined))
     header = ("Family", "Seeds", "Gain for ten times the cost", "a", "b", "c", "R²", "Determined")
-    formula = "a − b · x^−c" if direction(scaling.metric) > 0 else "a + b · x^−c"
+    formula = "a − b · x^−c" if scaling.facts.direction > 0 else "a + b · x^−c"
     caption = f"{scaling.metric} = {formula}, x = {COSTS.get(scaling.x, scaling.x)}; 95 % intervals over seeds"
     return Table(header, tuple(rows), frozenset(range(1, 7)), caption)
 

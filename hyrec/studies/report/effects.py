@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hyrec.metrics.direction import direction, is_auc
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.paper import PaperRow, paper_rows
 from hyrec.studies.report.blocks import (
@@ -49,13 +48,13 @@ def _forest(findings: Findings, metric: str) -> Forest:
     name = f"forest-{metric.replace('/', '-')}"
     title = f"{metric}: difference to {findings.study.baseline}"
     title += " at the same point of the grid" if len(points) > 1 else ""
-    axis, ends = forest_limits([row for group in points.values() for row in group]), ENDS[direction(metric)]
+    axis, ends = forest_limits([row for group in points.values() for row in group]), ENDS[findings.facts(metric).direction]
     strips = tuple(
         (point, tuple((row, forest_strip(f"{name}-{i}-{k}", row, axis)) for k, row in enumerate(group)))
         for i, (point, group) in enumerate(points.items())
     )
     chart = forest_chart(name, title, metric, ends, tuple(points.items()), word)
-    return Forest(metric, ends, strips, word, forest_scale(axis), chart, _table(rows, metric, word))
+    return Forest(metric, ends, strips, word, forest_scale(axis), chart, _table(rows, metric, word, findings.facts(metric).chance is not None))
 
 
 def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
@@ -81,8 +80,8 @@ def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
     )
 
 
-def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
-    relative = ("relative AUC", "relative AUC above chance") if is_auc(metric) else ()
+def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str, is_auc: bool) -> Table:
+    relative = ("relative AUC", "relative AUC above chance") if is_auc else ()
     header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
     header += ("p (Holm)", *relative, "Verdict")
     lines: list[tuple[Inline, ...]] = []
@@ -120,7 +119,7 @@ def paper_section(findings: Findings) -> Section | None:
         return None
     blocks: list[Block] = []
     for metric, compared in findings.comparisons.items():
-        if rows := paper_rows(findings.study, compared):
+        if findings.facts(metric).chance is not None and (rows := paper_rows(findings.study, compared)):
             name = f"paper-{metric.replace('/', '-')}"
             chart = paper_chart(f"{name}-chart", metric, findings.study.baseline, rows)
             caption = (

@@ -8,23 +8,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from hyrec.metrics.direction import base_name, direction
+from hyrec.metrics.auc import GroupAUC
 from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Table, Text
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, listing
 from hyrec.studies.run.rows import ROWS_FILE
 
-DEFINITIONS = {
-    "query_auc": "AUC inside each group (query, request or user), plain mean over the groups that hold both labels",
-    "gauc": "AUC inside each group, weighted by the group's impressions",
-    "auc": "exact AUC over all test rows, ties counting one half",
-    "logloss": "mean cross entropy, in nats",
-    "loss": "the loss that was trained, on the test rows",
-    "ne": "log loss over the entropy of the base rate; below 1 beats predicting the base rate",
-    "pcoc": "mean prediction over mean label; 1 is calibrated",
-    "ece": "mean gap between prediction and label over bins of equally many rows",
-}
 _BETTER = {1: "larger is better", -1: "smaller is better", 0: "no better end"}
 
 
@@ -70,8 +60,8 @@ def provenance_section(findings: Findings) -> Section:
         words = listing([f"{feature} ({role})" for role, feature in study.slices.items()])
         items.append(f"Slices count the training impressions of: {words}")
     metrics: tuple[tuple[Inline, ...], ...] = tuple(
-        (Code(metric), DEFINITIONS.get(base_name(metric), "as logged by the run"), _BETTER[direction(metric)])
-        for metric in study.metrics
+        (Code(metric), facts.definition, _BETTER[facts.direction])
+        for metric, facts in ((metric, findings.facts(metric)) for metric in study.metrics)
     )
     intervals = (
         "Over seeds: Student's t on paired differences; speaks about other training runs on these test rows.",
@@ -114,7 +104,7 @@ def _rows(findings: Findings) -> str:
     if "group" in file.schema_arrow.names:
         groups = len(file.read(columns=["group"]).column("group").unique())
         text += f", in {groups:,} groups"
-        if any(base_name(metric) in ("query_auc", "gauc") for metric in findings.study.metrics):
+        if any(isinstance(findings.facts(metric), GroupAUC) for metric in findings.study.metrics):
             text += _ranked(findings)
     return text
 

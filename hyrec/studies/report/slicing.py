@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow.parquet as pq
 
-from hyrec.metrics.direction import direction
 from hyrec.studies.analysis.calibration import Reliability, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
 from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent, folded
@@ -50,7 +49,7 @@ def _slices(findings: Findings, column: str) -> Block:
         return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
     metric, ends = shown[0].metric, slice_limits(shown)
     charts = tuple(
-        slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], direction(metric), ends)
+        slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], ends)
         for i, variant in enumerate(dict.fromkeys(row.variant for row in shown))
     )
     caption = (

@@ -1,7 +1,6 @@
 """NDCG@k by group for hyrec."""
 
-from hyrec_ndcg.callback import GroupNDCG
-from hyrec_ndcg.metric import NDCG, grouped_ndcg
+from hyrec_ndcg.metric import NDCG, ndcg_by_group
 
-__all__ = ["NDCG", "GroupNDCG", "grouped_ndcg"]
+__all__ = ["NDCG", "ndcg_by_group"]
 __version__ = "0.1.0"

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-from hyrec.metrics import StoredScoresMetric
+from hyrec.metrics import GroupMeanMetric
+from hyrec.metrics.functional import num_groups, segment_sum
 
 
-class GroupedNDCG(NamedTuple):
-    """NDCG inside groups, over the groups that hold a positive.
-
-    Args:
-        mean: Plain mean over these groups. NaN when there is none.
-        num_groups: How many groups hold a positive.
-        num_all_groups: How many groups hold a known label.
-        num_rows: Rows of the groups that hold a positive.
-        num_unknown: Rows without a known label, which are left out.
-    """
-
-    mean: Tensor
-    num_groups: int
-    num_all_groups: int
-    num_rows: int
-    num_unknown: int
-
-
-def grouped_ndcg(preds: Tensor, target: Tensor, group: Tensor, k: int) -> GroupedNDCG:
-    r"""NDCG@k inside each group, averaged plainly over the groups that hold a positive.
+def ndcg_by_group(preds: Tensor, target: Tensor, group: Tensor, k: int) -> Tensor:
+    r"""NDCG@k inside each group; NaN in a group without a positive.
 
     .. math::
         \mathrm{DCG@}k = \sum_{r=1}^{k} \frac{y_{(r)}}{\log_2(r + 1)}, \qquad
@@ -40,43 +21,35 @@ def grouped_ndcg(preds: Tensor, target: Tensor, group: Tensor, k: int) -> Groupe
 
     Args:
         preds: Scores, ``(B,)``.
-        target: 1, 0, or NaN for unknown, ``(B,)``.
-        group: Integer id of the query, request or user of each row, ``(B,)``; need not be sorted or dense.
+        target: 1 or 0, ``(B,)``.
+        group: Number of each row's group, from 0, ``(B,)``.
         k: Places that count.
+
+    Shape:
+        Returns ``(G,)`` float64.
 
     Example:
         >>> preds, target = torch.tensor([0.9, 0.5, 0.1]), torch.tensor([0.0, 1.0, 0.0])
-        >>> round(grouped_ndcg(preds, target, torch.tensor([7, 7, 7]), k=2).mean.item(), 4)
-        0.6309
+        >>> [round(value, 4) for value in ndcg_by_group(preds, target, torch.tensor([0, 0, 0]), k=2).tolist()]
+        [0.6309]
     """
-    known = ~target.isnan()
-    p, y, g = preds[known].double(), target[known].double(), group[known]
-    order = torch.argsort(p, descending=True)
-    order = order[torch.argsort(g[order], stable=True)]
-    p, y, g = p[order], y[order], g[order]
-    starts_group = _changes(g)
-    group_of_row = starts_group.cumsum(0) - 1
-    run_of_row = (starts_group | _changes(p)).cumsum(0) - 1
-    num_groups = int(starts_group.sum())
-    first = starts_group.nonzero().squeeze(1)
-    place = torch.arange(len(p), device=p.device) - first[group_of_row]
+    order = torch.argsort(preds, descending=True)
+    order = order[torch.argsort(group[order], stable=True)]
+    p, y, g = preds[order], target[order].double(), group[order]
+    groups = num_groups(g)
+    size = torch.bincount(g, minlength=groups)
+    place = torch.arange(len(p), device=p.device) - (size.cumsum(0) - size)[g]
     discount = torch.where(place < k, 1 / torch.log2(place.double() + 2), 0.0)
-    num_runs = int(run_of_row[-1]) + 1 if len(run_of_row) else 0
-    shared = _sum(discount, run_of_row, num_runs) / _sum(torch.ones_like(discount), run_of_row, num_runs)
-    reached = _sum(y * shared[run_of_row], group_of_row, num_groups)
-    positives = _sum(y, group_of_row, num_groups)
-    best = _sum(discount * (place < positives[group_of_row]), group_of_row, num_groups)
-    counts = positives > 0
-    return GroupedNDCG(
-        mean=(reached[counts] / best[counts]).mean(),
-        num_groups=int(counts.sum()),
-        num_all_groups=num_groups,
-        num_rows=int(counts[group_of_row].sum()),
-        num_unknown=int((~known).sum()),
-    )
+    starts_run = torch.ones_like(g, dtype=torch.bool)
+    starts_run[1:] = (p[1:] != p[:-1]) | (g[1:] != g[:-1])
+    run = starts_run.cumsum(0) - 1
+    shared = segment_sum(discount, run, num_groups(run)) / torch.bincount(run)
+    positives = segment_sum(y, g, groups)
+    best = segment_sum(discount * (place < positives[g]), g, groups)
+    return segment_sum(y * shared[run], g, groups) / best
 
 
-class NDCG(StoredScoresMetric):
+class NDCG(GroupMeanMetric):
     """Normalised discounted cumulative gain at k, the plain mean over groups that hold a positive.
 
     Exact over any number of processes, ties included. Sample weights have no meaning here and do not enter.
@@ -95,33 +68,18 @@ class NDCG(StoredScoresMetric):
     """
 
     higher_is_better = True
+    best_value = 1.0
+    groups_hold = "a positive label"
 
     def __init__(self, k: int = 10) -> None:
         super().__init__()
         if k < 1:
             raise ValueError(f"NDCG needs k of at least 1, got {k}.")
         self.k = k
+        self.name = f"ndcg@{k}"
+        self.definition = f"NDCG of the first {k} places inside each group, plain mean over groups with a positive"
 
-    def compute(self) -> Tensor:
-        """Return the mean over groups with a positive."""
-        preds, target, group, _ = self.stored()
-        if group is None:
-            raise ValueError(
-                "NDCG needs the group of every row (query, request or user) and got none: set group_column in the "
-                "schema, or leave NDCG out."
-            )
-        result = grouped_ndcg(preds, target, group, self.k)
-        counts = result._asdict()
-        return self.finish(counts.pop("mean"), "no group holds a positive label", **counts)
-
-
-def _changes(sorted_values: Tensor) -> Tensor:
-    """Return True where a run of equal values starts."""
-    starts = torch.ones_like(sorted_values, dtype=torch.bool)
-    starts[1:] = sorted_values[1:] != sorted_values[:-1]
-    return starts
-
-
-def _sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """Return the sum of the values of each segment."""
-    return values.new_zeros(num_segments).index_add_(0, index, values)
+    def of_groups(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Return NDCG and one."""
+        value = ndcg_by_group(preds, target, group, self.k)
+        return value, torch.ones_like(value)

@@ -12,7 +12,7 @@ import lightning as L
 import pytest
 import torch
 import torch.distributed as dist
-from hyrec_ndcg import NDCG, GroupNDCG, grouped_ndcg
+from hyrec_ndcg import NDCG
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -24,7 +24,7 @@ from hyrec.losses import BCELoss
 from hyrec.mixers import IdentityMixer
 from hyrec.queries import GlobalQueries
 from hyrec.ranker import Ranker
-from hyrec.testing import random_batch, tiny_schema
+from hyrec.testing import check_metric, random_batch, tiny_schema
 from hyrec.tokenizers import GroupedTokens
 
 
@@ -50,36 +50,36 @@ def of_one_group(scores: list[float], labels: list[float], k: int) -> float:
     return sum(orders) / len(orders) / dcg(sorted(labels, reverse=True), k)
 
 
+def slow_ndcg(preds: Tensor, target: Tensor, group: Tensor, k: int) -> float:
+    """Mean over the groups that hold a positive."""
+    found = []
+    for g in group.unique():
+        of_group = (group == g) & ~target.isnan()
+        if target[of_group].sum():
+            found.append(of_one_group(preds[of_group].tolist(), target[of_group].tolist(), k))
+    return sum(found) / len(found)
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 10])
 def test_it_is_the_mean_over_all_orders_of_equal_scores(k: int) -> None:
     preds, target, group = rows()
-    expected, skipped = [], 0
-    for g in group.unique():
-        of_group = (group == g) & ~target.isnan()
-        scores, labels = preds[of_group].tolist(), target[of_group].tolist()
-        if sum(labels):
-            expected.append(of_one_group(scores, labels, k))
-        else:
-            skipped += bool(labels)
-    result = grouped_ndcg(preds, target, group, k)
-    assert result.mean.item() == pytest.approx(sum(expected) / len(expected), abs=1e-12)
-    assert (result.num_groups, result.num_all_groups) == (len(expected), len(expected) + skipped)
-    assert result.num_unknown == int(target.isnan().sum())
-
-
-def test_neither_the_order_of_rows_nor_their_batches_matter() -> None:
-    preds, target, group = rows()
-    whole, parts = NDCG(k=3), NDCG(k=3)
-    whole.update(preds, target, group)
-    for part in torch.randperm(len(preds), generator=torch.Generator().manual_seed(1)).split(7):
-        parts.update(preds[part], target[part], group[part])
-    assert parts.compute().item() == pytest.approx(whole.compute().item(), abs=1e-12)
+    metric, known = NDCG(k), ~target.isnan()
+    metric.update(preds, target, group)
+    assert metric.compute().item() == pytest.approx(slow_ndcg(preds, target, group, k), abs=1e-12)
+    assert metric.details() == {
+        "num_groups": len(group[target == 1].unique()),
+        "num_rows": int(torch.isin(group[known], group[target == 1]).sum()),
+        "num_all_groups": len(group[known].unique()),
+        "num_unknown": int((~known).sum()),
+    }
 
 
 def test_a_perfect_ranking_is_one_and_a_reversed_one_is_less() -> None:
     target, group = torch.tensor([1.0, 1.0, 0.0, 0.0, 1.0, 0.0]), torch.tensor([1, 1, 1, 2, 2, 2])
-    assert grouped_ndcg(target, target, group, 2).mean.item() == 1.0
-    assert grouped_ndcg(1 - target, target, group, 2).mean.item() < 1.0
+    right, wrong = NDCG(2), NDCG(2)
+    right.update(target, target, group)
+    wrong.update(1 - target, target, group)
+    assert wrong.compute().item() < right.compute().item() == 1.0
 
 
 def test_without_a_positive_it_is_nan_and_says_so() -> None:
@@ -87,13 +87,6 @@ def test_without_a_positive_it_is_nan_and_says_so() -> None:
     metric.update(torch.tensor([0.5]), torch.tensor([0.0]), torch.tensor([1]))
     with pytest.warns(UserWarning, match="no group holds a positive"):
         assert metric.compute().isnan()
-
-
-def test_rows_without_groups_are_refused() -> None:
-    metric = NDCG()
-    metric.update(torch.tensor([0.5]), torch.tensor([1.0]))
-    with pytest.raises(ValueError, match="set group_column"):
-        metric.compute()
 
 
 def _process(rank: int, folder: str) -> None:
@@ -114,7 +107,11 @@ def test_two_processes_give_the_figure_of_one(tmp_path: Path) -> None:
         assert torch.load(tmp_path / f"{rank}.pt").item() == metric.compute().item()
 
 
-def test_the_callback_logs_the_metric_of_every_task_and_k() -> None:
+def test_it_obeys_the_contract_of_metrics() -> None:
+    check_metric(NDCG, k=3)
+
+
+def test_a_run_logs_it_for_every_task_and_k() -> None:
     """Three validation batches whose groups span batches; the reference scores them again, outside the trainer."""
     torch.manual_seed(0)
     schema = tiny_schema()
@@ -128,28 +125,22 @@ def test_the_callback_logs_the_metric_of_every_task_and_k() -> None:
         backbone=partial(AlternatingBackbone, num_layers=1),
         head=MLPHead,
         loss=BCELoss,
+        metrics=[partial(NDCG, k=1), partial(NDCG, k=3)],
         d_model=8,
     )
     batches = [random_batch(schema, num_requests=5, candidates=3, seed=seed) for seed in range(3)]
-    trainer = L.Trainer(
-        accelerator="cpu", callbacks=[GroupNDCG(k=[1, 3])], logger=False, enable_progress_bar=False, barebones=False
-    )
-    loader = DataLoader(batches, batch_size=None)
-    trainer.validate(ranker, loader, verbose=False)
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    (found,) = trainer.validate(ranker, DataLoader(batches, batch_size=None), verbose=False)
     with torch.no_grad():
         logits = [ranker.eval()(batch) for batch in batches]
     group = torch.cat([batch.group for batch in batches])
-    names = {"click": "val/ndcg@", "like": "val/like/ndcg@"}
-    for task, name in names.items():
-        preds = torch.cat([out[task] for out in logits])
+    for task, name in {"click": "val/ndcg@", "like": "val/like/ndcg@"}.items():
+        preds = torch.cat([out[task] for out in logits]).sigmoid()
         target = torch.cat([batch.labels[task] for batch in batches])
         for k in (1, 3):
-            expected = grouped_ndcg(preds.sigmoid(), target, group, k).mean
-            assert trainer.callback_metrics[f"{name}{k}"].item() == pytest.approx(expected.item(), abs=1e-6)
-    assert not ranker._forward_hooks
+            assert found[f"{name}{k}"] == pytest.approx(slow_ndcg(preds, target, group, k), abs=1e-6)
 
 
-@pytest.mark.parametrize("k", [0, [], [5, 0]])
-def test_a_k_that_cannot_be_is_refused(k: object) -> None:
-    with pytest.raises(ValueError, match=r"as in k: \[5, 10\]"):
-        GroupNDCG(k)
+def test_a_k_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="k of at least 1, got 0"):
+        NDCG(k=0)

@@ -9,7 +9,7 @@ import yaml
 pytest.importorskip("wandb", reason="W&B is optional: pip install 'hyrec[wandb]'")
 
 from hyrec.loggers import wandb as module
-from hyrec.loggers.wandb import RankingWandbLogger, _better, config_tags
+from hyrec.loggers.wandb import RankingWandbLogger, config_tags
 
 
 class FakeRun:
@@ -102,14 +102,6 @@ def test_the_best_value_of_a_validation_metric_is_kept_in_its_own_direction(
     assert "train/loss" not in defined
     assert defined["*"]["step_metric"] == "trainer/global_step"
     assert logger.experiment.logged[0]["trainer/global_step"] == 7
-
-
-@pytest.mark.parametrize(
-    ("name", "better"),
-    [("val/query_auc", "max"), ("val/loss", "min"), ("val/ece", "min"), ("val/pcoc", None), ("val/unknown", None)],
-)
-def test_directions_are_those_of_the_metrics(name: str, better: str | None):
-    assert _better(name) == better
 
 
 def test_the_config_is_the_one_in_the_folder_of_the_run(tmp_path: Path, started: list[dict[str, Any]]):

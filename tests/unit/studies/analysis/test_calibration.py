@@ -35,7 +35,7 @@ def test_the_points_are_the_terms_of_the_ece():
     metric = default_metrics()["ece"]
     metric.update(torch.from_numpy(one.score), torch.from_numpy(one.label))
     assert ece == pytest.approx(float(metric.compute()), abs=1e-12)
-    assert one.metric("ece") == pytest.approx(ece, abs=1e-12)
+    assert one.metric(metric) == pytest.approx(ece, abs=1e-12)
 
 
 def test_rows_that_several_seeds_scored_count_once():

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hyrec.metrics import build_metrics
 from hyrec.studies.analysis.comparison import compare
 from hyrec.studies.analysis.results import CellResult, StudyResults
 from hyrec.studies.analysis.scores import Scores
@@ -51,9 +52,8 @@ class Builder:
             (folder / "predictions").mkdir(parents=True)
             pq.write_table(table, folder / "predictions/part-00000.parquet")
             scores = Scores.of(table)
-            found = {name: scores.metric(name) + shift for name in ("auc", "logloss", "pcoc", "ece")}
-            if group is not None:
-                found["query_auc"] = scores.metric("query_auc") + shift
+            metrics = build_metrics(has_groups=group is not None)
+            found = {name: scores.metric(metric) + shift for name, metric in metrics.items()}
             self.cells[variant, seed] = CellResult(variant, seed, folder, found, 10.0)
         return self
 

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from hyrec.metrics import AUC, GAUC, LogLoss, QueryAUC
 from hyrec.studies.analysis.scores import Scores
 from tests.references import metrics as reference
 
@@ -54,18 +55,13 @@ def test_every_metric_is_that_of_the_slow_reference():
     score, group = rng.integers(1, 20, 60) / 20, rng.integers(0, 9, 60)
     scores = Scores(np.arange(60), label, score, group, None)
     plain, by_rows, num_groups, _ = reference.grouped_auc(score, label, group)
-    assert scores.metric("query_auc") == pytest.approx(plain, abs=1e-12)
-    assert scores.metric("gauc") == pytest.approx(by_rows, abs=1e-12)
+    assert scores.metric(QueryAUC()) == pytest.approx(plain, abs=1e-12)
+    assert scores.metric(GAUC()) == pytest.approx(by_rows, abs=1e-12)
     assert scores.num_ranked_groups() == num_groups
-    assert scores.metric("auc") == pytest.approx(reference.auc(score, label), abs=1e-12)
-    assert scores.metric("logloss") == pytest.approx(reference.log_loss(score, label), abs=1e-12)
-
-
-def test_a_metric_that_does_not_exist_gets_the_nearest():
-    with pytest.raises(ValueError, match="Did you mean 'query_auc'"):
-        Scores.of(table()).metric("query-auc")
+    assert scores.metric(AUC()) == pytest.approx(reference.auc(score, label), abs=1e-12)
+    assert scores.metric(LogLoss()) == pytest.approx(reference.log_loss(score, label), abs=1e-12)
 
 
 def test_query_auc_needs_groups():
     with pytest.raises(ValueError, match="no column 'group'"):
-        Scores.of(table(group=None)).metric("query_auc")
+        Scores.of(table(group=None)).metric(QueryAUC())

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hyrec.metrics import default_metrics
 from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, Variant
@@ -213,7 +214,7 @@ def _write_cell(folder: Path, planted: Planted, seed: int, truth: Truth, predict
         (folder / "predictions").mkdir(exist_ok=True)
         pq.write_table(table, folder / "predictions" / "part-00000.parquet")
     scores = Scores.of(table)
-    test = {name: scores.metric(name) for name in ("query_auc", "gauc", "auc", "logloss", "ne", "pcoc", "ece")}
+    test = {name: scores.metric(metric) for name, metric in default_metrics().items()}
     _write_metrics(folder / "metrics.csv", test, planted, own)
     seconds = 38.0 + planted.flops / 4e6 + 2 * own.random()
     _record(folder, planted.name, seed, "finished", seconds, "")

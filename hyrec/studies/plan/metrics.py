@@ -1,0 +1,41 @@
+"""The metrics that the runs of a study log, from the options that its variants come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
+
+
+def metrics_of(options: Mapping[str, Any]) -> dict[str, RankingMetric]:
+    """Return new metrics that a run with these options logs, by name.
+
+    Args:
+        options: All options by dotted key.
+
+    Raises:
+        ValueError: When one cannot be built, two have one name, or one needs groups that the schema does not have.
+    """
+    chosen = options.get("model.metrics", DEFAULT_METRICS)
+    return build_metrics(chosen, has_groups=bool(options.get("schema.group_column")))
+
+
+def known_metrics(chosen: Iterable[Any]) -> dict[str, RankingMetric]:
+    """Return new metrics by name; left out are those whose class is not installed here, and a second one of a name.
+
+    Args:
+        chosen: What stands in ``model.metrics``, of any number of runs.
+    """
+    known: dict[str, RankingMetric] = {}
+    for entry in {json.dumps(entry, sort_keys=True): entry for entry in chosen}.values():
+        known = {**_known(entry), **known}
+    return known
+
+
+def _known(entry: Any) -> dict[str, RankingMetric]:
+    try:
+        return build_metrics([entry])
+    except (ValueError, TypeError):  # a report still shows what it logged
+        return {}
