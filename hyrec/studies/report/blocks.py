@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -58,7 +59,7 @@ class Table:
 
     header: tuple[Inline, ...]
     rows: tuple[tuple[Inline, ...], ...]
-    right: frozenset[int] = frozenset()
+    right: Container[int] = ()
     caption: str = ""
 
 
@@ -168,9 +169,9 @@ class Document:
     sections: tuple[Section, ...]
 
 
-def absent(reason: str) -> Text:
-    """Say in one line why a section has nothing to show."""
-    return Text(reason, small=True)
+def absent(said: str, reason: object = "") -> Text:
+    """Say in one line what is not shown, and why."""
+    return Text(f"{said}: {str(reason).rstrip('.')}." if reason else said, small=True)
 
 
 def folded(figure: Figure) -> Block:

@@ -177,7 +177,7 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], ends: style.
     said = []
     for number, row in enumerate(rows):
         x = float(axes.transData.transform((number, 0))[0])
-        for k, words in enumerate(bin_lines(row.low, row.high)):
+        for k, words in enumerate(bin_lines(row.bin.low, row.bin.high)):
             style.write(figure, x, 162 + 12 * k, words, ha="center", **style.SMALL)
         found = row.difference
         if found is None:
@@ -185,8 +185,8 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], ends: style.
         tone = slice_tone(row)
         if found.known:
             style.bar(axes, [number, number], [found.low, found.high], style.TONES[tone])
-        style.mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin_label}: {signed(found.mean)}")
-        said.append(f"{row.bin_label}: {signed(found.mean)} {span(found)}")
+        style.mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin.label}: {signed(found.mean)}")
+        said.append(f"{row.bin.label}: {signed(found.mean)} {span(found)}")
     title = f"Difference of {variant} to the baseline by {subtitle}"
     return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from typing import TypeGuard
 
 from hyrec.studies.analysis.statistics import Interval
@@ -131,6 +133,26 @@ def times(ratio: float | None) -> str:
         ('1.00 ×', '0.52 ×', '12.3 ×')
     """
     return f"{ratio:.{2 if ratio < 10 else 1}f} ×" if _known(ratio) else MISSING
+
+
+def between(low: float, high: float, write: Callable[[float], str] = fixed) -> str:
+    """Write both ends of a range.
+
+    Example:
+        >>> between(0.1, 0.25), between(math.nan, math.nan)
+        ('0.1000 to 0.2500', '–')
+    """
+    return f"{write(low)} to {write(high)}" if math.isfinite(low) and math.isfinite(high) else MISSING
+
+
+def slug(name: str) -> str:
+    """Return a name that is safe in paths and ids.
+
+    Example:
+        >>> slug("val/query_auc")
+        'val-query-auc'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
 
 
 def listing(names: list[str]) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from typing import Any
 
 from hyrec.plain_text import count, table
+from hyrec.studies.analysis.costs import WITHIN_BUDGET, RelativeCosts
 from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
 from hyrec.studies.run.progress import duration
 
-BUDGET = 0.05
-"""Relative difference in cost from which two architectures are not compared at one budget."""
 _MAX_VALUE = 60
 _LINE = 120
 
@@ -33,9 +31,10 @@ def plan_as_text(plan: Plan, *, jobs: int = 1) -> str:
     header = ["variant", "dense", "", "sparse", "FLOPs/sample", "", "width", "time/cell"]
     rows = [_row(plan, planned) for planned in plan.variants]
     filled = [i for i in range(len(header)) if any(row[i] for row in rows)]
+    shown = [[line[i] for i in filled] for line in (header, *rows)]
     notes = []
     if any(row[2].endswith("!") or row[5].endswith("!") for row in rows):
-        notes.append(f"! differs from the baseline by more than {BUDGET:.0%}: not compared at one budget")
+        notes.append(f"! differs from the baseline by more than {WITHIN_BUDGET:.0%}: not compared at one budget")
     total = total_seconds(plan, jobs)
     if total is not None:
         notes.append(f"Estimated time with --jobs {jobs}: {duration(total)}")
@@ -46,7 +45,7 @@ def plan_as_text(plan: Plan, *, jobs: int = 1) -> str:
     return "\n\n".join(
         [
             "\n".join(head),
-            "\n".join([table(*_columns(header, rows, filled), right=range(1, len(filled))), *notes]),
+            "\n".join([table(shown[0], shown[1:], right=range(1, len(filled))), *notes]),
             "What differs from the base\n" + "\n".join(changes),
         ]
     )
@@ -60,7 +59,7 @@ def plan_as_dict(plan: Plan, *, jobs: int = 1) -> dict[str, Any]:
         jobs: Cells that run at once, for the estimated time.
     """
     cells = [f"{planned.variant.name}/s{seed}" for seed in plan.study.seeds for planned in plan.variants]
-    deviations = {planned.variant.name: deviations_of(plan, planned) for planned in plan.variants}
+    deviations = {planned.variant.name: _deviations(plan, planned) for planned in plan.variants}
     return {
         **plan.to_dict(),
         "cells": cells,
@@ -85,23 +84,13 @@ def total_seconds(plan: Plan, jobs: int) -> float | None:
     return max(sum(cells) / jobs, cells[0])
 
 
-def deviations_of(plan: Plan, planned: PlannedVariant) -> Mapping[str, float]:
-    """Return the relative difference of a variant's costs from those of its baseline.
-
-    Args:
-        plan: The plan.
-        planned: One of its variants.
-    """
-    base = plan.planned(plan.study.baseline_of(planned.variant).name)
-    pairs = {
-        "dense_parameters": (planned.dense_parameters, base.dense_parameters),
-        "flops": (planned.flops_per_sample, base.flops_per_sample),
-    }
-    return {kind: own / other - 1 if other else 0.0 for kind, (own, other) in pairs.items()}
+def _deviations(plan: Plan, planned: PlannedVariant) -> dict[str, float]:
+    costs = RelativeCosts.of(plan, planned)
+    return {"dense_parameters": costs.dense_ratio - 1, "flops": costs.flops_ratio - 1}
 
 
 def _row(plan: Plan, planned: PlannedVariant) -> list[str]:
-    off = deviations_of(plan, planned)
+    off = _deviations(plan, planned)
     baseline = planned.variant.family == plan.study.baseline
     dense, flops = ("" if baseline else _percent(off[kind]) for kind in ("dense_parameters", "flops"))
     seconds = planned.seconds_per_cell
@@ -117,12 +106,8 @@ def _row(plan: Plan, planned: PlannedVariant) -> list[str]:
     ]
 
 
-def _columns(header: list[str], rows: list[list[str]], kept: list[int]) -> tuple[list[str], list[list[str]]]:
-    return [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
-
-
 def _percent(deviation: float) -> str:
-    return f"{deviation:+.1%}{'!' if abs(deviation) > BUDGET else ' '}"
+    return f"{deviation:+.1%}{'!' if abs(deviation) > WITHIN_BUDGET else ' '}"
 
 
 def _changes(planned: PlannedVariant) -> str:

@@ -2,12 +2,15 @@ import math
 
 import pytest
 
-from hyrec.studies.analysis.comparison import ComparisonRow, RelativeCosts
+from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.analysis.costs import RelativeCosts
 from hyrec.studies.analysis.paper import paper_rows
 from hyrec.studies.analysis.statistics import paired_t
+from hyrec.studies.plan.plan import PlannedVariant
 from hyrec.studies.plan.study import Study, Variant
 
-COSTS = RelativeCosts(1, 1, 1.0, 1.0, 1.0, 1.0, True)
+PLANNED = PlannedVariant(Variant("base", "base"), (), (), 1, 1, 1.0)
+COSTS = RelativeCosts(PLANNED, PLANNED)
 
 
 def study_of(*, base: float = 0.60, other: float = 0.61, metric: str = "auc") -> Study:
@@ -30,6 +33,7 @@ def rows_of(*, metric: str = "auc", verdict: str = "better", shift: float = 0.1)
                 relative,
                 verdict,
                 COSTS,
+                1.0,
             ),
         )
         for name, values, found, relative in (("base", base, {}, None), ("other", other, differences, 0.25))
@@ -61,7 +65,3 @@ def test_a_direction_is_compared_only_where_both_have_one(verdict: str, printed:
 def test_a_paper_whose_baseline_is_at_chance_has_no_change_above_it() -> None:
     (row,) = paper_rows(study_of(base=0.5, other=0.6), rows_of())
     assert (row.paper, row.paper_above_chance) == (pytest.approx(0.2), None)
-
-
-def test_figures_that_are_no_auc_are_not_compared() -> None:
-    assert paper_rows(study_of(metric="logloss"), rows_of(metric="logloss")) == []

@@ -204,7 +204,7 @@ def contrast(first: str, second: str) -> float:
 
 def hostile_chart(name: str) -> Chart:
     row = ForestRow(HOSTILE, "worse", "worse", "p 0.01", "0.7", -0.1, (-0.2, 0.0), None, ("−0.1",), "")
-    return forest_chart(name, HOSTILE, "auc", ("worse", "better"), [("", [row])], "groups")
+    return forest_chart(name, HOSTILE, "auc", ("worse", "better"), {"": [row]}, "groups")
 
 
 def test_hostile_names_are_shown_as_they_are() -> None:
@@ -224,7 +224,7 @@ def test_the_same_data_gives_the_same_bytes_whatever_the_readers_own_settings() 
 
 def test_names_in_other_scripts_warn_of_no_missing_glyph(recwarn: pytest.WarningsRecorder) -> None:
     row = ForestRow("无池化", "neutral", "not distinguishable", "", "0.7", 0.0, None, None, (), "")
-    svg = forest_chart("a", "t", "auc", ("worse", "better"), [("", [row])], "groups").svg
+    svg = forest_chart("a", "t", "auc", ("worse", "better"), {"": [row]}, "groups").svg
     assert "无池化" in svg
     assert not recwarn.list
 
