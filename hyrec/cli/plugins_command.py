@@ -164,7 +164,7 @@ def _new(options: argparse.Namespace) -> int:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         (target / path).write_text(text, encoding="utf-8")
     print("\n  ".join([f"Written to {target}:", *files]))
-    print("\n  ".join(["\nNext:", f"cd {target}", *next_commands(options.name, options.slot)]))
+    print("\n  ".join(["\nNext:", f"cd {target}", *next_commands(options.name)]))
     return 0
 
 

@@ -8,7 +8,7 @@ from hyrec.metrics.base import RankingMetric
 from hyrec.metrics.calibration_error import CalibrationError
 from hyrec.metrics.chosen import DEFAULT_METRICS, build_metrics, default_metrics
 from hyrec.metrics.facts import MetricFacts, base_name, facts_of
-from hyrec.metrics.group_mean import GroupMeanMetric
+from hyrec.metrics.group_sums import GroupMeanMetric, GroupSumsMetric
 from hyrec.metrics.label_sums import PCOC, LogLoss, NormalizedEntropy
 from hyrec.metrics.stored_scores import StoredScoresMetric
 
@@ -19,6 +19,7 @@ __all__ = [
     "PCOC",
     "CalibrationError",
     "GroupMeanMetric",
+    "GroupSumsMetric",
     "LogLoss",
     "MetricFacts",
     "NormalizedEntropy",

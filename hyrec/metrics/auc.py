@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hyrec.metrics.functional import Ranking, auc, auc_by_group
-from hyrec.metrics.group_mean import GroupMeanMetric
+from hyrec.metrics.group_sums import GroupMeanMetric
 from hyrec.metrics.stored_scores import StoredScoresMetric
 
 
@@ -28,6 +28,7 @@ class AUC(StoredScoresMetric):
     higher_is_better = True
     best_value = 1.0
     chance = 0.5
+    if_undefined = "it needs a positive and a negative label"
 
     def drawn(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
         """Sort once; on a draw a pair of rows counts the product of their groups' counts."""
@@ -46,12 +47,7 @@ class AUC(StoredScoresMetric):
         """Return the AUC of all rows with a known label."""
         preds, target, _, weights = self.stored()
         unknown = int(target.isnan().sum())
-        return self.finish(
-            auc(preds, target, weights),
-            "it needs a positive and a negative label",
-            num_rows=len(target) - unknown,
-            num_unknown=unknown,
-        )
+        return self.finish(auc(preds, target, weights), num_rows=len(target) - unknown, num_unknown=unknown)
 
 
 class GroupAUC(GroupMeanMetric):

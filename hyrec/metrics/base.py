@@ -23,7 +23,7 @@ class RankingMetric(MetricFacts, Metric):
     ``ndcg@10``, is set in ``__init__``. For intervals over groups it says what each group adds (``group_sums``) and
     what follows from sums over groups (``value_of``), or brings its own way (``drawn``).
 
-    It declares states with ``add_rows`` in ``__init__``, append to them in ``update``, and read them
+    It declares states with ``add_rows`` in ``__init__``, appends to them in ``update``, and reads them
     with ``rows``, which gives those of all processes, in ``compute``. Values are checked when the metric is
     computed: an update then never waits for the device, and all processes raise the same error instead of
     one leaving the others waiting. Metrics of one ``MetricCollection`` that declare the same states share
@@ -31,9 +31,13 @@ class RankingMetric(MetricFacts, Metric):
 
     Attributes:
         slot: Name of the slot in YAML and in the plugin list.
+        groups_hold: What a group must hold to count in a metric that needs groups.
+        if_undefined: What is missing when another metric is not defined, for a warning.
     """
 
     slot: ClassVar[str] = "metric"
+    groups_hold: ClassVar[str] = "a known label"
+    if_undefined: ClassVar[str] = "no row has a known label and a weight above 0"
     is_differentiable = False
     full_state_update = False
 
@@ -103,10 +107,14 @@ class RankingMetric(MetricFacts, Metric):
         return lambda counts: self.value_of(linear(counts, sums))
 
     @property
+    def has_sums(self) -> bool:
+        """Whether the metric is a function of sums over groups."""
+        return type(self).group_sums is not RankingMetric.group_sums
+
+    @property
     def can_be_drawn(self) -> bool:
         """Whether the metric can be computed on draws of groups."""
-        own = type(self)
-        return own.group_sums is not RankingMetric.group_sums or own.drawn is not RankingMetric.drawn
+        return self.has_sums or type(self).drawn is not RankingMetric.drawn
 
     def details(self) -> dict[str, int]:
         """Return what the last ``compute`` counted, such as ``num_rows``, ``num_unknown`` and ``num_groups``.
@@ -145,13 +153,14 @@ class RankingMetric(MetricFacts, Metric):
         super().reset()
         self._details = {}
 
-    def finish(self, value: float | Tensor, if_undefined: str, **counts: int) -> Tensor:
+    def finish(self, value: float | Tensor, **counts: int) -> Tensor:
         """Note the counts, warn once when the value is NaN, and return it as a scalar on the device."""
         self._details = counts
         number = float(value)
         if math.isnan(number) and not self._has_warned:
             self._has_warned = True
             shown = ", ".join(f"{name}={count}" for name, count in counts.items())
-            rank_zero_warn(f"{type(self).__name__} is undefined, reported as NaN: {if_undefined} ({shown}).")
+            why = f"no group holds {self.groups_hold}" if self.needs_group else self.if_undefined
+            rank_zero_warn(f"{type(self).__name__} is undefined, reported as NaN: {why} ({shown}).")
         on = "cpu" if self.device.type == "mps" else self.device
         return torch.tensor(number, dtype=torch.float64, device=on)

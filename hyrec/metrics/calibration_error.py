@@ -50,9 +50,5 @@ class CalibrationError(StoredScoresMetric):
         """Return the calibration error of all rows with a known label."""
         preds, target, _, weights = self.stored()
         unknown = int(target.isnan().sum())
-        return self.finish(
-            calibration_error(preds, target, weights, self.num_bins, self.binning),
-            "no row has a known label and a weight above 0",
-            num_rows=len(target) - unknown,
-            num_unknown=unknown,
-        )
+        error = calibration_error(preds, target, weights, self.num_bins, self.binning)
+        return self.finish(error, num_rows=len(target) - unknown, num_unknown=unknown)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,13 +20,8 @@ from hyrec.metrics.functional.rows import num_groups, segment_sum
 
 
 class LabelSumsMetric(RankingMetric):
-    """Base of metrics that are made of sums over rows; keeps ten numbers, whatever the number of rows.
+    """Base of metrics that are made of sums over rows; keeps ten numbers, whatever the number of rows."""
 
-    Attributes:
-        if_undefined: What it needs to be defined, for a warning.
-    """
-
-    if_undefined: ClassVar[str] = "it needs a positive and a negative label"
     label_sums: list[Tensor]
 
     def __init__(self) -> None:
@@ -57,7 +51,7 @@ class LabelSumsMetric(RankingMetric):
     def compute(self) -> Tensor:
         """Return the metric of all rows with a known label."""
         sums, known, unknown = checked_sums(self.rows("label_sums").sum(0))
-        return self.finish(self.value_of(sums), self.if_undefined, num_rows=known, num_unknown=unknown)
+        return self.finish(self.value_of(sums), num_rows=known, num_unknown=unknown)
 
 
 class LogLoss(LabelSumsMetric):
@@ -74,7 +68,6 @@ class LogLoss(LabelSumsMetric):
     definition = "mean cross entropy, in nats"
     higher_is_better = False
     best_value = 0.0
-    if_undefined = "no row has a known label and a weight above 0"
 
     def value_of(self, sums: Tensor) -> Tensor:
         """Return the log loss of sums."""
@@ -95,6 +88,7 @@ class NormalizedEntropy(LabelSumsMetric):
     definition = "log loss over the entropy of the base rate; below 1 beats predicting the base rate"
     higher_is_better = False
     best_value = 0.0
+    if_undefined = "it needs a positive and a negative label"
 
     def value_of(self, sums: Tensor) -> Tensor:
         """Return the normalized entropy of sums."""

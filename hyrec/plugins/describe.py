@@ -56,11 +56,8 @@ def _component(catalogue: Catalogue, entry: Entry) -> str:
     lines = [entry.name, *(f"  {key:<6}  {value}" for key, value in about.items())]
     parts = ["\n".join(lines), doc.description, _options(entry, doc), _contract(entry.slot, doc)]
     parts += [f"{name}\n{_indented(doc.sections[name])}" for name in ("Raises", "Example") if name in doc.sections]
-    if SLOT_TABLE[entry.slot].keys:
-        note = "  # goes with schema, which says what the data is\n" if entry.slot == "data" else ""
-        parts.append(f"In YAML\n{note}{_indented(snippet(catalogue, entry))}")
-    else:
-        parts.append(f"In Python (a callback logs it)\n  from {entry.cls.__module__} import {entry.name}")
+    note = "  # goes with schema, which says what the data is\n" if entry.slot == "data" else ""
+    parts.append(f"In YAML\n{note}{_indented(snippet(catalogue, entry))}")
     parts.append(f"Check\n  hyrec plugins check {catalogue.name_in_config(entry)}")
     return "\n\n".join(part for part in parts if part)
 

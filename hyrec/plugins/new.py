@@ -35,7 +35,7 @@ def render(name: str, slot: str) -> dict[str, str]:
     package, entry, class_name = _package(name), _entry(name), _class_name(name, slot)
     if taken := next(_claims(package, entry, class_name), ""):
         raise CommandError(f"{taken} Choose another name than {name!r}.")
-    *_, last = commands = next_commands(name, slot)
+    *_, last = commands = next_commands(name)
     major, minor, *_ = __version__.split(".")
     values = {
         "distribution": name,
@@ -55,17 +55,13 @@ def render(name: str, slot: str) -> dict[str, str]:
             path = file.relative_to(folder).as_posix().removesuffix(".tmpl")
             path = path.replace("PACKAGE", package).replace("ENTRY", entry)
             files[path] = Template(file.read_text(encoding="utf-8")).substitute(values)
-    if not SLOT_TABLE[slot].keys:
-        del files[f"{package}/{entry}.yaml"]
     return files
 
 
-def next_commands(name: str, slot: str) -> list[str]:
+def next_commands(name: str) -> list[str]:
     """Return what to run in the folder of a new package."""
     config = f"pkg:{_package(name)}/{_entry(name)}.yaml"
     use = f"hyrec fit --config pkg:hyrec/debug.yaml --config {config}"
-    if not SLOT_TABLE[slot].keys:
-        use = f"hyrec plugins show {_class_name(name, slot)}"
     return ["python -m pip install --editable .", "python -m pytest", f"hyrec plugins check {name}", use]
 
 

@@ -15,7 +15,7 @@ class Slot:
         base: Import path of its base class, ``module:Class``.
         words: What a class in the slot is called.
         suffix: What names of such classes end with.
-        keys: Keys that lead to the slot in a config; ``+`` ends that of a list. Empty: no config names such a class.
+        keys: Keys that lead to the slot in a config; ``+`` ends that of a list.
     """
 
     base: str
@@ -34,13 +34,11 @@ class Slot:
         return found
 
     def in_config(self, chosen: Sequence[str]) -> str:
-        """Return YAML that puts a class into the slot; nothing for a slot that configs do not have.
+        """Return YAML that puts a class into the slot.
 
         Args:
             chosen: Lines that name the class and its options.
         """
-        if not self.keys:
-            return ""
         above = [f"{'  ' * depth}{key}:" for depth, key in enumerate(self.keys)]
         bullet, rest = ("- ", "  ") if self.keys[-1].endswith("+") else ("", "")
         indent = "  " * len(self.keys)
@@ -61,7 +59,7 @@ SLOT_TABLE = {
     "head": _part("Head", "head", "Head", "head"),
     "loss": _part("Loss", "loss", "Loss", "loss"),
     "data": Slot("hyrec.data.base:RankingData", "data set", "Data", ("data",)),
-    "metric": Slot("hyrec.metrics.base:RankingMetric", "metric", "Metric", ()),
+    "metric": Slot("hyrec.metrics.base:RankingMetric", "metric", "Metric", ("model", "init_args", "metrics+")),
     "callback": Slot("lightning:Callback", "callback", "Callback", ("trainer", "callbacks+")),
 }
 """Every slot by name: the parts of the network in the order of ``hyrec.slots.SLOTS``, then what surrounds it."""

@@ -13,6 +13,7 @@ from hyrec.embeddings import EmbeddingOptions
 from hyrec.encoders import LongerEncoder
 from hyrec.heads import MLPHead
 from hyrec.losses import BCELoss
+from hyrec.metrics import CalibrationError, LogLoss, QueryAUC
 from hyrec.mixers import RankMixer
 from hyrec.optim import RowWiseAdagrad, Schedule
 from hyrec.queries import GlobalQueries
@@ -126,6 +127,20 @@ def test_a_schema_without_group_has_no_query_auc(tmp_path):
     metrics = trainer(tmp_path).validate(build(schema), batches, verbose=False)[0]
     assert "val/query_auc" not in metrics
     assert "val/auc" in metrics
+
+
+def test_the_metrics_that_were_asked_for_are_logged_and_no_others(tmp_path):
+    model = build(metrics=[LogLoss, functools.partial(CalibrationError, num_bins=5)])
+    metrics = trainer(tmp_path).validate(model, loader([random_batch(SCHEMA, num_requests=32)]), verbose=False)[0]
+    names = ("logloss", "ece@5")
+    assert set(metrics) == {"val/loss"} | {f"val/{n}" for n in names} | {f"val/like/{n}" for n in names}
+
+
+def test_a_metric_that_the_schema_cannot_feed_is_refused_before_the_first_step(tmp_path):
+    schema = Schema.from_dict({**SCHEMA.to_dict(), "group_column": ""})
+    model = build(schema, metrics=[QueryAUC])
+    with pytest.raises(ValueError, match="'query_auc' needs the group of every row"):
+        trainer(tmp_path).fit(model, loader([random_batch(schema)]))
 
 
 def test_a_checkpoint_loads_with_weights_only_and_carries_the_schema(tmp_path):

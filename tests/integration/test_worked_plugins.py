@@ -52,14 +52,14 @@ def test_an_installed_plugin_trains_from_its_own_config_and_is_missed_clearly_wh
 
 def test_all_plugins_are_listed_with_what_they_bring(all_plugins: Environment) -> None:
     listed = {entry["distribution"]: entry for entry in json.loads(all_plugins.hyrec("plugins", "list", "--json"))}
-    brings = {"hyrec-din": "decoder", "hyrec-unimixer": "mixer", "hyrec-movielens": "data", "hyrec-ndcg": "callback"}
+    brings = {"hyrec-din": "decoder", "hyrec-unimixer": "mixer", "hyrec-movielens": "data", "hyrec-ndcg": "metric"}
     for name, slot in brings.items():
         assert slot in listed[name]["slots"]
     for name in PLUGINS:
         assert (listed[name]["state"], listed[name]["clashes"]) == ("enabled", [])
 
 
-def test_a_mixer_and_a_callback_of_different_plugins_work_in_one_run(all_plugins: Environment) -> None:
+def test_a_mixer_and_a_metric_of_different_plugins_work_in_one_run(all_plugins: Environment) -> None:
     configs = ["pkg:hyrec/debug.yaml", "pkg:hyrec_unimixer/unimixer.yaml", "pkg:hyrec_ndcg/ndcg.yaml"]
     printed = all_plugins.hyrec("fit", "--name=together", *(f"--config={config}" for config in configs), *SMALL)
     assert "test/ndcg@5" in printed
@@ -68,10 +68,10 @@ def test_a_mixer_and_a_callback_of_different_plugins_work_in_one_run(all_plugins
     assert "UniMixer" in saved.read_text()
 
 
-def test_a_callback_can_be_added_on_the_command_line(all_plugins: Environment) -> None:
-    added = ["--trainer.callbacks+=GroupNDCG", "--trainer.callbacks.k=20"]
+def test_a_metric_can_be_added_on_the_command_line(all_plugins: Environment) -> None:
+    added = ["--model.metrics+=NDCG", "--model.metrics.k=20"]
     printed = all_plugins.hyrec("fit", "--config=pkg:hyrec/debug.yaml", *added, *SMALL, "--print_config")
-    assert "hyrec_ndcg.GroupNDCG" in printed
+    assert "hyrec_ndcg.NDCG" in printed
     assert "k: 20" in printed
 
 

@@ -37,7 +37,7 @@ def label_terms(preds: Tensor, target: Tensor, weights: Tensor) -> Tensor:
         weights: Weight of each row.
 
     Shape:
-        ``(B,)`` float64 each; returns ``(B, 4)``: cross entropy (nats), prediction and target, times the weight, and it.
+        ``(B,)`` float64 each; returns ``(B, 4)``: cross entropy in nats, prediction, target and one, times the weight.
     """
     p = preds.clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     loss = -(target * p.log() + (1 - target) * (1 - p).log())

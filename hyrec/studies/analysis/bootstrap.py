@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from hyrec.metrics import RankingMetric
-from hyrec.metrics.group_mean import GroupMeanMetric
 from hyrec.studies.analysis.same_rows import check_same_rows
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import LEVEL, Interval
@@ -89,23 +88,23 @@ class GroupBootstrap:
         preds, label, weights = (torch.from_numpy(c[self._known]) for c in (scores.score, scores.label, weight))
         return preds, label, self._group, weights
 
-    def interval(self, observed: float, drawn: Floats, metric: RankingMetric | None = None) -> Interval:
+    def interval(self, metric: RankingMetric, observed: float, drawn: Floats) -> Interval:
         """Return the percentile interval of a statistic.
 
         Args:
-            observed: Its value on the rows as they are.
-            drawn: Its value on every draw; NaN where it is not defined.
-                metric: The metric. Where not all groups count in it, the note speaks of those that do.
+            metric: The metric. Where not all groups count in it, the note speaks of those that do.
+            observed: The statistic on the rows as they are.
+            drawn: The statistic on every draw; NaN where it is not defined.
 
         Shape:
             drawn: ``(replicates,)``.
         """
-        used, count, hold = self.num_groups, self.num_groups, ""
+        used = count = self.num_groups
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
-        if isinstance(metric, GroupMeanMetric):
-            used, hold = metric.num_counted(*self._rows(self.reference)), metric.groups_hold
+        if metric.needs_group and metric.has_sums:
+            used = int((metric.group_sums(*self._rows(self.reference)) != 0).any(1).sum())
         if used < min(_FEW_GROUPS, count):
-            notes.append(f"only {used} of {count} groups hold {hold} and count, so the interval is rough")
+            notes.append(f"only {used} of {count} groups hold {metric.groups_hold} and count, so the interval is rough")
         elif count < _FEW_GROUPS:
             notes.append(f"only {count} {'groups' if self.grouped else 'rows'}, so the interval is rough")
         defined = drawn[~np.isnan(drawn)]
@@ -117,41 +116,6 @@ class GroupBootstrap:
         tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
         p = min(1.0, 2 * (tail + 1) / (len(defined) + 1))
         return Interval(observed, float(low), float(high), p, count, "; ".join(notes))
-
-
-def bootstrap_difference(
-    metric: RankingMetric,
-    variant: Sequence[Scores],
-    baseline: Sequence[Scores],
-    *,
-    replicates: int = 1000,
-    seed: int = 0,
-) -> Interval:
-    """Return variant minus baseline with its interval over test groups, by paired bootstrap.
-
-    On every draw both are read on the same groups, and the differences of the seeds are averaged, so that the
-    interval holds for these trained models.
-
-    Args:
-        metric: The metric.
-        variant: Scored test rows, one entry a seed.
-        baseline: Scored test rows of the baseline, for the same seeds in the same order.
-        replicates: Number of draws.
-        seed: Seed of the draws.
-
-    Raises:
-        StudyError: When rows, labels or groups differ, so that nothing can be paired, or the metric cannot be drawn.
-    """
-    if len(variant) != len(baseline) or not baseline:
-        raise StudyError(
-            f"A paired bootstrap needs the same seeds of both, at least one: got {len(variant)} of the variant and "
-            f"{len(baseline)} of the baseline."
-        )
-    bootstrap = GroupBootstrap(baseline[0], replicates, seed)
-    observed, drawn = bootstrap.values(metric, [*variant, *baseline])
-    n = len(variant)
-    differences = (drawn[:, :n] - drawn[:, n:]).mean(axis=1)
-    return bootstrap.interval(float((observed[:n] - observed[n:]).mean()), differences, metric)
 
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:

@@ -110,7 +110,7 @@ def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> li
         StudyError: When no cell reports the metric.
     """
     results.check_metric(metric)
-    facts = results.plan.facts(metric)
+    facts = results.facts(metric)
     rows = [_row(results, planned, metric, facts.chance) for planned in results.plan.variants]
     if replicates and isinstance(facts, RankingMetric) and facts.can_be_drawn:
         drawn = {base: _Drawn(results, base, metric, facts, replicates) for base in {row.baseline for row in rows}}
@@ -219,7 +219,7 @@ class _Drawn:
             "over groups describes another figure"
         )
         notes = row.notes if gap <= _AGREES else (*row.notes, note)
-        return replace(row, group_interval=self.bootstrap.interval(difference, drawn, self.metric), notes=notes)
+        return replace(row, group_interval=self.bootstrap.interval(self.metric, difference, drawn), notes=notes)
 
     def _values(self, variant: str, seeds: list[int]) -> dict[int, tuple[float, Floats]]:
         scores = []

@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyrec.files import digest, read_yaml
-from hyrec.messages import suggest
+from hyrec.messages import suggest, unknown
+from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, base_name, facts_of
 from hyrec.studies.analysis.places import inside
 from hyrec.studies.analysis.scores import Scores
+from hyrec.studies.plan.metrics import known_metrics
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import METRICS_FILE, TEST, cells_of, logged_rows
@@ -118,6 +120,34 @@ class StudyResults:
     failed: tuple[Unfinished, ...] = ()
     missing: tuple[Unfinished, ...] = ()
     own_baseline: str = ""
+
+    @cached_property
+    def metrics(self) -> dict[str, RankingMetric]:
+        """Metrics that the runs log, by name; without those whose class is not installed here."""
+        lists = (planned.options.get("model.metrics", DEFAULT_METRICS) for planned in self.plan.variants)
+        return known_metrics(entry for chosen in lists for entry in chosen)
+
+    def facts(self, metric: str) -> MetricFacts:
+        """Return what is known about a metric; of one that only a callback knows, no more than its name.
+
+        Args:
+            metric: Its name; a task before it is ignored.
+        """
+        return facts_of(metric, self.metrics)
+
+    def metric(self, name: str) -> RankingMetric:
+        """Return a metric of the runs, for computing it on saved predictions.
+
+        Args:
+            name: Its name; a task before it is ignored.
+
+        Raises:
+            StudyError: When the runs have no such metric, with the nearest name.
+        """
+        found = self.facts(name)
+        if not isinstance(found, RankingMetric):
+            raise StudyError(unknown("There is no metric", base_name(name), self.metrics, allowed="Metrics"))
+        return found
 
     @property
     def metric_names(self) -> tuple[str, ...]:

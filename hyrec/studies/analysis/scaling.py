@@ -125,7 +125,7 @@ def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
     """
     if x not in SCALING_AXES:
         raise StudyError(f"x is {x!r}.{suggest(x, SCALING_AXES)} Allowed: {', '.join(SCALING_AXES)}.")
-    facts = results.plan.facts(metric)
+    facts = results.facts(metric)
     if not facts.direction:
         raise StudyError(f"{metric} has no better end, so it has no scaling curve. AUC and log loss have one.")
     results.check_metric(metric)

@@ -98,6 +98,6 @@ def size_points(results: StudyResults, family: str, metric: str, x: str) -> Size
         notes.append(f"seed {', '.join(map(str, dropped))} is left out: it has not finished for every size")
     if not seeds:
         raise StudyError(f"No seed finished for all {len(names)} sizes of {family}. Run the study again with --resume.")
-    facts = results.plan.facts(metric)
+    facts = results.facts(metric)
     values = facts.direction * np.asarray([[found[name][s] for name in names] for s in seeds])
     return SizePoints(family, metric, x, sizes, seeds, values, facts, tuple(notes))

@@ -100,7 +100,7 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
     """
     of_group = column.startswith("history_") or column == "user_activity"
     task, slash, _ = metric.rpartition("/")
-    computed = results.plan.metric(metric)
+    computed = results.metric(metric)
     if computed.needs_group and not of_group:
         computed = AUC()
     shown = f"{task}{slash}{computed.name}"

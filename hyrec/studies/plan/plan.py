@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hyrec.files import write_text
-from hyrec.messages import unknown
-from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, base_name, facts_of
-from hyrec.studies.plan.metrics import known_metrics
 from hyrec.studies.plan.study import Study, StudyError, Variant
 
 PLAN_FILE = "plan.json"
@@ -118,34 +114,6 @@ class Plan:
         """
         rows = {planned.variant.name: planned for planned in self.variants}
         return rows[self.study.variant(name).name]
-
-    @cached_property
-    def metrics(self) -> dict[str, RankingMetric]:
-        """Metrics that the runs log, by name; without those whose class is not installed here."""
-        lists = (planned.options.get("model.metrics", DEFAULT_METRICS) for planned in self.variants)
-        return known_metrics(entry for chosen in lists for entry in chosen)
-
-    def facts(self, metric: str) -> MetricFacts:
-        """Return what is known about a metric; of one that only a callback knows, no more than its name.
-
-        Args:
-            metric: Its name; a task before it is ignored.
-        """
-        return facts_of(metric, self.metrics)
-
-    def metric(self, name: str) -> RankingMetric:
-        """Return a metric of the runs, for computing it on saved predictions.
-
-        Args:
-            name: Its name; a task before it is ignored.
-
-        Raises:
-            StudyError: When the runs have no such metric, with the nearest name.
-        """
-        found = self.facts(name)
-        if not isinstance(found, RankingMetric):
-            raise StudyError(unknown("There is no metric", base_name(name), self.metrics, allowed="Metrics"))
-        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain mappings and lists."""

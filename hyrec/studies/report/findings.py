@@ -57,7 +57,7 @@ class Findings:
 
     def facts(self, metric: str) -> MetricFacts:
         """What is known about a metric."""
-        return self.results.plan.facts(metric)
+        return self.results.facts(metric)
 
     @property
     def rows(self) -> Sequence[ComparisonRow]:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.config.experiment import Experiment
 
 BATCHES = 6
 """Of an epoch."""
@@ -22,12 +23,13 @@ class Model(L.LightningModule):
 
     Args:
         scores: One for each validation.
+        logged: What a score is called.
     """
 
-    def __init__(self, scores):
+    def __init__(self, scores, logged="val/auc"):
         super().__init__()
         self.steps = nn.Parameter(torch.zeros(1))
-        self.scores, self.validated = list(scores), []
+        self.scores, self.logged, self.validated = list(scores), logged, []
 
     def training_step(self, batch, batch_idx):
         return -self.steps.sum()
@@ -37,7 +39,7 @@ class Model(L.LightningModule):
 
     def on_validation_epoch_end(self):
         self.validated.append(int(self.steps))
-        self.log("val/auc", torch.tensor(self.scores[len(self.validated) - 1]))
+        self.log(self.logged, torch.tensor(self.scores[len(self.validated) - 1]))
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=1.0)
@@ -69,9 +71,11 @@ def rows(count):
     return DataLoader(torch.zeros(count, 1), batch_size=1)
 
 
-def fit(folder, scores=(), *, checkpoint=None, callbacks=(), ckpt_path=None, validate=True, **options):
+def fit(
+    folder, scores=(), *, checkpoint=None, callbacks=(), ckpt_path=None, validate=True, logged="val/auc", **options
+):
     """Train; return the model and the callback, also after a run that was stopped."""
-    model, checkpoint = Model(scores), checkpoint or BestCheckpoint()
+    model, checkpoint = Model(scores, logged), checkpoint or BestCheckpoint()
     trainer = L.Trainer(
         accelerator="cpu",
         logger=False,
@@ -285,3 +289,42 @@ def test_files_are_written_beside_the_earlier_ones_and_renamed(tmp_path, monkeyp
     with pytest.raises(OSError, match="No space left"):
         fit(tmp_path, [0.9], ckpt_path=tmp_path / "checkpoints/last.ckpt", max_epochs=2)
     assert kept(tmp_path) == {"best": 6, "last": 6}
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode", "best"), [("logloss", None, 2), ("logloss", "max", 3), ("pcoc", "min", 2), ("auc", None, 3)]
+)
+def test_the_better_end_is_that_of_the_metric_unless_it_is_said(tmp_path, monitor, mode, best):
+    checkpoint = BestCheckpoint(monitor=f"val/{monitor}", mode=mode)
+    fit(tmp_path, [0.7, 0.5, 0.9], checkpoint=checkpoint, logged=f"val/{monitor}", max_epochs=3)
+    assert kept(tmp_path) == {"best": best * BATCHES, "last": 3 * BATCHES}
+
+
+@pytest.mark.parametrize(
+    ("monitor", "told"),
+    [
+        ("val/pcoc", "neither end is better: set checkpoint.mode to max or min"),
+        ("val/loglos", "no metric of the model. Did you mean 'logloss'"),
+    ],
+)
+def test_a_metric_without_a_better_end_needs_a_mode_before_the_first_step(tmp_path, monitor, told):
+    with pytest.raises(ValueError, match=told):
+        fit(tmp_path, checkpoint=BestCheckpoint(monitor=monitor))
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "monitor", "mode"),
+    [
+        ([], "val/query_auc", "max"),
+        (["--schema.group_column=''"], "val/auc", "max"),
+        (["--model.metrics=[LogLoss, AUC]"], "val/auc", "max"),
+        (["--model.metrics=[PCOC, LogLoss]"], "val/logloss", "min"),
+        (["--model.metrics=[PCOC]"], "val/loss", "min"),
+    ],
+)
+def test_without_a_word_a_metric_with_a_better_end_chooses(tmp_path, options, monitor, mode):
+    checkpoint = BestCheckpoint()
+    trainer = L.Trainer(accelerator="cpu", logger=False, default_root_dir=tmp_path, callbacks=[checkpoint])
+    checkpoint.setup(trainer, Experiment.parse(["--config", "pkg:hyrec/debug.yaml", *options]).model(), "fit")
+    assert (checkpoint.monitor, checkpoint.mode) == (monitor, mode)

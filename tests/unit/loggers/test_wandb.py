@@ -8,6 +8,7 @@ import yaml
 
 pytest.importorskip("wandb", reason="W&B is optional: pip install 'hyrec[wandb]'")
 
+from hyrec.config.experiment import Experiment
 from hyrec.loggers import wandb as module
 from hyrec.loggers.wandb import RankingWandbLogger, config_tags
 
@@ -102,6 +103,16 @@ def test_the_best_value_of_a_validation_metric_is_kept_in_its_own_direction(
     assert "train/loss" not in defined
     assert defined["*"]["step_metric"] == "trainer/global_step"
     assert logger.experiment.logged[0]["trainer/global_step"] == 7
+
+
+def test_the_model_says_which_end_of_its_metrics_is_better(tmp_path: Path, started: list[dict[str, Any]]):
+    logger = RankingWandbLogger(save_dir=str(tmp_path))
+    metric = "--model.metrics=[{class_path: CalibrationError, init_args: {num_bins: 5}}]"
+    logger.log_graph(Experiment.parse(["--config", "pkg:hyrec/debug.yaml", metric]).model())
+    logger.log_metrics({"val/ece@5": 0.1, "val/loss": 0.5, "val/of_a_callback": 1.0}, step=7)
+    best = {name: logger.experiment.defined.get(name, {}).get("summary") for name in ("val/ece@5", "val/loss")}
+    assert best == {"val/ece@5": "min,last", "val/loss": "min,last"}
+    assert "val/of_a_callback" not in logger.experiment.defined
 
 
 def test_the_config_is_the_one_in_the_folder_of_the_run(tmp_path: Path, started: list[dict[str, Any]]):

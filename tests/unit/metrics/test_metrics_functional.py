@@ -55,6 +55,29 @@ def test_grouped_auc_averages_the_auc_of_groups_with_both_labels(data):
 
 @settings(max_examples=60, deadline=None)
 @given(rows)
+def test_auc_by_group_is_the_auc_of_each_groups_rows(data):
+    (p, y, g, w), (tp, ty, tg, tw) = columns(data)
+    ids, codes = tg.unique(return_inverse=True)
+    by_group, impressions = F.auc_by_group(tp, ty.double(), codes, tw)
+    for place, group in enumerate(ids.tolist()):
+        own = [row for row, other in enumerate(g) if other == group]
+        expected = slow.auc([p[row] for row in own], [y[row] for row in own], [w[row] for row in own])
+        assert by_group[place].item() == pytest.approx(expected, **CLOSE)
+        assert impressions[place].item() == pytest.approx(sum(w[row] for row in own))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(eighths, eighths), max_size=12))
+def test_expected_auc_compares_every_row_as_far_as_it_is_positive_with_every_row_as_far_as_it_is_not(data):
+    p, q = [pred for pred, _ in data], [probability for _, probability in data]
+    sides = [0.0] * len(p) + [1.0] * len(p)
+    expected = slow.auc(p + p, sides, [1 - share for share in q] + q)
+    got = F.expected_auc(torch.tensor(p, dtype=torch.float64), torch.tensor(q, dtype=torch.float64))
+    assert got.item() == pytest.approx(expected, **CLOSE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows)
 def test_metrics_of_probabilities_equal_their_definitions(data):
     (p, y, _, w), (tp, ty, _, tw) = columns(data)
     for name in ("log_loss", "normalized_entropy", "pcoc"):

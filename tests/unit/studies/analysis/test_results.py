@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from hyrec.studies.analysis.results import read_curves, read_results, read_test_metrics
+from hyrec.studies.analysis.results import StudyResults, read_curves, read_results, read_test_metrics
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
 
@@ -181,3 +181,16 @@ def test_results_say_which_version_a_cell_ran_with(study):
     (folder / "cell.json").write_text(json.dumps({**record, "version": "0.2", "commit": "abc"}))
     (cell,) = read_results(study).cells.values()
     assert (cell.version, cell.commit) == ("0.2", "abc")
+
+
+def test_the_metrics_are_those_of_the_runs_without_what_is_not_installed_here(tmp_path):
+    first = {"model.metrics": ["hyrec.metrics.LogLoss", {"class_path": "not_here.Recall", "init_args": {"k": 3}}]}
+    second = {"model.metrics": [{"class_path": "hyrec.metrics.CalibrationError", "init_args": {"num_bins": 5}}]}
+    variants = (Variant("a", "a"), Variant("b", "b"))
+    rows = [PlannedVariant(v, (), (), 1, 1, 1.0, options=o) for v, o in zip(variants, (first, second), strict=True)]
+    study = Study("s", "?", (), {}, ("recall@3",), (0,), "a", variants)
+    results = StudyResults(tmp_path, Plan(study, tuple(rows), "0"), {})
+    assert set(results.metrics) == {"ece@5", "logloss"}
+    assert [results.facts(name).direction for name in ("like/ece@5", "loss", "recall@3")] == [-1, -1, 0]
+    with pytest.raises(StudyError, match=r"There is no metric 'loglos'. Did you mean 'logloss'"):
+        results.metric("like/loglos")

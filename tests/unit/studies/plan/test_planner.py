@@ -15,6 +15,9 @@ CONTENT = {
 }
 
 
+CALIBRATION = "hyrec.metrics.CalibrationError"
+
+
 def study(**changes):
     return read_study({**CONTENT, **changes}, default_name="s")
 
@@ -57,6 +60,25 @@ def test_a_metric_inside_groups_needs_a_group_column(metric):
     found = study(metrics=[metric])
     with pytest.raises(StudyError, match=f"the schema has no group_column, so no test logs '{metric}'.*Allowed: auc"):
         check_metrics(found, resolved(found))
+
+
+def test_a_metric_of_the_model_is_one_that_a_test_logs():
+    found = study(metrics=["ece@5"])
+    rows = resolved(found)
+    for options in rows.values():
+        options["model"] = {"init_args": {"metrics": [{"class_path": CALIBRATION, "init_args": {"num_bins": 5}}]}}
+    check_metrics(found, rows)
+    rows["none"]["model"] = {}
+    with pytest.raises(StudyError, match=r"no test of variant none logs 'ece@5'. Did you mean 'ece'"):
+        check_metrics(found, rows)
+
+
+def test_metrics_that_no_run_could_be_trained_with_are_refused():
+    found = study()
+    rows = resolved(found)
+    rows["none"]["model"] = {"init_args": {"metrics": ["hyrec.metrics.AUC", "hyrec.metrics.AUC"]}}
+    with pytest.raises(StudyError, match=r"variant none: model.metrics names 'auc' twice"):
+        check_metrics(found, rows)
 
 
 def test_a_stored_plan_names_the_option_that_a_config_now_sets_otherwise(tmp_path, monkeypatch):
