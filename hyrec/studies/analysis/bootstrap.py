@@ -113,9 +113,7 @@ class GroupBootstrap:
         if math.isnan(observed) or 2 * len(defined) < len(drawn):
             return Interval(observed, math.nan, math.nan, math.nan, count, "; ".join(notes))
         low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-        p = min(1.0, 2 * (tail + 1) / (len(defined) + 1))
-        return Interval(observed, float(low), float(high), p, count, "; ".join(notes))
+        return Interval(observed, float(low), float(high), math.nan, count, "; ".join(notes))
 
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:

@@ -35,14 +35,12 @@ class Unfinished(NamedTuple):
         status: ``failed``, ``interrupted``, ``missing`` (never started, or its record cannot be read) or another
             word that the runner wrote.
         reason: What is known about it, one or a few lines.
-        folder: Folder of the run.
     """
 
     variant: str
     seed: int
     status: str
     reason: str
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -203,13 +201,13 @@ def read_results(folder: str | Path, baseline: str = "") -> StudyResults:
         if status != "finished":
             reason = str(record.get("error") or "").strip() or _NO_REASON.get(status, f"its record says {status!r}")
             reason = inside(reason, folder, *_study_of(record.get("folder"), cell.folder.relative_to(folder)))
-            unfinished = Unfinished(cell.variant, cell.seed, status, reason, cell.folder)
+            unfinished = Unfinished(cell.variant, cell.seed, status, reason)
             (failed if status == "failed" else missing).append(unfinished)
             continue
         try:
             metrics = read_test_metrics(cell.folder)
         except StudyError as error:
-            failed.append(Unfinished(cell.variant, cell.seed, "failed", inside(str(error), folder), cell.folder))
+            failed.append(Unfinished(cell.variant, cell.seed, "failed", inside(str(error), folder)))
             continue
         seconds = float(record.get("seconds") or 0.0)
         source = str(record.get("version") or ""), record.get("commit")

@@ -11,7 +11,6 @@ from hyrec.studies.analysis.scores import Floats
 from hyrec.studies.analysis.statistics import LEVEL, Interval
 
 _MAX_DRAWS = 2000
-_FEW_SEEDS = 5
 
 
 class SeedBootstrap:
@@ -21,7 +20,7 @@ class SeedBootstrap:
     Intervals are expanded percentile intervals (Hesterberg, 2015, "What teachers should know about the bootstrap"):
     plain percentiles of a handful of seeds are too narrow, and the tails are moved out until the interval of a mean
     would be Student's. With five seeds it is nearly all that the draws span, and a 95 % interval holds the truth in
-    about 91 % of simulated studies; with three seeds in 75 % only, which its note says.
+    about 91 % of simulated studies; with three seeds in 75 % only.
 
     Args:
         num_seeds: Number of training runs.
@@ -72,5 +71,4 @@ class SeedBootstrap:
         from_above = np.cumsum(self.probability[order][::-1])
         low = drawn[order][np.searchsorted(from_below, tail)]
         high = drawn[order][::-1][np.searchsorted(from_above, tail)]
-        note = f"only {n} seeds: the interval spans what they show, which is too narrow" if n < _FEW_SEEDS else ""
-        return Interval(estimate, float(low), float(high), math.nan, n, note)
+        return Interval(estimate, float(low), float(high), math.nan, n)

@@ -25,7 +25,7 @@ class Interval:
         mean: The estimate.
         low: Lower bound.
         high: Upper bound.
-        p: Two-sided p value of "the truth is 0".
+        p: Two-sided p value of "the truth is 0"; NaN where it was not tested.
         count: What the interval was made of: training runs, or groups of test rows.
         note: Why there are no bounds, or what to keep in mind; empty when there is nothing to say.
     """
@@ -36,6 +36,11 @@ class Interval:
     p: float = math.nan
     count: int = 0
     note: str = ""
+
+    @property
+    def ends(self) -> tuple[float, float, float]:
+        """All that a drawing of it has to hold."""
+        return self.low, self.high, self.mean
 
     @property
     def known(self) -> bool:

@@ -40,7 +40,7 @@ def effects_section(findings: Findings) -> Section:
 
 
 def _forest(findings: Findings, metric: str) -> Forest:
-    rows, word, facts = findings.comparisons[metric], findings.group_word, findings.facts(metric)
+    rows, word, facts = findings.comparisons[metric], findings.group_word, findings.results.facts(metric)
     points: dict[str, list[ForestRow]] = {}
     for row in rows:
         point = ", ".join(f"{key} = {value}" for key, value in row.point.items())
@@ -108,7 +108,7 @@ def paper_section(findings: Findings) -> Section | None:
         return None
     blocks: list[Block] = []
     for metric, compared in findings.comparisons.items():
-        if findings.facts(metric).chance is not None and (rows := paper_rows(findings.study, compared)):
+        if findings.results.facts(metric).chance is not None and (rows := paper_rows(findings.study, compared)):
             name = f"paper-{metric.replace('/', '-')}"
             chart = paper_chart(f"{name}-chart", metric, findings.study.baseline, rows)
             caption = (

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyrec.metrics import MetricFacts
 from hyrec.studies.analysis.comparison import ComparisonRow, compare
 from hyrec.studies.analysis.results import StudyResults, read_results
 from hyrec.studies.plan.study import Study
@@ -54,10 +53,6 @@ class Findings:
     def metric(self) -> str:
         """The metric that decides."""
         return self.study.metrics[0]
-
-    def facts(self, metric: str) -> MetricFacts:
-        """What is known about a metric."""
-        return self.results.facts(metric)
 
     @property
     def rows(self) -> Sequence[ComparisonRow]:

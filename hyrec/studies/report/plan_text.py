@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import partial
 from typing import Any
 
 from hyrec.plain_text import count, table
@@ -40,15 +41,12 @@ def plan_as_text(plan: Plan, *, jobs: int = 1) -> str:
         notes.append(f"Estimated time with --jobs {jobs}: {duration(total)}")
     alike: dict[str, list[str]] = {}
     for planned in plan.variants:
-        alike.setdefault(_changes(planned), []).append(planned.variant.name)
-    changes = [f"{_wrapped(names)}\n{lines}" for lines, names in alike.items()]
-    return "\n\n".join(
-        [
-            "\n".join(head),
-            "\n".join([table(shown[0], shown[1:], right=range(1, len(filled))), *notes]),
-            "What differs from the base\n" + "\n".join(changes),
-        ]
-    )
+        changes = "\n".join([_change(change, planned) for change in planned.changes] or ["  nothing"])
+        alike.setdefault(changes, []).append(planned.variant.name)
+    blocks = ["\n".join(head), "\n".join([table(shown[0], shown[1:], right=range(1, len(filled))), *notes])]
+    wrapped = partial(textwrap.fill, width=_LINE, break_long_words=False, break_on_hyphens=False)
+    differs = [f"{wrapped(' '.join(names))}\n{changes}" for changes, names in alike.items()]
+    return "\n\n".join([*blocks, "\n".join(["What differs from the base", *differs])])
 
 
 def plan_as_dict(plan: Plan, *, jobs: int = 1) -> dict[str, Any]:
@@ -60,13 +58,8 @@ def plan_as_dict(plan: Plan, *, jobs: int = 1) -> dict[str, Any]:
     """
     cells = [f"{planned.variant.name}/s{seed}" for seed in plan.study.seeds for planned in plan.variants]
     deviations = {planned.variant.name: _deviations(plan, planned) for planned in plan.variants}
-    return {
-        **plan.to_dict(),
-        "cells": cells,
-        "deviations": deviations,
-        "jobs": jobs,
-        "seconds_total": total_seconds(plan, jobs),
-    }
+    added = {"cells": cells, "deviations": deviations, "jobs": jobs, "seconds_total": total_seconds(plan, jobs)}
+    return {**plan.to_dict(), **added}
 
 
 def total_seconds(plan: Plan, jobs: int) -> float | None:
@@ -90,40 +83,23 @@ def _deviations(plan: Plan, planned: PlannedVariant) -> dict[str, float]:
 
 
 def _row(plan: Plan, planned: PlannedVariant) -> list[str]:
-    off = _deviations(plan, planned)
-    baseline = planned.variant.family == plan.study.baseline
-    dense, flops = ("" if baseline else _percent(off[kind]) for kind in ("dense_parameters", "flops"))
-    seconds = planned.seconds_per_cell
-    return [
-        planned.variant.name,
-        count(planned.dense_parameters),
-        dense,
-        count(planned.sparse_parameters),
-        count(planned.flops_per_sample),
-        flops,
-        ", ".join(str(value) for value in planned.matched.values()),
-        "" if seconds is None else duration(seconds),
-    ]
-
-
-def _percent(deviation: float) -> str:
-    return f"{deviation:+.1%}{'!' if abs(deviation) > WITHIN_BUDGET else ' '}"
-
-
-def _changes(planned: PlannedVariant) -> str:
-    return "\n".join([f"  {_change(change, planned)}" for change in planned.changes] or ["  nothing"])
-
-
-def _wrapped(names: list[str]) -> str:
-    """Return the names of variants that change the same, over lines of readable length."""
-    return textwrap.fill(" ".join(names), _LINE, break_long_words=False, break_on_hyphens=False)
+    over = ["", ""]
+    if planned.variant.family != plan.study.baseline:
+        found = _deviations(plan, planned).values()
+        over = [f"{deviation:+.1%}{'!' if abs(deviation) > WITHIN_BUDGET else ' '}" for deviation in found]
+    dense, sparse, flops = (
+        count(cost) for cost in (planned.dense_parameters, planned.sparse_parameters, planned.flops_per_sample)
+    )
+    width = ", ".join(str(value) for value in planned.matched.values())
+    time = "" if planned.seconds_per_cell is None else duration(planned.seconds_per_cell)
+    return [planned.variant.name, dense, over[0], sparse, flops, over[1], width, time]
 
 
 def _change(change: Change, planned: PlannedVariant) -> str:
     if change.carried:
-        return f"{change.key}: {_value(change.value)}  (carried over from the class that was replaced)"
+        return f"  {change.key}: {_value(change.value)}  (carried over from the class that was replaced)"
     note = "  (matched)" if change.key in planned.matched else ""
-    return f"{change.key}: {_value(change.base)} -> {_value(change.value)}{note}"
+    return f"  {change.key}: {_value(change.base)} -> {_value(change.value)}{note}"
 
 
 def _value(value: Any) -> str:

@@ -60,7 +60,7 @@ def provenance_section(findings: Findings) -> Section:
         items.append(f"Slices count the training impressions of: {words}")
     metrics: tuple[tuple[Inline, ...], ...] = tuple(
         (Code(metric), facts.definition, _BETTER[facts.direction])
-        for metric, facts in ((metric, findings.facts(metric)) for metric in study.metrics)
+        for metric, facts in ((metric, findings.results.facts(metric)) for metric in study.metrics)
     )
     intervals = (
         "Over seeds: Student's t on paired differences; speaks about other training runs on these test rows.",
@@ -103,7 +103,7 @@ def _rows(findings: Findings) -> str:
     if "group" in file.schema_arrow.names:
         groups = len(file.read(columns=["group"]).column("group").unique())
         text += f", in {groups:,} groups"
-        if any(isinstance(findings.facts(metric), GroupAUC) for metric in findings.study.metrics):
+        if any(isinstance(findings.results.facts(metric), GroupAUC) for metric in findings.study.metrics):
             text += _ranked(findings)
     return text
 

@@ -99,7 +99,6 @@ def test_a_planted_effect_is_found_with_its_sign_and_size(metric):
     assert all(interval.low > 0 for interval in intervals)
     assert np.mean([interval.low <= truth <= interval.high for interval in intervals]) > 0.85
     assert np.mean([interval.mean for interval in intervals]) == pytest.approx(truth, abs=0.01)
-    assert max(interval.p for interval in intervals) < 0.02
 
 
 def test_rows_of_one_user_are_not_counted_as_independent_evidence():
@@ -133,7 +132,7 @@ def test_seeds_are_averaged_within_each_draw():
 def test_a_model_against_itself_has_no_difference():
     a, _ = two_models(np.random.default_rng(7))
     interval = bootstrap_difference(AUC(), [a], [a], replicates=50)
-    assert (interval.mean, interval.low, interval.high, interval.p) == (0, 0, 0, 1)
+    assert (interval.mean, interval.low, interval.high) == (0, 0, 0)
 
 
 def test_the_same_seed_gives_the_same_interval():
