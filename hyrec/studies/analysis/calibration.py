@@ -88,10 +88,6 @@ def wilson(rate: float, rows: float, z: float = 1.959964) -> tuple[float, float]
         rate: p, positives over rows.
         rows: n. With none the interval is everything.
         z: Quantile of the normal distribution; 1.96 is 95 %.
-
-    Example:
-        >>> tuple(round(end, 4) for end in wilson(0.1, 100))
-        (0.0552, 0.1744)
     """
     if rows <= 0:
         return 0.0, 1.0

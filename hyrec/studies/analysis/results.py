@@ -126,18 +126,11 @@ class StudyResults:
         return known_metrics(entry for chosen in lists for entry in chosen)
 
     def facts(self, metric: str) -> MetricFacts:
-        """Return what is known about a metric; of one that only a callback knows, no more than its name.
-
-        Args:
-            metric: Its name; a task before it is ignored.
-        """
+        """Return what is known about a metric by its name, in which a task is ignored; of others no more than that."""
         return facts_of(metric, self.metrics)
 
     def metric(self, name: str) -> RankingMetric:
-        """Return a metric of the runs, for computing it on saved predictions.
-
-        Args:
-            name: Its name; a task before it is ignored.
+        """Return a metric of the runs by its name, for computing it on saved predictions; a task is ignored.
 
         Raises:
             StudyError: When the runs have no such metric, with the nearest name.

@@ -140,10 +140,6 @@ def bins_of(values: Floats) -> list[Bin]:
 
     Args:
         values: Value of each row.
-
-    Example:
-        >>> [(b.label, int(b.rows.sum())) for b in bins_of(np.array([0.0, 0, 0, 0, 1, 2, 3, 4, 5, 6]))]
-        [('0', 4), ('1 to 2', 2), ('3 to 4', 2), ('5 to 6', 2)]
     """
     known = ~np.isnan(values)
     distinct, index, counts = np.unique(values[known], return_inverse=True, return_counts=True)
@@ -158,12 +154,7 @@ def bins_of(values: Floats) -> list[Bin]:
 
 
 def group_medians(values: Floats, group: npt.NDArray[Any]) -> Floats:
-    """Return for each row the median value of its group's rows (the lower one of two); NaN sorts last.
-
-    Example:
-        >>> group_medians(np.array([5.0, 1, 9, 2]), np.array([7, 7, 7, 3])).tolist()
-        [5.0, 5.0, 5.0, 2.0]
-    """
+    """Return for each row the median value of its group's rows (the lower one of two); NaN sorts last."""
     order = np.lexsort((values, group))
     _, first, inverse, counts = np.unique(group[order], return_index=True, return_inverse=True, return_counts=True)
     medians = values[order][first + (counts - 1) // 2]

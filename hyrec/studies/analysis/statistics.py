@@ -101,10 +101,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Raises:
         ValueError: For a p value outside [0, 1].
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, dtype=np.float64)
     if ((values < 0) | (values > 1)).any():

@@ -38,14 +38,7 @@ def markdown(document: Document, folder: Path) -> tuple[str, Mapping[str, str]]:
 
 
 def plain(text: str) -> str:
-    r"""Escape a text so that Markdown shows it as it is, on one line; what is harmless is left readable.
-
-    Example:
-        >>> plain("no_pooling <b> | 3 * 4 [−0.1, +0.2]")
-        'no_pooling &lt;b&gt; \\| 3 \\* 4 [−0.1, +0.2]'
-        >>> plain("[a](b) _c_")
-        '\\[a\\](b) \\_c\\_'
-    """
+    """Escape a text so that Markdown shows it as it is, on one line; what is harmless is left readable."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*|~])", r"\\\1", text)
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)

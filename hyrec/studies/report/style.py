@@ -111,7 +111,7 @@ def bar(axes: Axes, x: Sequence[float], y: Sequence[float], color: str, width: f
 
 
 def limits(values: Iterable[float], *, log: bool = False, margin: float = 0.06) -> Limits:
-    """Return an axis with all finite values and a margin, a share of their span; equal values get a span around them."""
+    """Return an axis with all finite values and a margin, a share of their span; equal values get some room."""
     known = [math.log10(value) if log else value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
     pad = (high - low) * margin
@@ -163,7 +163,7 @@ def scale_y(axes: Axes, ends: Limits, count: int = 5) -> None:
 
 
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
-    """Move places as little as needed so that neighbours are at least ``apart``, between two ends where there is room."""
+    """Move places as little as needed so that neighbours are ``apart``, between two ends where there is room."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     # Less their steps, places that keep the distance are places that never fall.
     steps = [apart * number for number in range(len(order))]
