@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -110,10 +110,6 @@ class Inspection:
     memory_bytes: dict[str, int] = field(default_factory=dict)
     merged: list[str] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain mappings."""
-        return asdict(self)
-
 
 @contextlib.contextmanager
 def without_memory() -> Iterator[None]:
@@ -159,12 +155,13 @@ def inspect_ranker(ranker: Ranker, *, lengths: Mapping[str, int], candidates: in
     padding = network.ctx.num_ns_tokens - network.tokenizer.num_tokens
     merged = list(schema.sequences) if network.ctx.merge_sequences else []
     events = {name: lengths[name] for name in schema.sequences}
+    tables: Any = network.tables
     return Inspection(
         d_model=network.ctx.d_model,
         ns_tokens=[list(names) for names in network.tokenizer.token_features] + [[] for _ in range(padding)],
         queries=dict(network.queries.num_queries),
         sequence_widths=dict(network.ctx.sequence_widths),
-        tables={name: _shape(network.tables[name].weight) for name in network.tables},
+        tables={name: tuple(tables[name].weight.shape) for name in tables},
         costs=_costs(network, _owners(network), flops),
         dense_parameters=dense,
         sparse_parameters=sparse,
@@ -199,10 +196,9 @@ class _Shapes:
         fake: Batch = tree_map(lambda x: self.mode.from_tensor(x) if isinstance(x, Tensor) else x, batch)
         return fake
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch) -> Any:
         """Return the logits, as shapes."""
-        logits: dict[str, Tensor] = functional_call(self.ranker.network, self.state, (batch,))
-        return logits
+        return functional_call(self.ranker.network, self.state, (batch,))
 
     def flops(self, lengths: Mapping[str, int], candidates: int) -> dict[str, float]:
         """Return the forward FLOPs a sample by module path, and of the whole model under ``_ALL``."""
@@ -216,21 +212,19 @@ class _Shapes:
 
     def saved_bytes(self, batch: Batch) -> int:
         """Return the bytes that a forward pass keeps for the backward pass, parameters left out."""
-        kept: dict[int, int] = {}
-        alive: list[Any] = []
+        kept: dict[int, Any] = {}  # storages stay alive, so that none takes the place of another
         held = [*self.state.values(), *self.ranker.loss.parameters()]
         own = {tensor.untyped_storage()._cdata for tensor in held}
 
         def keep(tensor: Tensor) -> Tensor:
             storage = tensor.untyped_storage()
-            if storage._cdata not in own and storage._cdata not in kept:
-                kept[storage._cdata] = storage.nbytes()
-                alive.append(storage)
+            if storage._cdata not in own:
+                kept.setdefault(storage._cdata, storage)
             return tensor
 
         with self.mode, torch.random.fork_rng(devices=[]), saved_tensors_hooks(keep, lambda tensor: tensor):
             self.ranker.loss(self.forward(batch), batch.labels, batch.weights)
-        return sum(kept.values())
+        return sum(storage.nbytes() for storage in kept.values())
 
 
 def _count_parameters(ranker: Ranker) -> tuple[int, int]:
@@ -238,10 +232,6 @@ def _count_parameters(ranker: Ranker) -> tuple[int, int]:
     network = ranker.network
     dense = sum(p.numel() for p in [*network.dense_parameters(), *ranker.loss.parameters()])
     return dense, sum(p.numel() for p in network.sparse_parameters())
-
-
-def _shape(weight: Any) -> tuple[int, int]:
-    return int(weight.shape[0]), int(weight.shape[1])
 
 
 def _owners(network: nn.Module) -> dict[str, tuple[str, str]]:
@@ -263,16 +253,11 @@ def _owners(network: nn.Module) -> dict[str, tuple[str, str]]:
 
 
 def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, float]) -> list[ComponentCost]:
-    root = type(network).__name__
-    tables = {id(p) for p in network.sparse_parameters()}
-    groups: dict[str, list[str]] = {}
-    for path, (label, _) in owners.items():
-        groups.setdefault(label, []).append(path)
-    seen: set[int] = set()
+    seen = {id(p) for p in network.sparse_parameters()}
     costs = []
-    for label, paths in groups.items():
-        own = {id(p): p for path in paths for p in network.get_submodule(path).parameters() if id(p) not in tables}
-        new = {key: p for key, p in own.items() if key not in seen}
+    for label in dict.fromkeys(label for label, _ in owners.values()):
+        paths = [path for path, (owner, _) in owners.items() if owner == label]
+        new = {id(p): p for path in paths for p in network.get_submodule(path).parameters() if id(p) not in seen}
         seen |= set(new)
         costs.append(
             ComponentCost(
@@ -280,10 +265,10 @@ def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, fl
                 sorted({owners[path][1] for path in paths}),
                 len(paths),
                 sum(p.numel() for p in new.values()),
-                sum(flops.get(f"{root}.{path}", 0.0) for path in paths),
+                sum(flops.get(f"{type(network).__name__}.{path}", 0.0) for path in paths),
             )
         )
-    rest = sum(p.numel() for p in network.parameters() if id(p) not in tables and id(p) not in seen)
+    rest = sum(p.numel() for p in network.parameters() if id(p) not in seen)
     left = flops.get(_ALL, 0.0) - sum(cost.flops for cost in costs)
     return [*costs, ComponentCost("other", [], 1, rest, max(0.0, left))] if rest or left > 0.5 else costs
 
@@ -295,9 +280,9 @@ def _memory(ranker: Ranker, shapes: _Shapes, batch: Batch, dense: int, sparse: i
         if sparse:
             optimizers["sparse"] = ranker.sparse_optimizer(network.sparse_parameters())
     names = {kind: type(optimizer).__name__ for kind, optimizer in optimizers.items()}
-    rows = sum(p.shape[0] for p in network.sparse_parameters())
-    by_row = names.get("sparse") == "RowWiseAdagrad"
-    table_state = rows if by_row else _STATES.get(names.get("sparse", ""), 2) * sparse
+    table_state = _STATES.get(names.get("sparse", ""), 2) * sparse
+    if names.get("sparse") == "RowWiseAdagrad":
+        table_state = sum(p.shape[0] for p in network.sparse_parameters())
     return {
         "tables": _FLOAT * (sparse + table_state),
         "layers": _FLOAT * dense * (1 + _STATES.get(names["dense"], 2)),

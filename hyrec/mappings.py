@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_type_hints
 
 from hyrec.messages import suggest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_T = TypeVar("_T", bound="DataclassInstance")
 
 
 def plain_dataclass(value: Any) -> Any:
@@ -25,7 +30,7 @@ def plain_dataclass(value: Any) -> Any:
     return [plain_dataclass(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def build_dataclass(cls: type[Any], content: Any, where: str, error: type[ValueError] = ValueError) -> Any:
+def build_dataclass(cls: type[_T], content: Any, where: str, error: type[ValueError] = ValueError) -> _T:
     """Turn plain mappings into dataclasses, refusing what the dataclass does not know.
 
     Args:

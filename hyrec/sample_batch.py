@@ -49,7 +49,7 @@ def random_batch(
     for name, feature in schema.features.items():
         per_candidate = schema.is_per_candidate(name)
         value = draw_feature(feature, num_samples if per_candidate else num_requests, missing, rng)
-        features[name] = value if per_candidate else _expand(value, index)
+        features[name] = value if per_candidate else select_rows(value, index)
     sequences = {}
     for name, spec in schema.sequences.items():
         size = (num_requests,)
@@ -96,12 +96,10 @@ def draw_feature(feature: Feature, rows: int, missing: float, rng: torch.Generat
     return Jagged(torch.randint(2, feature.num_ids, (total,), generator=rng), offsets, weights)
 
 
-def _expand(value: Any, index: Tensor) -> Any:
-    return select_jagged(value, index) if isinstance(value, Jagged) else value[index]
-
-
-def select_jagged(value: Jagged, index: Tensor) -> Jagged:
-    """Return the lists of some rows."""
+def select_rows(value: Tensor | Jagged, index: Tensor) -> Any:
+    """Return some rows of a feature, or lists of a jagged one."""
+    if not isinstance(value, Jagged):
+        return value[index]
     lens = value.offsets.diff()[index]
     offsets = torch.cat([lens.new_zeros(1), lens.cumsum(0)])
     start = torch.repeat_interleave(value.offsets[:-1][index] - offsets[:-1], lens)

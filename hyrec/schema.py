@@ -5,9 +5,8 @@ A schema is written in ``schema.yaml``, checked once when it is loaded, and neve
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,15 +171,11 @@ class Schema:
 
     def __post_init__(self) -> None:
         _validate(self)
-        order = {group: i for i, group in enumerate(self.group_names)}
-        by_group = sorted(self.features, key=lambda name: (order[self.group_of(name)], name))
-        object.__setattr__(self, "features", {name: self.features[name] for name in by_group})
+        features = {n: self.features[n] for group in self.group_names for n in sorted(self.features_of_group(group))}
         sequences = {
-            name: dataclasses.replace(spec, features={f: spec.features[f] for f in sorted(spec.features)})
-            for name, spec in sorted(self.sequences.items())
+            n: replace(s, features=dict(sorted(s.features.items()))) for n, s in sorted(self.sequences.items())
         }
-        object.__setattr__(self, "sequences", sequences)
-        object.__setattr__(self, "tasks", dict(sorted(self.tasks.items())))
+        vars(self).update(features=features, sequences=sequences, tasks=dict(sorted(self.tasks.items())))
 
     def group_of(self, feature: str) -> str:
         """Return the semantic group of a non-sequential feature."""
@@ -189,7 +184,7 @@ class Schema:
     @property
     def group_names(self) -> list[str]:
         """Semantic groups in token order."""
-        used = {f.group or f.role for f in self.features.values()}
+        used = set(map(self.group_of, self.features))
         return [g for g in self.groups if g in used] or sorted(used)
 
     def features_of_group(self, group: str) -> list[str]:
@@ -200,10 +195,18 @@ class Schema:
         """Whether the feature differs between the candidates of one request."""
         return self.features[feature].role in ("item", "cross")
 
+    def every_feature(self) -> list[tuple[str, str, Feature]]:
+        """Return place, embedding table (which plain dense features do not use) and spec of all features."""
+        found = [(f"features.{name}", f.table or name, f) for name, f in self.features.items()]
+        for sequence, spec in self.sequences.items():
+            place = f"sequences.{sequence}.features"
+            found += [(f"{place}.{name}", f.table or f"{sequence}.{name}", f) for name, f in spec.features.items()]
+        return found
+
     @property
     def table_sizes(self) -> dict[str, int]:
         """Rows of every embedding table, by table name."""
-        return {table: size for table, size, _ in _table_uses(self.features, self.sequences)}
+        return {table: f.num_ids for _, table, f in self.every_feature() if f.is_embedded}
 
     def table_of(self, feature: str, sequence: str = "") -> str:
         """Return the embedding table of a feature, or of a sequence's side information."""
@@ -219,15 +222,12 @@ class Schema:
         """
         path = Path(path)
         if not path.is_file():
-            near = sorted(str(p) for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-            hint = suggest(str(path), near)
+            hint = suggest(str(path), sorted(map(str, path.parent.glob("*.y*ml"))))
             raise SchemaError(f"There is no schema file {str(path)!r}.{hint}")
         try:
-            content = read_yaml(path.read_text())
+            return cls.from_dict(read_yaml(path.read_text()))
         except yaml.YAMLError as error:
             raise SchemaError(f"{path} is not valid YAML: {error}") from error
-        try:
-            return cls.from_dict(content)
         except SchemaError as error:
             raise SchemaError(f"{path}: {error}") from error
 
@@ -236,31 +236,15 @@ class Schema:
         """Build a schema from plain mappings, as ``yaml.safe_load`` returns them."""
         if isinstance(content, Mapping) and set(content) == {"schema"}:
             content = content["schema"]
-        schema = build_dataclass(cls, content, "schema", SchemaError)
-        assert isinstance(schema, Schema)
-        return schema
+        return build_dataclass(cls, content, "schema", SchemaError)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain mappings without the entries that equal their defaults."""
-        plain = plain_dataclass(self)
-        assert isinstance(plain, dict)
-        return plain
+        return dict(plain_dataclass(self))
 
     def save(self, path: str | Path) -> None:
         """Write ``schema.yaml``."""
         Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False))
-
-
-def _table_uses(features: Mapping[str, Feature], sequences: Mapping[str, SequenceSpec]) -> list[tuple[str, int, str]]:
-    """Return (table, rows, user) for every embedded feature."""
-    uses = [(f.table or name, f.num_ids, f"features.{name}") for name, f in features.items() if f.is_embedded]
-    for sequence, spec in sequences.items():
-        uses += [
-            (f.table or f"{sequence}.{name}", f.num_ids, f"sequences.{sequence}.features.{name}")
-            for name, f in spec.features.items()
-            if f.is_embedded
-        ]
-    return uses
 
 
 def _validate(schema: Schema) -> None:
@@ -268,23 +252,26 @@ def _validate(schema: Schema) -> None:
         raise SchemaError("features is empty: a ranking model needs at least one non-sequential feature.")
     if not schema.tasks:
         raise SchemaError("tasks is empty: name at least one, for example tasks: {click: {column: is_click}}.")
-    for name, feature in schema.features.items():
-        _validate_feature(feature, f"features.{name}")
     for name, spec in schema.sequences.items():
-        where = f"sequences.{name}"
         if not spec.features:
-            raise SchemaError(f"{where}.features is empty: an event needs at least one feature.")
+            raise SchemaError(f"sequences.{name}.features is empty: an event needs at least one feature.")
         if spec.max_length < 1:
-            raise SchemaError(f"{where}.max_length must be at least 1, got {spec.max_length}.")
-        for side, feature in spec.features.items():
-            _validate_feature(feature, f"{where}.features.{side}")
-            if feature.kind not in ("id", "dense") or feature.width != 1:
-                raise SchemaError(
-                    f"{where}.features.{side} has kind {feature.kind!r} and width {feature.width}: "
-                    "an event's features are 'id' or 'dense' of width 1."
-                )
-    _validate_tables(schema)
-    used = {f.group or f.role for f in schema.features.values()}
+            raise SchemaError(f"sequences.{name}.max_length must be at least 1, got {spec.max_length}.")
+    first: dict[str, tuple[int, str]] = {}
+    for where, table, feature in schema.every_feature():
+        _validate_feature(feature, where)
+        if where.startswith("sequences.") and (feature.kind not in ("id", "dense") or feature.width != 1):
+            raise SchemaError(
+                f"{where} has kind {feature.kind!r} and width {feature.width}: "
+                "an event's features are 'id' or 'dense' of width 1."
+            )
+        size, user = first.setdefault(table if feature.is_embedded else "", (feature.num_ids, where))
+        if size != feature.num_ids:
+            raise SchemaError(
+                f"{where} and {user} share the table {table!r} but differ in size: {feature.num_ids} and {size} "
+                "ids. Give both the same vocab_size or hash_size, or another table."
+            )
+    used = set(map(schema.group_of, schema.features))
     if schema.groups and (unknown := [g for g in schema.groups if g not in used]):
         raise SchemaError(f"groups names {unknown[0]!r}, which no feature has.{suggest(unknown[0], used)}")
     if schema.groups and (lost := sorted(used - set(schema.groups))):
@@ -334,14 +321,13 @@ def _validate_feature(feature: Feature, where: str) -> None:
 
 def _refuse_options(feature: Feature, where: str, options: tuple[str, ...], reason: str) -> None:
     """Refuse options that would silently do nothing."""
-    for f in dataclasses.fields(Feature):
-        value = getattr(feature, f.name)
-        if f.name in options and value != f.default:
-            raise SchemaError(f"{where}.{f.name}={value!r} does nothing here: {reason}. Drop it.")
+    for name in options:
+        if (value := getattr(feature, name)) != getattr(Feature, name):
+            raise SchemaError(f"{where}.{name}={value!r} does nothing here: {reason}. Drop it.")
 
 
 def _validate_dense(feature: Feature, where: str) -> None:
-    inapplicable = ("vocab_size", "hash_size", "offset", "weight_column", "max_length")
+    inapplicable = ("weight_column", "vocab_size", "hash_size", "offset", "max_length")
     _refuse_options(feature, where, inapplicable, "its kind is 'dense'")
     if feature.width < 1:
         raise SchemaError(f"{where}.width must be at least 1, got {feature.width}.")
@@ -362,14 +348,3 @@ def _validate_dense(feature: Feature, where: str) -> None:
         )
     if any(b <= a for a, b in zip(feature.boundaries, feature.boundaries[1:], strict=False)):
         raise SchemaError(f"{where}.boundaries must ascend, got {feature.boundaries}.")
-
-
-def _validate_tables(schema: Schema) -> None:
-    first: dict[str, tuple[int, str]] = {}
-    for table, size, user in _table_uses(schema.features, schema.sequences):
-        known_size, known_user = first.setdefault(table, (size, user))
-        if known_size != size:
-            raise SchemaError(
-                f"{user} and {known_user} share the table {table!r} but differ in size: {size} and {known_size} "
-                "ids. Give both the same vocab_size or hash_size, or another table."
-            )

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from hyrec.batch import Batch
-from hyrec.messages import suggest
+from hyrec.messages import suggest, unknown
 from hyrec.schema import Role, Schema
 
 COUNTED_ROLES: tuple[Role, ...] = ("item", "user", "context")
 
+MAX_SAMPLE = 100_000
+"""Rows that the weights are fitted on; twice as many at most."""
 _DAMPING_RANGE = (0.5, 1e9)
-_MAX_SAMPLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ class CountingBaseline:
         damping: float | None = None,
     ) -> None:
         if task not in schema.tasks:
-            known = ", ".join(schema.tasks)
-            raise ValueError(f"There is no task {task!r}.{suggest(task, schema.tasks)} Tasks: {known}.")
+            raise ValueError(unknown("There is no task", task, schema.tasks, allowed="Tasks"))
         if damping is not None and not damping > 0:
             raise ValueError(f"damping must be above 0, got {damping}; about 5 to 50 rows is usual.")
         self.task = task
@@ -115,9 +115,13 @@ class CountingBaseline:
         """
         self.counted, self.num_rows, self.num_unknown = [], 0, 0
         tables = {name: torch.zeros(size, 4, dtype=torch.float64) for name, size in self._num_ids.items()}
-        sample = _RowSample(_MAX_SAMPLE)
+        sample = _RowSample(MAX_SAMPLE)
         for batch in batches:
-            label, weight = self._label_and_weight(batch)
+            if self.task not in batch.labels:
+                held = ", ".join(batch.labels) or "none"
+                raise ValueError(f"The batch lacks the label of task {self.task!r}. It has: {held}.")
+            label = batch.labels[self.task].detach().cpu().double()
+            weight = torch.ones_like(label) if batch.weights is None else batch.weights.detach().cpu().double()
             known = ~label.isnan()
             y, w = label[known], weight[known]
             self.num_rows += len(y)
@@ -147,21 +151,17 @@ class CountingBaseline:
 
     def _combine(self, tables: dict[str, Tensor], sample: _RowSample, rate: float) -> None:
         """Choose features and dampings, and fit the weights on the sample."""
-        every = [self._describe(name, table, rate) for name, table in tables.items()]
-        chosen = every
+        chosen = [self._describe(name, table, rate) for name, table in tables.items()]
         if self.choose_by_role:
-            by_role = [[f for f in every if f.role == role] for role in COUNTED_ROLES]
+            by_role = [[f for f in chosen if f.role == role] for role in COUNTED_ROLES]
             chosen = [max(same, key=lambda f: f.explained) for same in by_role if same]
-        ids, y, w = sample.rows()
+        _, ids, y, w = (torch.cat(column) for column in zip(*sample.parts, strict=True))
         columns = []
         for feature in chosen:
             rows = tables[feature.name][ids[:, list(tables).index(feature.name)]]
             columns.append(_log_odds(rows[:, 0] - w, rows[:, 1] - w * y, feature.damping, rate))
         self.bias, weights = _fit_logistic(torch.stack(columns, 1), y, w, rate)
-        self.counted = [
-            CountedFeature(f.name, f.role, f.damping, f.spread, f.explained, weight)
-            for f, weight in zip(chosen, weights, strict=True)
-        ]
+        self.counted = [replace(f, weight=weight) for f, weight in zip(chosen, weights, strict=True)]
         self._tables = {f.name: _log_odds(tables[f.name][:, 0], tables[f.name][:, 1], f.damping, rate) for f in chosen}
 
     def _describe(self, name: str, table: Tensor, rate: float) -> CountedFeature:
@@ -189,44 +189,28 @@ class CountingBaseline:
             )
         return ids
 
-    def _label_and_weight(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        if self.task not in batch.labels:
-            known = ", ".join(batch.labels) or "none"
-            raise ValueError(f"The batch lacks the label of task {self.task!r}. It has: {known}.")
-        label = batch.labels[self.task].detach().cpu().double()
-        weight = torch.ones_like(label) if batch.weights is None else batch.weights.detach().cpu().double()
-        return label, weight
-
 
 class _RowSample:
     """A uniform sample of a stream: every row draws a key, and those with the least keys stay."""
 
     def __init__(self, max_rows: int) -> None:
-        self._max_rows = max_rows
-        self._limit = 1.0
+        self.parts: list[list[Tensor]] = []
+        self._max_rows, self._num_rows, self._limit = max_rows, 0, 1.0
         self._rng = torch.Generator().manual_seed(0)
-        self._parts: list[list[Tensor]] = []
-        self._num_rows = 0
 
-    def add(self, ids: Tensor, y: Tensor, w: Tensor) -> None:
+    def add(self, *columns: Tensor) -> None:
         """Offer rows."""
-        key = torch.rand(len(y), generator=self._rng, dtype=torch.float64)
-        self._keep(key, ids, y, w)
+        self._keep(torch.rand(len(columns[0]), generator=self._rng, dtype=torch.float64), *columns)
         while self._num_rows > 2 * self._max_rows:
             self._limit /= 2
-            columns = [torch.cat(column) for column in zip(*self._parts, strict=True)]
-            self._parts, self._num_rows = [], 0
-            self._keep(*columns)
+            kept = [torch.cat(column) for column in zip(*self.parts, strict=True)]
+            self.parts, self._num_rows = [], 0
+            self._keep(*kept)
 
     def _keep(self, key: Tensor, *columns: Tensor) -> None:
         keep = key < self._limit
-        self._parts.append([key[keep], *(column[keep] for column in columns)])
+        self.parts.append([column[keep] for column in (key, *columns)])
         self._num_rows += int(keep.sum())
-
-    def rows(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ids, labels and weights of the rows that stayed."""
-        _, ids, y, w = (torch.cat(column) for column in zip(*self._parts, strict=True))
-        return ids, y, w
 
 
 def _id_features(schema: Schema, features: list[str] | None) -> dict[str, int]:
@@ -235,12 +219,10 @@ def _id_features(schema: Schema, features: list[str] | None) -> dict[str, int]:
     if features is not None:
         for name in features:
             if name not in schema.features:
-                hint = suggest(name, schema.features)
-                raise ValueError(f"features names {name!r}, which the schema lacks.{hint}")
-            if schema.features[name].kind != "id":
+                raise ValueError(f"features names {name!r}, which the schema lacks.{suggest(name, schema.features)}")
+            if (kind := schema.features[name].kind) != "id":
                 raise ValueError(
-                    f"features names {name!r} of kind {schema.features[name].kind!r}; "
-                    "only features of kind 'id' can be counted."
+                    f"features names {name!r} of kind {kind!r}; only features of kind 'id' can be counted."
                 )
         names = list(dict.fromkeys(features))
     if not names:
@@ -262,9 +244,7 @@ def _fit_logistic(x: Tensor, y: Tensor, w: Tensor, rate: float) -> tuple[float, 
     """Fit bias and weights by maximum likelihood, with a normal prior around naive Bayes of variance 1."""
     start = torch.cat([x.new_tensor([math.log(rate / (1 - rate))]), x.new_ones(x.shape[1])])
     theta = start.clone().requires_grad_()
-    optimizer: torch.optim.Optimizer = torch.optim.LBFGS(
-        [theta], max_iter=100, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
-    )
+    optimizer = torch.optim.LBFGS([theta], max_iter=100, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimizer.zero_grad()

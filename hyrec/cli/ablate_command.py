@@ -41,7 +41,7 @@ def configure_run(parser: StrictParser) -> None:
     add("--no-probe", action="store_true", help="with --dry-run: estimate no times, which trains for some seconds")
     add("--json", action="store_true", help="with --dry-run: write JSON")
     add("--jobs", type=int, default=1, help="cells at once; each gets its share of the cores. Default: 1")
-    add("--resume", action="store_true", help="go on with the study in the folder; finished cells are kept")
+    add("--resume", action="store_true", help="resume the study in the folder; finished cells are kept")
     add("--index", type=int, help="run one cell only, for array jobs; --dry-run shows how many there are")
     add("--array", action="store_true", help=f"the same, with the index that ${ARRAY_VARIABLE} holds")
     add("--wandb", metavar="PROJECT", help="log every cell, and a table of the study, to this W&B project")

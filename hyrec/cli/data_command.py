@@ -52,10 +52,10 @@ def simulate(parser: StrictParser) -> None:
 
     parser.add_argument("--out", required=True, help="folder to write to")
     parser.add_argument("--config", help="YAML file with options of the simulator")
-    numbers = [f for f in dataclasses.fields(SimulatorSpec) if f.name != "strengths"]
-    for field in numbers:
-        parser.add_argument(f"--{field.name}", type=type(field.default), help=f"default: {field.default}")
-    parser.set_defaults(run=_simulate, numbers=[field.name for field in numbers])
+    numbers = {f.name: f.default for f in dataclasses.fields(SimulatorSpec) if f.name != "strengths"}
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=type(default), help=f"default: {default}")
+    parser.set_defaults(run=_simulate, numbers=numbers)
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -63,8 +63,7 @@ def _simulate(options: argparse.Namespace) -> int:
     from hyrec.data.simulation.spec import SimulatorSpec
 
     given: dict[str, Any] = load_mapping(options.config) if options.config else {}
-    chosen = {name: getattr(options, name) for name in options.numbers}
-    given |= {name: value for name, value in chosen.items() if value is not None}
+    given |= {name: value for name, value in vars(options).items() if name in options.numbers and value is not None}
     report = simulate(build_dataclass(SimulatorSpec, given, "simulator", ValueError), options.out)
     for file, sizes in report["files"].items():
         print(f"{file:<18}" + ", ".join(f"{value:,} {name}" for name, value in sizes.items()))

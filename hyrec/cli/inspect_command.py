@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 
 from hyrec.cli.arguments import StrictParser
 from hyrec.config.experiment import Experiment
 from hyrec.inspection import Inspection, inspect_ranker, without_memory
-from hyrec.messages import CommandError, suggest
+from hyrec.messages import CommandError, unknown
 from hyrec.plain_text import count, table
 from hyrec.schema import Schema
 
@@ -19,11 +20,8 @@ def configure(parser: StrictParser) -> None:
     """Add the options that are not those of ``fit``."""
     parser.description = "Show what a config is made of. Takes every option of fit besides."
     parser.takes_more = True
-    parser.add_argument(
-        "--lengths",
-        default="",
-        help="events of every sequence, as 100 or views=200,clicks=50. Default: max_length",
-    )
+    lengths = "events of every sequence, as 100 or views=200,clicks=50. Default: max_length"
+    parser.add_argument("--lengths", default="", help=lengths)
     parser.add_argument("--candidates", type=int, default=1, help="samples of each request")
     parser.add_argument("--json", action="store_true", help="write JSON")
     parser.set_defaults(run=run, takes_more=True)
@@ -43,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     batch_size = (experiment.options["data"].get("init_args") or {}).get("batch_size", _DEFAULT_BATCH)
     lengths = read_lengths(options.lengths, model.schema)
     report = inspect_ranker(model, lengths=lengths, candidates=options.candidates, batch_size=batch_size)
-    print(json.dumps(report.to_dict(), indent=1) if options.json else as_text(report))
+    print(json.dumps(asdict(report), indent=1) if options.json else as_text(report))
     return 0
 
 
@@ -59,9 +57,7 @@ def read_lengths(text: str, schema: Schema) -> dict[str, int]:
         if not number.strip().isdigit():
             raise CommandError(f"--lengths needs numbers, as in 100 or views=200,clicks=50. Got {part!r}.")
         if equals and name.strip() not in lengths:
-            raise CommandError(
-                f"--lengths names the sequence {name!r}.{suggest(name, lengths)} Sequences: {', '.join(lengths)}."
-            )
+            raise CommandError(unknown("--lengths names the sequence", name, lengths, allowed="Sequences"))
         for sequence in [name.strip()] if equals else lengths:
             lengths[sequence] = min(int(number), schema.sequences[sequence].max_length)
     return lengths
@@ -70,28 +66,17 @@ def read_lengths(text: str, schema: Schema) -> dict[str, int]:
 def as_text(report: Inspection) -> str:
     """Lay out an inspection for the terminal."""
     sources = f" of {', '.join(report.merged)}" if report.merged else ""
-    tokens = [
-        [
-            f"query {i + 1} of {name}" if n > 1 else f"query of {name}",
-            f"sequence {name} ({report.lengths[name]} events{sources})",
-        ]
-        for name, n in report.queries.items()
-        for i in range(n)
-    ]
+    tokens = []
+    for name, n in report.queries.items():
+        made_of = f"sequence {name} ({report.lengths[name]} events{sources})"
+        tokens += [[f"query {i + 1} of {name}" if n > 1 else f"query of {name}", made_of] for i in range(n)]
     tokens += [["NS token", ", ".join(names) or "padding (learned)"] for names in report.ns_tokens]
     numbered = [[str(i), *row] for i, row in enumerate(tokens)]
     total = report.flops_per_sample or 1.0
-    costs = [
-        [
-            c.component,
-            ", ".join(c.classes),
-            str(c.layers),
-            count(c.parameters),
-            count(c.flops),
-            f"{c.flops / total:.1%}",
-        ]
-        for c in report.costs
-    ]
+    costs = []
+    for c in report.costs:
+        shares = [str(c.layers), count(c.parameters), count(c.flops), f"{c.flops / total:.1%}"]
+        costs.append([c.component, ", ".join(c.classes), *shares])
     costs.append(["all", "", "", count(report.dense_parameters), count(report.flops_per_sample), "100.0%"])
     tables = [[name, f"{rows:,}", str(dim), count(rows * dim)] for name, (rows, dim) in report.tables.items()]
     tables.append(["all", "", "", count(report.sparse_parameters)])

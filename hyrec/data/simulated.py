@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hyrec.data.base import Split
 from hyrec.data.parquet.data import ParquetData
 from hyrec.data.parquet.policy import DataError
@@ -12,13 +14,9 @@ from hyrec.data.simulation.spec import SimulatorSpec
 from hyrec.messages import suggest
 from hyrec.schema import NUM_RESERVED_IDS, Feature, Schema
 
-_OPTIONS = {"user_id": "num_users", "position": "max_candidates"}
-_TABLE_OPTIONS = {
-    "item": "num_items",
-    "category": "num_categories",
-    "theme": "num_themes",
-    "surface": "num_surfaces",
-}
+_OPTIONS = {"user_id": "num_users", "position": "max_candidates", "item": "num_items", "category": "num_categories"}
+_OPTIONS |= {"theme": "num_themes", "surface": "num_surfaces"}
+"""Option that sets how many ids there are, by column or table."""
 
 
 class SimulatedData(ParquetData):
@@ -66,12 +64,10 @@ class SimulatedData(ParquetData):
     ) -> None:
         _check(schema, simulator)
         folder = cache_path(simulator, cache_dir)
-        train, validate, test = (str(folder / f"{split}.parquet") for split in SPLITS)
+        files: dict[str, Any] = {split: str(folder / f"{split}.parquet") for split in SPLITS}
         super().__init__(
             schema,
-            train=train,
-            validate=validate,
-            test=test,
+            **files,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             num_workers=num_workers,
@@ -101,11 +97,9 @@ class SimulatedData(ParquetData):
         return super().index(split)
 
     def references(self, split: Split) -> dict[str, dict[str, float]]:
-        """Return what the true probabilities reach on the drawn clicks of a split, and without each effect.
+        """Return AUC, query AUC and log loss (nats) of the true probabilities on the drawn clicks of a split.
 
-        ``attainable``: AUC, query AUC and log loss (nats) of the true probabilities. ``attainable without
-        X``: those of the true log-odds in which the term of effect X is replaced by its mean, for every
-        effect that is on; see ``hyrec.data.simulation.attainable.references`` for what this bounds.
+        Beside them those without each effect; ``hyrec.data.simulation.attainable.references`` says what they bound.
         """
         report = read_report(ensure_cached(self.simulator, self.cache_dir))
         assert report is not None
@@ -119,10 +113,9 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
     remedy = "hyrec data simulate --out DIR writes the schema that fits."
     if schema.layout != made.layout:
         raise DataError(f"Simulated data have layout {made.layout!r}, the schema says {schema.layout!r}. {remedy}")
-    known = dict(_features(made))
-    known = {feature.column or where.rsplit(".", 1)[-1]: feature for where, feature in known.items()}
-    for where, feature in _features(schema):
-        column = feature.column or where.rsplit(".", 1)[-1]
+    known = {_column(where, feature): feature for where, _, feature in made.every_feature()}
+    for where, _, feature in schema.every_feature():
+        column = _column(where, feature)
         if PROBABILITY_COLUMN in (column, feature.weight_column):
             raise DataError(f"{where} reads {column!r}: that is the answer, and no model may see it.")
         if column not in known:
@@ -134,7 +127,7 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
             raise DataError(f"{where}.offset is {feature.offset}, but simulated files hold final ids: remove it.")
         if expected.vocab_size and not feature.hash_size and feature.vocab_size != expected.vocab_size:
             got, wanted = feature.vocab_size, expected.vocab_size
-            option = _OPTIONS.get(column) or _TABLE_OPTIONS.get(expected.table, "")
+            option = _OPTIONS.get(column) or _OPTIONS.get(expected.table)
             other = f", or data.init_args.simulator.{option} to {got - NUM_RESERVED_IDS}" if option else ""
             raise DataError(
                 f"{where}.vocab_size is {got}, but the simulated data need {wanted} "
@@ -143,9 +136,5 @@ def _check(schema: Schema, simulator: SimulatorSpec) -> None:
             )
 
 
-def _features(schema: Schema) -> list[tuple[str, Feature]]:
-    """Return all features with where the schema has them."""
-    found = [(f"features.{name}", feature) for name, feature in schema.features.items()]
-    for sequence, spec in schema.sequences.items():
-        found += [(f"sequences.{sequence}.features.{name}", f) for name, f in spec.features.items()]
-    return found
+def _column(where: str, feature: Feature) -> str:
+    return feature.column or where.rsplit(".", 1)[-1]

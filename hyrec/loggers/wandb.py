@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, cast
+from typing import Any, Literal, TypeVar, cast
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
@@ -24,16 +24,14 @@ from hyrec.ranker import Ranker
 
 STEP = "trainer/global_step"
 """The x axis of all curves."""
-_P = ParamSpec("_P")
+_Method = TypeVar("_Method", bound=Callable[..., None])
 
 
-def _survives(
-    method: Callable[Concatenate[RankingWandbLogger, _P], None],
-) -> Callable[Concatenate[RankingWandbLogger, _P], None]:
+def _survives(method: _Method) -> _Method:
     """Let training continue when W&B fails: warn once, then log no more to it."""
 
     @wraps(method)
-    def guarded(self: RankingWandbLogger, *args: _P.args, **kwargs: _P.kwargs) -> None:
+    def guarded(self: RankingWandbLogger, *args: Any, **kwargs: Any) -> None:
         if self.failure is not None:
             return
         try:
@@ -42,7 +40,7 @@ def _survives(
             self.failure = error
             warnings.warn(f"W&B has failed and gets nothing more of this run: {error!r}", stacklevel=2)
 
-    return cast("Callable[Concatenate[RankingWandbLogger, _P], None]", guarded)
+    return cast("_Method", guarded)
 
 
 class RankingWandbLogger(WandbLogger):
@@ -92,9 +90,10 @@ class RankingWandbLogger(WandbLogger):
         finish_seconds: float = FINISH_SECONDS,
     ) -> None:
         require_wandb()
+        folder = Path(save_dir or ".").resolve()
         super().__init__(
             project=project or os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT,
-            name=name or os.environ.get("WANDB_NAME") or _name_of(save_dir),
+            name=name or os.environ.get("WANDB_NAME") or ("/".join(folder.parts[-2:]) if save_dir else None),
             save_dir=save_dir or ".",
             id=id or os.environ.get("WANDB_RUN_ID"),
             offline=offline,
@@ -124,12 +123,8 @@ class RankingWandbLogger(WandbLogger):
 
             if wandb.run is None:
                 init = {key: value for key, value in self._wandb_init.items() if key != "anonymous"}
-                self._experiment = start_run(
-                    mode="offline" if self._offline else None,
-                    init_seconds=self.init_seconds,
-                    finish_seconds=self.finish_seconds,
-                    **init,
-                )
+                init |= {"init_seconds": self.init_seconds, "finish_seconds": self.finish_seconds}
+                self._experiment = start_run(mode="offline" if self._offline else None, **init)
                 self._experiment.define_metric(STEP)
                 self._experiment.define_metric("*", step_metric=STEP, step_sync=True)
         return super().experiment
@@ -216,7 +211,3 @@ def config_tags(config: Mapping[str, Any]) -> list[str]:
     named = [model.get("backbone"), config.get("data")]
     paths = [part.get("class_path") if isinstance(part, Mapping) else None for part in named]
     return [str(path).rpartition(".")[2] for path in paths if path]
-
-
-def _name_of(folder: str | None) -> str | None:
-    return "/".join(Path(folder).resolve().parts[-2:]) if folder else None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
+import json
+import textwrap
 from typing import Any
 
 import yaml
@@ -110,23 +113,17 @@ def _slot(catalogue: Catalogue, slot: str) -> str:
 
 
 _NONE = inspect.Parameter.empty
+_indented = functools.partial(textwrap.indent, prefix="  ")
 
 
 def _flow(value: Any) -> str:
     """Return a default as YAML on one line."""
-    return yaml.safe_dump(_plain(value), default_flow_style=True, width=10_000).strip().removesuffix("\n...").strip()
+    plain = json.loads(json.dumps(value, default=_plain))
+    return yaml.safe_dump(plain, default_flow_style=True, width=10_000).strip().removesuffix("\n...").strip()
 
 
 def _plain(value: Any) -> Any:
-    """Return a default as YAML holds it; what is no plain data becomes its text."""
+    """Return what JSON can hold of a value that it does not know."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(vars(value))
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+        return vars(value)
+    return list(value) if isinstance(value, (set, frozenset)) else str(value)

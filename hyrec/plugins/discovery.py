@@ -146,14 +146,12 @@ def _inspect(plugin: Plugin) -> Plugin:
         files = files or [Path(name) for name in [spec.origin or ""] if name.endswith(".py")]
         missing = missing_imports(files, plugin.package)
         plugin = replace(plugin, classes=tuple(declared_classes(files)))
-    except SyntaxError as error:
-        place = f"{Path(error.filename or '?').name}, line {error.lineno}"
-        return replace(plugin, state="broken", error=f"SyntaxError: {error.msg} ({place})")
-    except (OSError, ValueError, ImportError) as error:
-        return replace(plugin, state="broken", error=_in_words(error))
-    if missing:
-        return replace(plugin, state="broken", error=f"it imports {missing[0]!r}, which is not installed")
-    return plugin
+        error = f"it imports {missing[0]!r}, which is not installed" if missing else ""
+    except SyntaxError as wrong:
+        error = f"SyntaxError: {wrong.msg} ({Path(wrong.filename or '?').name}, line {wrong.lineno})"
+    except (OSError, ValueError, ImportError) as wrong:
+        error = _in_words(wrong)
+    return replace(plugin, state="broken", error=error) if error else plugin
 
 
 def _import(plugin: Plugin) -> Plugin:

@@ -35,7 +35,7 @@ def render(name: str, slot: str) -> dict[str, str]:
     package, entry, class_name = _package(name), _entry(name), _class_name(name, slot)
     if taken := next(_claims(package, entry, class_name), ""):
         raise CommandError(f"{taken} Choose another name than {name!r}.")
-    *_, last = commands = next_commands(name)
+    commands, row = next_commands(name), SLOT_TABLE[slot]
     major, minor, *_ = __version__.split(".")
     values = {
         "distribution": name,
@@ -43,11 +43,11 @@ def render(name: str, slot: str) -> dict[str, str]:
         "entry": entry,
         "slot": slot,
         "class_name": class_name,
-        "words": SLOT_TABLE[slot].words,
+        "words": row.words,
         "hyrec_versions": f">={major}.{minor},<{major}.{int(minor) + 1}",
         "commands": "\n".join(commands),
-        "fit": last,
-        "in_config": SLOT_TABLE[slot].in_config([f"class_path: {class_name}"]),
+        "fit": commands[-1],
+        "in_config": row.in_config([f"class_path: {class_name}"]),
     }
     files = {}
     for folder in (_TEMPLATES / "package", _TEMPLATES / slot):

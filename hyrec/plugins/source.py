@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hyrec.plugins.slot_table import SLOT_TABLE
 
@@ -32,8 +33,7 @@ class DeclaredClass:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Definition:
+class _Definition(NamedTuple):
     """A class statement, and the import paths of the names in its file."""
 
     node: ast.ClassDef
@@ -50,21 +50,15 @@ def declared_classes(files: Iterable[Path]) -> list[DeclaredClass]:
         SyntaxError: When a file is not valid Python.
     """
     package = {name: found for file in files for name, found in _definitions(_parse(file)).items()}
-    found = []
-    for name, definition in sorted(package.items()):
-        slot = _slot_of(definition, package)
-        if slot and not name.startswith("_"):
-            found.append(DeclaredClass(name, slot, _tags_of(definition.node)))
-    return found
+    return [
+        DeclaredClass(name, slot, _tags_of(definition.node))
+        for name, definition in sorted(package.items())
+        if not name.startswith("_") and (slot := _slot_of(definition, package))
+    ]
 
 
 def missing_imports(files: Iterable[Path], package: str) -> list[str]:
-    """Return packages that are imported at the top of a file and are not installed.
-
-    Args:
-        files: Python files of one package.
-        package: Name of that package, which need not be looked for.
-    """
+    """Return what is imported at the top of a package's files, is not installed and is not the package itself."""
     wanted = {path.split(".")[0] for file in files for path in _import_paths(_parse(file)).values()} - {package}
     known = wanted & (sys.stdlib_module_names | set(sys.modules))
     return sorted(name for name in wanted - known if importlib.util.find_spec(name) is None)

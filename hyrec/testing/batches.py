@@ -6,29 +6,31 @@ import dataclasses
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from hyrec.batch import Batch, Jagged, RequestMap, SequenceInput
-from hyrec.sample_batch import draw_feature, select_jagged
+from hyrec.sample_batch import draw_feature, select_rows
 from hyrec.schema import Schema
 
 
 def tiny_schema() -> Schema:
     """Return a schema with every feature kind, a shared table, three sequences (one untimed), two tasks."""
+    item = {"vocab_size": 31, "table": "item"}
     return Schema.from_dict(
         {
             "features": {
-                "user": {"vocab_size": 23, "role": "user", "group": "user"},
-                "age": {"kind": "dense", "transform": "log1p", "role": "user", "group": "user"},
-                "topics": {"kind": "multi_id", "vocab_size": 11, "role": "user", "group": "interests"},
+                "user": {"vocab_size": 23, "group": "user"},
+                "age": {"kind": "dense", "transform": "log1p", "group": "user"},
+                "topics": {"kind": "multi_id", "vocab_size": 11, "group": "interests"},
                 "tags": {
                     "kind": "weighted_ids",
                     "vocab_size": 13,
                     "weight_column": "tag_weights",
-                    "role": "user",
                     "group": "interests",
                 },
-                "item": {"vocab_size": 31, "table": "item", "role": "item", "group": "item"},
+                "item": {**item, "role": "item", "group": "item"},
                 "price": {"kind": "dense", "width": 2, "role": "item", "group": "item"},
                 "hour": {"vocab_size": 27, "role": "context", "group": "context"},
                 "delay": {
@@ -41,10 +43,7 @@ def tiny_schema() -> Schema:
             },
             "sequences": {
                 "clicks": {
-                    "features": {
-                        "item": {"vocab_size": 31, "table": "item"},
-                        "dwell": {"kind": "dense", "transform": "log1p"},
-                    },
+                    "features": {"item": item, "dwell": {"kind": "dense", "transform": "log1p"}},
                     "time_column": "clicks_time",
                     "max_length": 12,
                 },
@@ -53,7 +52,7 @@ def tiny_schema() -> Schema:
                     "time_column": "searches_time",
                     "max_length": 7,
                 },
-                "likes": {"features": {"item": {"vocab_size": 31, "table": "item"}}, "max_length": 5},
+                "likes": {"features": {"item": item}, "max_length": 5},
             },
             "tasks": {"click": {}, "like": {}},
             "group_column": "query",
@@ -62,39 +61,32 @@ def tiny_schema() -> Schema:
     )
 
 
+def rows_of_requests(offsets: Tensor, requests: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows of the events of the chosen requests (the first row when there are none), and their offsets."""
+    spans = [torch.arange(int(offsets[r]), int(offsets[r + 1]), device=offsets.device) for r in requests.tolist()]
+    rows = torch.cat([offsets.new_zeros(0), *spans])
+    sizes = offsets.new_tensor([0, *map(len, spans)], dtype=torch.int64)
+    return rows if len(rows) else offsets.new_zeros(1), sizes.cumsum(0)
+
+
 def select_samples(batch: Batch, index: Tensor) -> Batch:
     """Return a batch of the chosen samples, each a request of its own (R = B).
 
     Slow and obvious on purpose: tests compare the fast paths with it.
     """
     request = index if batch.request_of is None else batch.request_of.index[index]
-    features = {
-        name: select_jagged(value, index) if isinstance(value, Jagged) else value[index]
-        for name, value in batch.features.items()
-    }
     sequences = {}
     for name, events in batch.sequences.items():
-        rows = [torch.arange(int(events.offsets[r]), int(events.offsets[r + 1])) for r in request.tolist()]
-        lens = torch.tensor([len(r) for r in rows], dtype=torch.int64)
-        flat = torch.cat(rows) if rows else torch.zeros(0, dtype=torch.int64)
-        flat = flat if len(flat) else torch.zeros(1, dtype=torch.int64)
-        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lens.cumsum(0)])
+        rows, offsets = rows_of_requests(events.offsets, request)
         sequences[name] = SequenceInput(
-            {n: v[flat] for n, v in events.features.items()},
+            {side: values[rows] for side, values in events.features.items()},
             offsets,
-            max(1, int(lens.max())) if len(lens) else 1,
-            None if events.time is None else events.time[flat],
+            max([1, *offsets.diff().tolist()]),
+            None if events.time is None else events.time[rows],
         )
-    return Batch(
-        features=features,
-        sequences=sequences,
-        labels={task: label[index] for task, label in batch.labels.items()},
-        num_samples=len(index),
-        time=None if batch.time is None else batch.time[request],
-        group=None if batch.group is None else batch.group[index],
-        weights=None if batch.weights is None else batch.weights[index],
-        ids={name: value[index] for name, value in batch.ids.items()},
-        row=None if batch.row is None else batch.row[index],
+    time = None if batch.time is None else batch.time[request]
+    return dataclasses.replace(
+        batch, sequences=sequences, num_samples=len(index), request_of=None, time=time, **_by_sample(batch, index)
     )
 
 
@@ -102,20 +94,18 @@ def permute_samples(batch: Batch, order: Tensor) -> Batch:
     """Return the samples in another order; requests and their sequences stay where they are (R <= B)."""
     if batch.request_of is None:
         return select_samples(batch, order)
+    request_of = RequestMap.from_index(batch.request_of.index[order], batch.num_requests)
+    return dataclasses.replace(batch, request_of=request_of, **_by_sample(batch, order))
 
-    def pick(value: Any) -> Any:
-        return select_jagged(value, order) if isinstance(value, Jagged) else value[order]
 
-    return dataclasses.replace(
-        batch,
-        features={name: pick(value) for name, value in batch.features.items()},
-        labels={task: pick(label) for task, label in batch.labels.items()},
-        request_of=RequestMap.from_index(batch.request_of.index[order], batch.num_requests),
-        group=None if batch.group is None else batch.group[order],
-        weights=None if batch.weights is None else batch.weights[order],
-        ids={name: pick(value) for name, value in batch.ids.items()},
-        row=None if batch.row is None else batch.row[order],
+def _by_sample(batch: Batch, index: Tensor) -> dict[str, Any]:
+    """Return the chosen rows of all that has one row a sample."""
+    fields = {name: getattr(batch, name) for name in ("features", "labels", "group", "weights", "ids", "row")}
+    whole = (Tensor, Jagged)
+    chosen: dict[str, Any] = pytree.tree_map_only(
+        whole, lambda value: select_rows(value, index), fields, is_leaf=lambda value: isinstance(value, whole)
     )
+    return chosen
 
 
 def pad_batch(batch: Batch, schema: Schema, *, spare: int = 3, longer: int = 1) -> Batch:
@@ -135,8 +125,8 @@ def pad_batch(batch: Batch, schema: Schema, *, spare: int = 3, longer: int = 1) 
         for side, values in events.features.items():
             feature = schema.sequences[name].features[side]
             fill = feature.num_ids - 1 if feature.kind == "id" else 1e6
-            features[side] = torch.cat([values, values.new_full((spare,), fill)])
-        time = None if events.time is None else torch.cat([events.time, events.time.new_full((spare,), 9e9)])
+            features[side] = F.pad(values, (0, spare), value=fill)
+        time = None if events.time is None else F.pad(events.time, (0, spare), value=9e9)
         sequences[name] = SequenceInput(features, events.offsets, events.max_length + longer, time)
     return dataclasses.replace(batch, sequences=sequences)
 

@@ -7,16 +7,18 @@ what transforms them must be beyond doubt.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from hyrec.batch import RequestMap, Sequence, SequenceStates, Tokens
-from hyrec.context import BuildContext
+from hyrec.testing.batches import rows_of_requests
 from hyrec.testing.setting import Setting
 
 LENGTHS = (3, 1, 4, 2)
@@ -25,6 +27,8 @@ LENGTHS_WITH_EMPTY = (3, 0, 4, 0)
 """Events of each request where some have none; the last one is empty, so that nothing follows it."""
 REQUEST_OF = (2, 0, 0, 3, 1, 2, 2)
 """Request of each sample in a case with R < B; the samples of a request are not adjacent."""
+REQUEST_SLOTS = ("queries", "decoder", "backbone")
+"""Slots whose forward takes ``request_of``."""
 SPARE_VALUE = 1e30
 """What spare rows are filled with: large enough to show in any sum, and finite."""
 
@@ -64,37 +68,39 @@ class Case:
             request_of: Applied to the request map.
         """
         events = sequence or (lambda s: s.replace(tensor(s.values)))
-        args = tuple(_map(arg, tensor, events, request_of) for arg in self.args)
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, Sequence):
+                return events(value)
+            if isinstance(value, RequestMap):
+                return request_of(value)
+            return tensor(value) if isinstance(value, Tensor) else value
+
+        whole = (Sequence, RequestMap)
+        args = pytree.tree_map(changed, self.args, is_leaf=lambda value: isinstance(value, whole))
         return dataclasses.replace(self, args=args)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Case:
+        """Return a case with every tensor changed, offsets, times and request maps too."""
+        return dataclasses.replace(self, args=pytree.tree_map_only(Tensor, change, self.args))
 
     def fresh(self, dtype: torch.dtype | None = None) -> Case:
         """Return a deep copy, floats in another precision if asked; a component may spoil it unseen."""
-
-        def copy(t: Tensor) -> Tensor:
-            return t.detach().to(dtype).clone() if dtype and t.is_floating_point() else t.detach().clone()
-
-        def events(s: Sequence) -> Sequence:
-            time = None if s.time is None else s.time.clone()
-            return Sequence(copy(s.values), s.offsets.clone(), s.max_length, time)
-
-        return self.map(copy, events, lambda r: dataclasses.replace(r, index=r.index.clone(), slot=r.slot.clone()))
+        copy = self.each(lambda t: t.detach().clone())
+        return copy.map(lambda t: t.to(dtype) if t.is_floating_point() else t) if dtype else copy
 
     def to(self, device: torch.device | str) -> Case:
         """Return a copy on another device."""
+        return self.each(lambda t: t.to(device))
 
-        def move(s: Sequence) -> Sequence:
-            time = None if s.time is None else s.time.to(device)
-            return Sequence(s.values.to(device), s.offsets.to(device), s.max_length, time)
+    def leaves(self) -> list[Tensor]:
+        """Return every tensor of the arguments."""
+        return [leaf for leaf in pytree.tree_leaves(self.args) if isinstance(leaf, Tensor)]
 
-        def move_map(r: RequestMap) -> RequestMap:
-            return dataclasses.replace(r, index=r.index.to(device), slot=r.slot.to(device))
-
-        return self.map(lambda t: t.to(device), move, move_map)
-
-    def leaves(self) -> Iterator[Tensor]:
-        """Yield every tensor of the arguments."""
-        for arg in self.args:
-            yield from _leaves(arg)
+    def sequences(self) -> list[Sequence]:
+        """Return every sequence of the arguments."""
+        parts = pytree.tree_leaves(self.args, is_leaf=lambda value: isinstance(value, Sequence))
+        return [part for part in parts if isinstance(part, Sequence)]
 
     def select(self, samples: Tensor) -> Case:
         """Return the chosen samples, each a request of its own; ``max_length`` stays an upper bound."""
@@ -104,41 +110,41 @@ class Case:
 
     def permute_samples(self, order: Tensor) -> Case:
         """Return the samples in another order; requests stay where they are."""
-        return self.map(
-            lambda t: t[order],
-            lambda s: s,
-            lambda r: RequestMap.from_index(r.index[order], self.num_requests),
-        )
+
+        def moved(r: RequestMap) -> RequestMap:
+            return RequestMap.from_index(r.index[order], self.num_requests)
+
+        return self.map(lambda t: t[order], lambda s: s, moved)
 
     def permute_requests(self, order: Tensor) -> Case:
         """Return the requests in another order; samples stay where they are."""
-        rank = torch.argsort(order)
-        return self.map(
-            lambda t: t,
-            lambda s: select_requests(s, order),
-            lambda r: RequestMap.from_index(rank[r.index], self.num_requests),
-        )
 
-    def pad(self, spare: int = 3, longer: int = 1) -> Case:
-        """Return it with spare rows of ``SPARE_VALUE`` behind the events and a larger ``max_length``."""
-        return self.map(lambda t: t, lambda s: _pad(s, spare, longer))
+        def moved(r: RequestMap) -> RequestMap:
+            return RequestMap.from_index(torch.argsort(order)[r.index], self.num_requests)
+
+        return self.map(sequence=lambda s: select_requests(s, order), request_of=moved)
+
+    def pad(self) -> Case:
+        """Return it with three spare rows of ``SPARE_VALUE`` behind the events and a larger ``max_length``."""
+
+        def padded(s: Sequence) -> Sequence:
+            total = int(s.offsets[-1])
+            fill = min(SPARE_VALUE, torch.finfo(s.values.dtype).max / 4)
+            values = F.pad(s.values[:total], (0, 0, 0, 3), value=fill)
+            time = None if s.time is None else F.pad(s.time[:total], (0, 3), value=9e9)
+            return Sequence(values, s.offsets, s.max_length + 1, time)
+
+        return self.map(sequence=padded)
 
 
 def select_requests(sequence: Sequence, requests: Tensor) -> Sequence:
     """Return the events of the chosen requests, without spare rows unless there is no event at all."""
-    spans = [
-        torch.arange(int(sequence.offsets[r]), int(sequence.offsets[r + 1]), device=sequence.offsets.device)
-        for r in requests.tolist()
-    ]
-    lengths = sequence.offsets.new_tensor([len(span) for span in spans])
-    index = torch.cat(spans) if spans else sequence.offsets.new_zeros(0)
-    index = index if len(index) else sequence.offsets.new_zeros(1)
-    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    index, offsets = rows_of_requests(sequence.offsets, requests)
     time = None if sequence.time is None else sequence.time[index]
     return Sequence(sequence.values[index], offsets, sequence.max_length, time)
 
 
-def defined(output: Any, rows: Tensor | None = None) -> dict[str, Tensor]:
+def defined(output: Any, rows: Tensor | None = None, path: str = "") -> dict[str, Tensor]:
     """Return everything of an output that means something, by path.
 
     Of a ``Sequence`` that is events, times and lengths: spare rows, capacity and ``max_length`` mean nothing.
@@ -146,19 +152,34 @@ def defined(output: Any, rows: Tensor | None = None) -> dict[str, Tensor]:
     Args:
         output: What a component returned.
         rows: Samples (or requests, of sequences) to look at, in this order. Default: all.
+        path: Where the output stands in a larger one.
     """
+    if isinstance(output, Tensor):
+        return {path or "output": output if rows is None or not output.dim() else output[rows]}
+    if isinstance(output, Sequence):
+        every = torch.arange(output.num_requests, device=output.offsets.device)
+        chosen = select_requests(output, every if rows is None else rows)
+        total, rows = int(chosen.offsets[-1]), None
+        output = {"values": chosen.values[:total], "lengths": chosen.lengths}
+        output |= {} if chosen.time is None else {"time": chosen.time[:total]}
+    elif isinstance(output, (SequenceStates, Tokens)):
+        output = vars(output)
+    elif isinstance(output, tuple):
+        output = dict(enumerate(output))
+    if not isinstance(output, dict):
+        raise TypeError(f"{path or 'output'} is a {type(output).__name__}, which no slot returns.")
     found: dict[str, Tensor] = {}
-    _collect(output, "", rows, found)
+    for name, item in output.items():
+        found |= defined(item, rows, f"{path}.{name}" if path else str(name))
     return found
 
 
 def draw_case(
     slot: str,
     setting: Setting,
-    ctx: BuildContext,
     *,
     lengths: Rows[int] = LENGTHS,
-    request_of: Rows[int] | None = None,
+    grouped: bool = False,
     dtype: torch.dtype = torch.float64,
     seed: int = 1,
 ) -> Case:
@@ -167,27 +188,32 @@ def draw_case(
     Args:
         slot: Name of the slot.
         setting: Widths and data.
-        ctx: Context that the component was built with.
         lengths: Events of each request, of the first sequence; the others have them rotated.
-        request_of: Request of each sample. Default: R = B. Slots without sequences ignore it.
+        grouped: Whether R < B, for the slots that know requests.
         dtype: Precision of the floats.
         seed: Seed of the draw.
     """
+    ctx, num_requests = setting.context(slot), len(lengths)
     rng = torch.Generator().manual_seed(seed)
-    num_requests = len(lengths)
-    grouped = request_of is not None and slot in ("queries", "decoder", "backbone")
-    requests = RequestMap.from_index(torch.tensor(request_of), num_requests) if grouped else None
+    shared = grouped and slot in REQUEST_SLOTS
+    requests = RequestMap.from_index(torch.tensor(REQUEST_OF), num_requests) if shared else None
     num_samples = num_requests if requests is None else len(requests.index)
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(num_samples, *shape, generator=rng, dtype=torch.float64).to(dtype)
 
     def events(width: int, shift: int = 0) -> Sequence:
-        rotated = [*lengths[shift % num_requests :], *lengths[: shift % num_requests]]
-        return _draw_sequence(rotated, width, rng, dtype)
+        sizes = torch.tensor(lengths).roll(-shift)
+        rows = max(1, int(sizes.sum()))
+        offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+        values = torch.randn(rows, width, generator=rng, dtype=torch.float64).to(dtype)
+        time = 1.6e9 + torch.arange(rows, dtype=torch.float64) * 60
+        return Sequence(values, offsets, max(1, int(sizes.max())), time)
+
+    def all_events() -> dict[str, Sequence]:
+        return {name: events(ctx.sequence_widths[name], i) for i, name in enumerate(schema.sequences)}
 
     d, schema = setting.d_model, setting.schema
-    names = list(schema.sequences)
     ns = draw(ctx.num_ns_tokens, d)
     queries = {name: draw(count, d) for name, count in setting.num_queries.items()}
     args: tuple[Any, ...]
@@ -196,14 +222,13 @@ def draw_case(
     elif slot == "encoder":
         args = (events(ctx.d_sequence),)
     elif slot == "queries":
-        args = (ns, {name: events(ctx.sequence_widths[name], i) for i, name in enumerate(names)}, requests)
+        args = (ns, all_events(), requests)
     elif slot == "decoder":
         args = (queries[ctx.sequence], events(ctx.d_memory), requests)
     elif slot == "mixer":
         args = (draw(ctx.num_tokens, d),)
     elif slot == "backbone":
-        sequences = {name: events(ctx.sequence_widths[name], i) for i, name in enumerate(names)}
-        args = (queries, ns, sequences, requests)
+        args = (queries, ns, all_events(), requests)
     elif slot == "head":
         args = (Tokens(queries, ns),)
     elif slot == "loss":
@@ -212,81 +237,3 @@ def draw_case(
     else:
         raise ValueError(f"There is no slot {slot!r} to draw inputs for.")
     return Case(args, num_samples, num_requests)
-
-
-def _draw_sequence(lengths: Rows[int], width: int, rng: torch.Generator, dtype: torch.dtype) -> Sequence:
-    sizes = torch.tensor(lengths)
-    rows = max(1, int(sizes.sum()))
-    offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
-    values = torch.randn(rows, width, generator=rng, dtype=torch.float64).to(dtype)
-    time = 1.6e9 + torch.arange(rows, dtype=torch.float64) * 60
-    return Sequence(values, offsets, max(1, int(sizes.max())), time)
-
-
-def _pad(sequence: Sequence, spare: int, longer: int) -> Sequence:
-    total = int(sequence.offsets[-1])
-    values = sequence.values[:total]
-    fill = values.new_full((spare, values.shape[1]), min(SPARE_VALUE, torch.finfo(values.dtype).max / 4))
-    time = None
-    if sequence.time is not None:
-        time = torch.cat([sequence.time[:total], sequence.time.new_full((spare,), 9e9)])
-    return Sequence(torch.cat([values, fill]), sequence.offsets, sequence.max_length + longer, time)
-
-
-def _map(
-    value: Any,
-    tensor: Callable[[Tensor], Tensor],
-    sequence: Callable[[Sequence], Sequence],
-    request_of: Callable[[RequestMap], RequestMap | None],
-) -> Any:
-    if isinstance(value, Tensor):
-        return tensor(value)
-    if isinstance(value, Sequence):
-        return sequence(value)
-    if isinstance(value, RequestMap):
-        return request_of(value)
-    if isinstance(value, Tokens):
-        return Tokens({n: tensor(t) for n, t in value.queries.items()}, tensor(value.ns))
-    if isinstance(value, dict):
-        return {name: _map(item, tensor, sequence, request_of) for name, item in value.items()}
-    return value
-
-
-def _leaves(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _leaves(item)
-    elif dataclasses.is_dataclass(value):
-        for f in dataclasses.fields(value):
-            yield from _leaves(getattr(value, f.name))
-
-
-def _collect(value: Any, path: str, rows: Tensor | None, found: dict[str, Tensor]) -> None:
-    def at(name: str) -> str:
-        return f"{path}.{name}" if path else name
-
-    if isinstance(value, Tensor):
-        found[path or "output"] = value if rows is None or not value.dim() else value[rows]
-    elif isinstance(value, Sequence):
-        every = torch.arange(value.num_requests, device=value.offsets.device)
-        chosen = select_requests(value, every if rows is None else rows)
-        total = int(chosen.offsets[-1])
-        found[at("values")], found[at("lengths")] = chosen.values[:total], chosen.lengths
-        if chosen.time is not None:
-            found[at("time")] = chosen.time[:total]
-    elif isinstance(value, SequenceStates):
-        _collect(value.sequence, at("sequence"), rows, found)
-        _collect(value.memory, at("memory"), rows, found)
-    elif isinstance(value, Tokens):
-        _collect(value.queries, at("queries"), rows, found)
-        _collect(value.ns, at("ns"), rows, found)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            _collect(item, at(str(name)), rows, found)
-    elif isinstance(value, tuple):
-        for i, item in enumerate(value):
-            _collect(item, at(str(i)), rows, found)
-    else:
-        raise TypeError(f"{path or 'output'} is a {type(value).__name__}, which no slot returns.")

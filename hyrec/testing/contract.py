@@ -5,29 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hyrec.messages import suggest
+from hyrec.messages import suggest, unknown
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import rules_compute, rules_data, rules_form
-from hyrec.testing.rules import RULES, Rule, RuleResult, Subject
+from hyrec.testing.rules import RULES, Rule, RuleResult, Subject, demand_subclass, examine
 from hyrec.testing.setting import Setting
 
 MODULES = (rules_form, rules_compute, rules_data)
 """Where the rules are written; importing a module adds its rules."""
-
-
-class ContractError(AssertionError):
-    """A component breaks rules of the contract.
-
-    Args:
-        name: Name of the class, with its options.
-        results: What every rule found.
-    """
-
-    def __init__(self, name: str, results: list[RuleResult]) -> None:
-        self.results = results
-        failed = [result for result in results if result.status == "failed"]
-        listed = "\n".join(map(str, failed))
-        super().__init__(f"{name} breaks {len(failed)} of {len(results)} rules.\n{listed}")
 
 
 def rules_of(slot: str) -> list[Rule]:
@@ -37,7 +22,7 @@ def rules_of(slot: str) -> list[Rule]:
         ValueError: For a slot that does not exist, with the nearest right name.
     """
     if slot not in SLOTS:
-        raise ValueError(f"There is no slot {slot!r}.{suggest(slot, SLOTS)} Slots: {', '.join(SLOTS)}.")
+        raise ValueError(unknown("There is no slot", slot, SLOTS, allowed="Slots"))
     place = {module.__name__: i for i, module in enumerate(MODULES)}
     rules = [rule for rule in RULES.values() if slot in rule.slots]
     return sorted(rules, key=lambda rule: place.get(rule.check.__module__, len(place)))
@@ -74,9 +59,9 @@ def check_component(
         >>> {result.status for result in check_component(SelfAttentionMixer, num_heads=2)}
         {'passed'}
     """
-    if not (isinstance(cls, type) and issubclass(cls, Component) and cls.slot):
-        got = cls.__name__ if isinstance(cls, type) else f"a {type(cls).__name__}"
-        raise TypeError(f"check_component takes a subclass of a slot's base class in hyrec.slots, got {got}.")
+    demand_subclass(
+        cls, tuple(SLOTS.values()), "check_component takes a subclass of a slot's base class in hyrec.slots"
+    )
     known = {rule.name: rule for rule in rules_of(cls.slot)}
     chosen = list(known) if rules is None else list(rules)
     for name in chosen:
@@ -84,13 +69,10 @@ def check_component(
             raise ValueError(
                 f"There is no rule {name!r} for the slot {cls.slot!r}.{suggest(name, known)} Rules: {', '.join(known)}."
             )
-    subject, results = Subject(cls, init_args, setting or Setting()), []
-    for name in chosen:
-        result = known[name].apply(subject)
-        results.append(result)
-        if result.status == "failed":
-            subject.failed.add(name)
-    if raise_on_failure and any(result.status == "failed" for result in results):
-        options = ", ".join(f"{key}={value!r}" for key, value in init_args.items())
-        raise ContractError(f"{cls.__name__}({options})", results)
-    return results
+    options = ", ".join(f"{key}={value!r}" for key, value in init_args.items())
+    return examine(
+        Subject(cls, init_args, setting or Setting()),
+        [known[name] for name in chosen],
+        raise_on_failure=raise_on_failure,
+        name=f"{cls.__name__}({options})",
+    )

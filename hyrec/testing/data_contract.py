@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, get_args
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor
@@ -13,9 +14,8 @@ from hyrec.batch import Batch, Jagged
 from hyrec.data.base import RankingData, Split
 from hyrec.data.parquet.policy import DataError
 from hyrec.schema import Feature, Schema
-from hyrec.testing.class_contract import CLASS_RULES, apply_all
-from hyrec.testing.contract import ContractError
-from hyrec.testing.rules import Rule, RuleResult, broken, demand_equal, skip
+from hyrec.testing.class_contract import CLASS_RULES
+from hyrec.testing.rules import Examined, Rule, RuleResult, broken, demand_equal, demand_subclass, examine, skip
 
 MAX_BATCHES = 4
 """Batches of each split that are looked at."""
@@ -23,55 +23,44 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass
-class DataSubject:
+class DataSubject(Examined):
     """A data class under examination.
 
     Args:
-        cls: The class.
         schema: What the data is. None: only the form of the class is checked.
-        init_args: Its options.
         may_be_missing: Whether data that cannot be read skips the rules about rows instead of breaking them.
-        failed: Names of the rules that it has broken so far.
     """
 
     cls: type[RankingData]
     schema: Schema | None
-    init_args: Mapping[str, Any]
-    may_be_missing: bool = False
-    failed: set[str] = field(default_factory=set)
-    given: str = "schema"
+    may_be_missing: bool
+    given: ClassVar[str] = "schema"
 
-    def __post_init__(self) -> None:
-        self._data: RankingData | None = None
-        self.unreadable = (
-            "" if self.schema else "not checked: it needs data (schema=..., or --config on the command line)"
-        )
-
-    @property
+    @cached_property
     def data(self) -> RankingData:
         """The data set, built and prepared once."""
-        if self.unreadable:
-            reason, self.unreadable = self.unreadable, "not checked, because 'builds' was skipped"
-            skip(reason)
-        if self._data is None:
-            assert self.schema is not None
-            try:
-                data = self.cls(self.schema, **self.init_args)
-                data.prepare_data()
-                for stage in ("fit", "test"):
-                    data.setup(stage)
-            except (DataError, OSError) as error:
-                if not self.may_be_missing:
-                    raise
-                self.unreadable = "not checked, because 'builds' was skipped"
+        if self.schema is None:
+            skip("not checked: it needs data (schema=..., or --config on the command line)")
+        try:
+            data = self.cls(self.schema, **self.init_args)
+            data.prepare_data()
+            for stage in ("fit", "test"):
+                data.setup(stage)
+        except (DataError, OSError) as error:
+            if self.may_be_missing:
                 skip(f"the data cannot be read here: {str(error).splitlines()[0]}")
-            self._data = data
-        return self._data
+            raise
+        return data
 
     @property
     def splits(self) -> list[Split]:
         """Splits that have rows of their own."""
         return [split for split in SPLITS if split != "predict" and self.data.has(split)]
+
+    @property
+    def held_out(self) -> list[Split]:
+        """Splits that are not trained on."""
+        return [split for split in self.splits if split != "train"]
 
     def batches(self, split: Split) -> Iterator[Batch]:
         """Yield the first batches of a split, as Lightning gets them."""
@@ -109,13 +98,9 @@ def check_data(
         ContractError: When a rule is broken, with rule, expected and observed.
         TypeError: When ``cls`` is not a data class.
     """
-    if not (isinstance(cls, type) and issubclass(cls, RankingData)):
-        got = cls.__name__ if isinstance(cls, type) else f"a {type(cls).__name__}"
-        raise TypeError(f"check_data takes a subclass of hyrec.data.base.RankingData, got {got}.")
-    results = apply_all((*CLASS_RULES, *DATA_RULES), DataSubject(cls, schema, init_args, may_be_missing))
-    if raise_on_failure and any(result.status == "failed" for result in results):
-        raise ContractError(cls.__name__, results)
-    return results
+    demand_subclass(cls, RankingData, "check_data takes a subclass of hyrec.data.base.RankingData")
+    subject = DataSubject(cls, init_args, schema, may_be_missing)
+    return examine(subject, (*CLASS_RULES, *DATA_RULES), raise_on_failure=raise_on_failure)
 
 
 def _builds(subject: DataSubject) -> None:
@@ -173,18 +158,15 @@ def _histories(subject: DataSubject) -> None:
 
 
 def _repeatable(subject: DataSubject) -> None:
-    for split in subject.splits:
-        if split != "train":
-            first, second = (_labels_of(subject.batches(split)) for _ in range(2))
-            demand_equal(second, first, f"{split}: read again", exact=True)
+    for split in subject.held_out:
+        first, second = (_labels_of(subject.batches(split)) for _ in range(2))
+        demand_equal(second, first, f"{split}: read again", exact=True)
 
 
 def _scan(subject: DataSubject) -> None:
     data = subject.data
     names = list(data.schema.features)[:1]
-    for split in subject.splits:
-        if split == "train":
-            continue
+    for split in subject.held_out:
         batches = []
         for batch in data.scan(split, names):
             if list(batch.features) != names or batch.sequences:
@@ -192,21 +174,15 @@ def _scan(subject: DataSubject) -> None:
             batches.append(batch)
             if sum(b.num_samples for b in batches) > MAX_BATCHES * 1024:
                 break
-        want, got = _labels_of(subject.batches(split)), _labels_of(iter(batches))
-        size = min(len(next(iter(side.values()))) for side in (want, got))
-        demand_equal(
-            {task: label[:size] for task, label in got.items()},
-            {task: label[:size] for task, label in want.items()},
-            f"{split}: labels by scan and by the loader",
-            exact=True,
-        )
+        sides = _labels_of(iter(batches)), _labels_of(subject.batches(split))
+        size = min(len(next(iter(side.values()))) for side in sides)
+        got, want = ({task: label[:size] for task, label in side.items()} for side in sides)
+        demand_equal(got, want, f"{split}: labels by scan and by the loader", exact=True)
 
 
 def _id_columns(subject: DataSubject) -> None:
     wanted = subject.data.schema.id_columns
-    for split in subject.splits:
-        if split == "train":
-            continue
+    for split in subject.held_out:
         for batch in subject.batches(split):
             if batch.row is None:
                 broken(f"{split}: batches have no row, so that predictions cannot be traced back")
@@ -275,8 +251,7 @@ DATA_RULES = (
         "scan",
         "scan reads the rows of the loader in the same order, and only what is asked for",
         _scan,
-        (),
-        (*_READ, "labels", "repeatable"),
+        needs=(*_READ, "labels", "repeatable"),
     ),
     Rule("id_columns", "id_columns returns the schema's id columns of the samples asked for", _id_columns, (), _READ),
 )

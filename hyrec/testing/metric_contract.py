@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,27 +11,17 @@ from torch import Tensor
 
 from hyrec.metrics.base import RankingMetric
 from hyrec.metrics.facts import LossFacts, MetricFacts
-from hyrec.testing.class_contract import CLASS_RULES, apply_all
-from hyrec.testing.contract import ContractError
-from hyrec.testing.rules import Rule, RuleResult, broken, skip
+from hyrec.testing.class_contract import CLASS_RULES
+from hyrec.testing.rules import Examined, Rule, RuleResult, broken, demand_subclass, examine, skip
 
 NUM_ROWS = 120
 
 
 @dataclass
-class MetricSubject:
-    """A metric class under examination.
-
-    Args:
-        cls: The class.
-        init_args: Its options.
-        failed: Names of the rules that it has broken so far.
-    """
+class MetricSubject(Examined):
+    """A metric class under examination."""
 
     cls: type[RankingMetric]
-    init_args: Mapping[str, Any]
-    failed: set[str] = field(default_factory=set)
-    given: str = ""
 
     def rows(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return predictions, labels (some unknown), groups and weights, the same every time."""
@@ -76,13 +65,8 @@ def check_metric(cls: type, /, *, raise_on_failure: bool = True, **init_args: An
         ContractError: When a rule is broken, with rule, expected and observed.
         TypeError: When ``cls`` is not a metric class.
     """
-    if not (isinstance(cls, type) and issubclass(cls, RankingMetric)):
-        got = cls.__name__ if isinstance(cls, type) else f"a {type(cls).__name__}"
-        raise TypeError(f"check_metric takes a subclass of hyrec.metrics.RankingMetric, got {got}.")
-    results = apply_all((*CLASS_RULES, *METRIC_RULES), MetricSubject(cls, init_args))
-    if raise_on_failure and any(result.status == "failed" for result in results):
-        raise ContractError(cls.__name__, results)
-    return results
+    demand_subclass(cls, RankingMetric, "check_metric takes a subclass of hyrec.metrics.RankingMetric")
+    return examine(MetricSubject(cls, init_args), (*CLASS_RULES, *METRIC_RULES), raise_on_failure=raise_on_failure)
 
 
 def _facts(subject: MetricSubject) -> None:
@@ -160,7 +144,7 @@ def _draws(subject: MetricSubject) -> None:
 _NEEDS = ("signature", "computes")
 _DRAW_NEEDS = (*_NEEDS, "rows_only", "unknown_labels")
 METRIC_RULES = (
-    Rule("computes", "update takes (preds, target, group, weights), compute returns a number", _computes, (), ()),
+    Rule("computes", "update takes (preds, target, group, weights), compute returns a number", _computes),
     Rule("rows_only", "neither the order of rows nor their cut into batches changes the value", _rows_only, (), _NEEDS),
     Rule("unknown_labels", "rows whose label is NaN are left out", _unknown_labels, (), _NEEDS),
     Rule("resets", "after reset nothing of the rows before is left", _resets, (), _NEEDS),

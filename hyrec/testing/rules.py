@@ -1,4 +1,4 @@
-"""What a rule is, what it says about a component, and the component under examination."""
+"""What a rule is, what it says about a class, and the class under examination."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, Protocol
+from functools import cached_property, partial
+from typing import Any, ClassVar, Literal, NoReturn
 
 import torch
 from torch import Tensor
 
 from hyrec.context import BuildContext
 from hyrec.slots import SLOTS, Component
-from hyrec.testing.cases import LENGTHS, LENGTHS_WITH_EMPTY, REQUEST_OF, Case, defined, draw_case
+from hyrec.testing.cases import LENGTHS, LENGTHS_WITH_EMPTY, REQUEST_SLOTS, Case, defined, draw_case
 from hyrec.testing.numeric import relative_error, tolerance_of
 from hyrec.testing.setting import Setting
 
 Status = Literal["passed", "failed", "skipped"]
 
-REQUEST_SLOTS = ("queries", "decoder", "backbone")
-"""Slots whose forward takes ``request_of``."""
 SEQUENCE_SLOTS = ("encoder", *REQUEST_SLOTS)
 """Slots whose forward takes sequences."""
 
@@ -63,102 +62,99 @@ def skip(reason: str) -> NoReturn:
     raise _SkippedError(reason)
 
 
-class Examined(Protocol):
-    """What rules examine: a class and, in ``failed``, the names of the rules that it has broken so far."""
+class ContractError(AssertionError):
+    """A class breaks rules of the contract.
 
-    failed: set[str]
+    Args:
+        name: Name of the class, with its options.
+        results: What every rule found.
+    """
+
+    def __init__(self, name: str, results: list[RuleResult]) -> None:
+        self.results = results
+        failed = [result for result in results if result.status == "failed"]
+        listed = "\n".join(map(str, failed))
+        super().__init__(f"{name} breaks {len(failed)} of {len(results)} rules.\n{listed}")
 
 
 @dataclass
-class Subject:
+class Examined:
+    """A class under examination.
+
+    Args:
+        cls: The class.
+        init_args: Its options.
+        lost: What became of the rules that it has not passed so far, by name.
+    """
+
+    cls: type
+    init_args: Mapping[str, Any]
+    lost: dict[str, str] = field(default_factory=dict, kw_only=True)
+    given: ClassVar[str] = ""
+    """First argument of the constructor that hyrec passes. Empty: none."""
+
+
+@dataclass
+class Subject(Examined):
     """A component class under examination, with its options and its surroundings.
 
     Args:
-        cls: The component class.
-        init_args: Its options.
         setting: Its surroundings.
-        failed: Names of the rules that it has broken so far.
     """
 
     cls: type[Component]
-    init_args: Mapping[str, Any]
     setting: Setting
-    failed: set[str] = field(default_factory=set)
+    given: ClassVar[str] = "ctx"
 
     def __post_init__(self) -> None:
         self.slot = self.cls.slot
-        self._built: Component | None = None
+        self.case = partial(draw_case, self.slot, self.setting)
 
     @property
     def context(self) -> BuildContext:
         """What the component is told when it is built."""
         return self.setting.context(self.slot)
 
-    def new(self, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> Component:
+    def new(self, *, seed: int = 0) -> Component:
         """Build another component, in evaluation mode."""
-        return self.setting.build(self.cls, self.init_args, seed=seed).to(dtype)
+        return self.setting.build(self.cls, self.init_args, seed=seed).to(torch.float64)
+
+    @cached_property
+    def _built(self) -> Component:
+        return self.setting.build(self.cls, self.init_args)
 
     def component(self, dtype: torch.dtype = torch.float64) -> Component:
         """Return a copy of one and the same component, in evaluation mode."""
-        if self._built is None:
-            self._built = self.setting.build(self.cls, self.init_args)
         return copy.deepcopy(self._built).to(dtype)
-
-    def case(
-        self,
-        *,
-        lengths: Iterable[int] = LENGTHS,
-        grouped: bool = False,
-        dtype: torch.dtype = torch.float64,
-        seed: int = 1,
-    ) -> Case:
-        """Draw inputs.
-
-        Args:
-            lengths: Events of each request.
-            grouped: Whether R < B, for the slots that know requests.
-            dtype: Precision of the floats.
-            seed: Seed of the draw.
-        """
-        return draw_case(
-            self.slot,
-            self.setting,
-            self.context,
-            lengths=tuple(lengths),
-            request_of=REQUEST_OF if grouped else None,
-            dtype=dtype,
-            seed=seed,
-        )
 
     def lengths(self) -> list[tuple[int, ...]]:
         """Return the lengths to check with; empty sequences are left out once they are known to break."""
-        with_empty = self.slot in SEQUENCE_SLOTS and "empty_sequences" not in self.failed
+        with_empty = self.slot in SEQUENCE_SLOTS and "empty_sequences" not in self.lost
         return [LENGTHS, LENGTHS_WITH_EMPTY] if with_empty else [LENGTHS]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One demand on components.
+    """One demand on classes.
 
     Args:
         name: Name, as in results.
         expected: The demand, in one sentence.
         check: Returns when the component obeys, else calls ``broken`` or ``skip`` (or lets an error pass).
         slots: Slots that it applies to.
-        needs: Rules without which this one says nothing.
+        needs: Rules that must be passed for this one to say anything.
     """
 
     name: str
     expected: str
     check: Callable[[Any], None]
-    slots: tuple[str, ...]
-    needs: tuple[str, ...]
+    slots: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     def apply(self, subject: Examined) -> RuleResult:
         """Check one class."""
-        lost = [name for name in self.needs if name in subject.failed]
-        if lost:
-            return RuleResult(self.name, "skipped", self.expected, f"not checked, because {lost[0]!r} failed")
+        if lost := [f"{name!r} {subject.lost[name]}" for name in self.needs if name in subject.lost]:
+            return RuleResult(self.name, "skipped", self.expected, f"not checked, because {lost[0]}")
         try:
             self.check(subject)
         except _SkippedError as reason:
@@ -169,6 +165,31 @@ class Rule:
             first = (str(error).strip() or "no message").splitlines()[0]
             return RuleResult(self.name, "failed", self.expected, f"raised {type(error).__name__}: {first}")
         return RuleResult(self.name, "passed", self.expected, "as expected")
+
+
+def examine(
+    subject: Examined, rules: Iterable[Rule], *, raise_on_failure: bool = False, name: str = ""
+) -> list[RuleResult]:
+    """Check a class, which an error calls ``name``, against rules in order, so that a rule knows what came of others.
+
+    Raises:
+        ContractError: When a rule is broken, with rule, expected and observed.
+    """
+    results = []
+    for rule in rules:
+        results.append(rule.apply(subject))
+        if results[-1].status != "passed":
+            subject.lost[rule.name] = {"failed": "failed", "skipped": "was skipped"}[results[-1].status]
+    if raise_on_failure and any(result.status == "failed" for result in results):
+        raise ContractError(name or subject.cls.__name__, results)
+    return results
+
+
+def demand_subclass(cls: Any, bases: type | tuple[type, ...], demand: str) -> None:
+    """Raise a TypeError that begins with ``demand`` for anything but a class that has one of the bases."""
+    if not (isinstance(cls, type) and issubclass(cls, bases)):
+        got = cls.__name__ if isinstance(cls, type) else f"a {type(cls).__name__}"
+        raise TypeError(f"{demand}, got {got}.")
 
 
 RULES: dict[str, Rule] = {}
@@ -206,7 +227,7 @@ def gradients(component: Component, case: Case) -> tuple[dict[str, Tensor | None
     """
     leaves = case.fresh()
     # Nobody differentiates times; of a loss, only the logits.
-    fixed = {id(s.time) for s in _sequences(leaves)}
+    fixed = {id(sequence.time) for sequence in leaves.sequences()}
     if component.slot == "loss":
         fixed |= {id(leaf) for leaf in dataclasses.replace(leaves, args=leaves.args[1:]).leaves()}
     inputs = [leaf.requires_grad_() for leaf in leaves.leaves() if leaf.is_floating_point() and id(leaf) not in fixed]
@@ -252,7 +273,7 @@ def demand_equal(
         if actual.shape != expected.shape:
             broken(f"{what}: {path} has shape {tuple(actual.shape)} instead of {tuple(expected.shape)}")
         if exact:
-            if not torch.equal(actual, expected) and not _same_with_nan(actual, expected):
+            if not bool(((actual == expected) | (actual.isnan() & expected.isnan())).all()):
                 error = relative_error(actual, expected)
                 broken(f"{what}: {path} is not the same bit by bit (relative difference {error:.3g})")
             continue
@@ -270,22 +291,7 @@ def demand_finite(tensors: Mapping[str, Tensor | None], what: str) -> None:
             broken(f"{what}: {path} has {bad} of {tensor.numel()} numbers that are NaN or infinite")
 
 
-def _same_with_nan(actual: Tensor, expected: Tensor) -> bool:
-    return bool(((actual == expected) | (actual.isnan() & expected.isnan())).all())
-
-
 def _call(component: Component, case: Case, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return component(*case.args)
-
-
-def _sequences(case: Case) -> list[Any]:
-    found: list[Any] = []
-
-    def note(sequence: Any) -> Any:
-        found.append(sequence)
-        return sequence
-
-    case.map(lambda t: t, note)
-    return found

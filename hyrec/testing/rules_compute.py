@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -13,16 +11,7 @@ from torch.export import Dim, ShapesCollection, export
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hyrec.testing.cases import LENGTHS, Case, defined
-from hyrec.testing.rules import (
-    Subject,
-    broken,
-    demand_equal,
-    demand_finite,
-    gradients,
-    rule,
-    run,
-    skip,
-)
+from hyrec.testing.rules import Subject, broken, demand_equal, demand_finite, gradients, rule, run, skip
 
 _WIDE_SLOTS = ("head", "loss")
 """Slots whose outputs are float32 or wider, whatever autocast says."""
@@ -63,7 +52,11 @@ def device(subject: Subject) -> None:
     component, case = subject.component().to("meta"), subject.case().fresh().to("meta")
     watch = _OneDevice()
     try:
-        with watch, _autocast_on_meta():
+        with (
+            watch,
+            mock.patch.object(torch, "autocast", _AnyAutocast),
+            mock.patch.object(torch.amp, "autocast", _AnyAutocast),
+        ):
             out = component(*case.args)
     except (RuntimeError, NotImplementedError) as error:
         if not watch.mixed:
@@ -143,15 +136,6 @@ class _AnyAutocast(torch.autocast):
         super().__init__("cpu" if device_type == "meta" else device_type, *args, **kwargs)
 
 
-@contextmanager
-def _autocast_on_meta() -> Iterator[None]:
-    with (
-        mock.patch.object(torch, "autocast", _AnyAutocast),
-        mock.patch.object(torch.amp, "autocast", _AnyAutocast),
-    ):
-        yield
-
-
 def _tensors(value: Any, path: str) -> list[tuple[str, Tensor]]:
     leaves = torch.utils._pytree.tree_leaves(value)
     return [(f"{path} {i}".strip(), leaf) for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
@@ -159,23 +143,17 @@ def _tensors(value: Any, path: str) -> list[tuple[str, Tensor]]:
 
 def _open_shapes(case: Case) -> ShapesCollection:
     """Leave B = R and the events of every sequence open."""
-    shapes = ShapesCollection()
-    requests = Dim("requests", min=2, max=4096)
-
-    def note(t: Tensor) -> Tensor:
-        shapes[t] = {0: requests}
-        return t
-
-    def note_sequence(sequence: Any) -> Any:
-        events = Dim(f"events{len(names)}", min=2, max=65536)
-        names.append(events)
+    shapes, requests = ShapesCollection(), Dim("requests", min=2, max=4096)
+    of_samples = {id(leaf): leaf for leaf in case.leaves()}
+    for number, sequence in enumerate(case.sequences()):
+        events = Dim(f"events{number}", min=2, max=65536)
         shapes[sequence.values], shapes[sequence.offsets] = {0: events}, {0: requests + 1}
         if sequence.time is not None:
             shapes[sequence.time] = {0: events}
-        return sequence
-
-    names: list[Any] = []
-    case.map(note, note_sequence)
+        for part in vars(sequence).values():
+            of_samples.pop(id(part), None)
+    for leaf in of_samples.values():
+        shapes[leaf] = {0: requests}
     return shapes
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -19,19 +19,8 @@ from hyrec.queries import GlobalQueries
 from hyrec.sample_batch import random_batch
 from hyrec.slots import SequenceEncoder
 from hyrec.testing.batches import change_candidates
-from hyrec.testing.cases import LENGTHS_WITH_EMPTY, defined
-from hyrec.testing.rules import (
-    REQUEST_SLOTS,
-    SEQUENCE_SLOTS,
-    Subject,
-    broken,
-    demand_equal,
-    demand_finite,
-    gradients,
-    rule,
-    run,
-    skip,
-)
+from hyrec.testing.cases import LENGTHS_WITH_EMPTY, REQUEST_SLOTS, defined
+from hyrec.testing.rules import SEQUENCE_SLOTS, Subject, broken, demand_equal, demand_finite, gradients, rule, run, skip
 from hyrec.testing.setting import plain_decoder, plain_mixer
 from hyrec.tokenizers import GroupedTokens
 
@@ -111,8 +100,7 @@ def request_expansion(subject: Subject) -> None:
 )
 def candidate_independence(subject: Subject) -> None:
     """Change what comes from the candidate and compare what every encoder returns."""
-    outputs = _encoded_in_backbone(subject) if subject.slot == "backbone" else _encoded_in_network(subject)
-    first, second = outputs
+    first, second = _encoded_in_backbone(subject) if subject.slot == "backbone" else _encoded_in_network(subject)
     if len(first) != len(second):
         broken(f"encoders ran {len(first)} times, and {len(second)} times for other candidates")
     for i, (want, got) in enumerate(zip(first, second, strict=True)):
@@ -130,10 +118,11 @@ def unknown_labels(subject: Subject) -> None:
     hidden = torch.tensor([False, True, False, True])
     partly = {task: label.masked_fill(hidden, float("nan")) for task, label in labels.items()}
     moved = {task: torch.where(hidden, logit + 3.0, logit) for task, logit in logits.items()}
-    want = dataclasses.replace(case, args=(logits, partly, weights))
-    got = dataclasses.replace(case, args=(moved, partly, weights))
-    demand_finite(defined(run(component, want)), "with some unknown labels")
-    demand_equal(defined(run(component, got)), defined(run(component, want)), "with other logits at unknown labels")
+    want, got = (
+        defined(run(component, dataclasses.replace(case, args=(given, partly, weights)))) for given in (logits, moved)
+    )
+    demand_finite(want, "with some unknown labels")
+    demand_equal(got, want, "with other logits at unknown labels")
     nothing = {task: torch.full_like(label, float("nan")) for task, label in labels.items()}
     case = dataclasses.replace(case, args=(logits, nothing, weights))
     demand_finite(defined(run(component, case)), "with unknown labels only")
@@ -154,12 +143,8 @@ def _encoded_in_network(subject: Subject) -> list[list[dict[str, Tensor]]]:
     if not any(schema.is_per_candidate(name) for name in schema.features):
         skip("the schema has no item or cross feature that could differ between candidates")
 
-    def encoder(ctx: Any) -> Any:
-        return subject.cls(ctx, **subject.init_args)
-
-    def backbone(ctx: Any) -> AlternatingBackbone:
-        return AlternatingBackbone(ctx, num_layers=2)
-
+    encoder: Any = partial(subject.cls, **subject.init_args)
+    backbone = partial(AlternatingBackbone, num_layers=2)
     parts = Parts(GroupedTokens, GlobalQueries, encoder, plain_decoder, plain_mixer, backbone, MLPHead)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -181,20 +166,15 @@ def _encoded_in_network(subject: Subject) -> list[list[dict[str, Tensor]]]:
 def _encoder_outputs(module: nn.Module, call: Callable[[], Any]) -> list[dict[str, Tensor]]:
     """Call, and return what every encoder inside ``module`` returned, in order."""
     seen: list[dict[str, Tensor]] = []
-    with _watched(module, seen), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        call()
-    return seen
 
-
-@contextmanager
-def _watched(module: nn.Module, seen: list[dict[str, Tensor]]) -> Iterator[None]:
     def note(_module: nn.Module, _args: Any, output: Any) -> None:
         seen.append({name: t.detach().clone() for name, t in defined(output).items()})
 
-    hooks = [m.register_forward_hook(note) for m in module.modules() if isinstance(m, SequenceEncoder)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        for encoder in module.modules():
+            if isinstance(encoder, SequenceEncoder):
+                stack.enter_context(encoder.register_forward_hook(note))
+        torch.manual_seed(0)
+        call()
+    return seen

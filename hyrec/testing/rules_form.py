@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from hyrec.batch import Sequence, SequenceStates, Tokens
 from hyrec.definition import read_docstring
 from hyrec.slots import SLOTS
-from hyrec.testing.cases import defined
+from hyrec.testing.cases import REQUEST_SLOTS, defined
 from hyrec.testing.class_contract import check_documented
-from hyrec.testing.rules import REQUEST_SLOTS, Subject, broken, demand_equal, rule, run
+from hyrec.testing.rules import Subject, broken, demand_equal, rule, run
 
 
 @rule(
@@ -24,7 +24,7 @@ from hyrec.testing.rules import REQUEST_SLOTS, Subject, broken, demand_equal, ru
 )
 def docstring(subject: Subject) -> None:
     """Check what ``--help`` and ``plugins show`` print."""
-    check_documented(subject.cls, given="ctx")
+    check_documented(subject)
     if not read_docstring(subject.cls).sections.get("Shape"):
         broken("there is no 'Shape:' section")
 
@@ -112,7 +112,9 @@ def state_dict(subject: Subject) -> None:
 @rule("reset_parameters sets every parameter that its module holds directly, and construction leaves none unset")
 def reset_parameters(subject: Subject) -> None:
     """Fill direct parameters with NaN, reset, and look for what is left; look at a new component too."""
-    _demand_initialised(_build_on_dirty_memory(subject))
+    dirty = _build_on_dirty_memory(subject)
+    if unset := [name for name, p in dirty.named_parameters() if not bool(p.isfinite().all())]:
+        broken(f"construction leaves {', '.join(unset)} unset: call reset_parameters last in __init__")
     for path, module in subject.new().named_modules():
         direct = dict(module.named_parameters(recurse=False))
         name = f"{type(module).__name__}{f' ({path})' if path else ''}"
@@ -170,21 +172,13 @@ def _demand_token_features(component: Any, known: set[str]) -> None:
 
 def _build_on_dirty_memory(subject: Subject) -> nn.Module:
     """Build a component while memory that nobody wrote reads as NaN."""
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    before = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
     filled = memory.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     memory.fill_uninitialized_memory = True
     try:
         return subject.new()
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
         memory.fill_uninitialized_memory = filled
-
-
-def _demand_initialised(component: nn.Module) -> None:
-    if unset := [name for name, p in component.named_parameters() if not bool(p.isfinite().all())]:
-        broken(f"construction leaves {', '.join(unset)} unset: call reset_parameters last in __init__")

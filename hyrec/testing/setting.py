@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 
@@ -12,26 +12,18 @@ from hyrec.context import BuildContext, Layers
 from hyrec.decoders import CrossAttentionDecoder
 from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings
 from hyrec.encoders import TransformerEncoder
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.mixers import SelfAttentionMixer
 from hyrec.schema import Schema
 from hyrec.slots import Component, QueryDecoder, SequenceEncoder, TokenMixer
 from hyrec.testing.batches import tiny_schema
 
-
-def plain_encoder(ctx: BuildContext) -> SequenceEncoder:
-    """Build the encoder that a tested backbone loops over."""
-    return TransformerEncoder(ctx, num_heads=2, expansion=1)
-
-
-def plain_decoder(ctx: BuildContext) -> QueryDecoder:
-    """Build the decoder that a tested backbone loops over."""
-    return CrossAttentionDecoder(ctx, num_heads=2)
-
-
-def plain_mixer(ctx: BuildContext) -> TokenMixer:
-    """Build the mixer that a tested backbone loops over."""
-    return SelfAttentionMixer(ctx, num_heads=2, expansion=1)
+plain_encoder = partial(TransformerEncoder, num_heads=2, expansion=1)
+"""Builds the encoder that a tested backbone loops over."""
+plain_decoder = partial(CrossAttentionDecoder, num_heads=2)
+"""Builds the decoder that a tested backbone loops over."""
+plain_mixer = partial(SelfAttentionMixer, num_heads=2, expansion=1)
+"""Builds the mixer that a tested backbone loops over."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +74,8 @@ class Setting:
         schema = self.schema
         first = self.sequence or next(iter(schema.sequences), "")
         if slot in ("encoder", "decoder") and first not in schema.sequences:
-            known = ", ".join(schema.sequences) or "none"
-            raise ValueError(
-                f"Checking a component of the slot {slot!r} needs a sequence of the schema, got {first!r}."
-                f"{suggest(first, schema.sequences)} Sequences: {known}."
-            )
+            what = f"Checking a component of the slot {slot!r} needs a sequence of the schema, got"
+            raise ValueError(unknown(what, first, schema.sequences, allowed="Sequences"))
         ctx = BuildContext(
             schema,
             self.d_model,

@@ -154,7 +154,7 @@ def test_ids_that_training_never_saw_have_the_global_rate():
 
 
 def test_long_logs_keep_a_sample_for_the_weights(monkeypatch):
-    monkeypatch.setattr("hyrec.baselines.counting._MAX_SAMPLE", 1_000)
+    monkeypatch.setattr("hyrec.baselines.counting.MAX_SAMPLE", 1_000)
     train, _ = draw(20_000, seed=1)
     test, true = draw(5_000, seed=2)
     batches = (pick(train, rows) for rows in torch.arange(20_000).split(500))

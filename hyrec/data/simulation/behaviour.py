@@ -63,17 +63,12 @@ def views(spec: SimulatorSpec, items: Items, users: Users, user: Ints, time: Int
 def _timeline(
     rng: np.random.Generator, spec: SimulatorSpec, mean: float, spread: float, history_days: int
 ) -> tuple[Ints, Ints]:
-    """Return user and time of events; halfway through the log a user has ``mean`` of them on average.
-
-    The number of a user's events is log-normal with ``spread`` as standard deviation of its logarithm.
-    """
+    """Return user and time of events: log-normally many a user, halfway through the log ``mean`` on average."""
     days = history_days + spec.num_days
-    scale = mean * days / (history_days + spec.num_days / 2)
+    span, scale = days * DAY, mean * days / (history_days + spec.num_days / 2)
     counts = rng.poisson(rng.lognormal(np.log(scale) - spread**2 / 2, spread, spec.num_users))
     user = np.repeat(np.arange(spec.num_users), counts)
-    second = rng.integers(days * DAY, size=len(user))
-    span = days * DAY
-    key = np.sort(user * span + second)
+    key = np.sort(user * span + rng.integers(span, size=len(user)))
     return key // span, START - history_days * DAY + key % span
 
 

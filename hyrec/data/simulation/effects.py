@@ -21,13 +21,19 @@ def terms_of(spec: SimulatorSpec, items: Items, users: Users, shown: Impressions
     """
     request_of, item = shown.request_of, shown.item
     user, surface, sought = shown.user[request_of], shown.surface[request_of], shown.sought[request_of]
+    context = rng_of(spec, "context")
+    cross = rng_of(spec, "cross").standard_normal((spec.num_surfaces, spec.num_categories))
+    cross -= cross.mean(0)
+    cross -= cross.mean(1, keepdims=True)  # no main effects are left
+    values = rng_of(spec, "sought").permutation(np.linspace(-1.0, 1.0, spec.num_themes))
     parts = {
         "item": items.appeal[item],
         "user": users.readiness[user],
-        "context": _context(spec, surface, shown.hour[request_of]),
-        "cross": _cross(spec)[surface, items.category[item]],
+        "context": context.standard_normal(spec.num_surfaces)[surface]
+        + context.standard_normal(24)[shown.hour[request_of]],
+        "cross": cross[surface, items.category[item]],
         "numeric": -np.abs(np.log(items.price[item]) - LOG_PRICE - users.spend[user]),
-        "one_hop_a": _sought_effect(spec)[sought],
+        "one_hop_a": np.append(values, np.nan)[sought],  # the last one is for no search
         **_behaviour_effects(spec, items, shown),
     }
     strengths = dataclasses.asdict(spec.strengths)
@@ -43,25 +49,6 @@ def _centred(part: Floats, strength: float) -> Floats:
     centred[~known] = 0.0
     deviation = centred.std()
     return centred * (strength / deviation) if deviation > 1e-12 else np.zeros(len(part))
-
-
-def _context(spec: SimulatorSpec, surface: Ints, hour: Ints) -> Floats:
-    rng = rng_of(spec, "context")
-    return rng.standard_normal(spec.num_surfaces)[surface] + rng.standard_normal(24)[hour]
-
-
-def _cross(spec: SimulatorSpec) -> Floats:
-    """Return a table ``(surfaces, categories)`` without main effects."""
-    table = rng_of(spec, "cross").standard_normal((spec.num_surfaces, spec.num_categories))
-    table -= table.mean(0)
-    table -= table.mean(1, keepdims=True)
-    return table
-
-
-def _sought_effect(spec: SimulatorSpec) -> Floats:
-    """Return evenly spread values of the themes, ``(themes + 1,)``; the last one, for no search, is NaN."""
-    values = rng_of(spec, "sought").permutation(np.linspace(-1.0, 1.0, spec.num_themes))
-    return np.append(values, np.nan)
 
 
 def _behaviour_effects(spec: SimulatorSpec, items: Items, shown: Impressions) -> dict[str, Floats]:

@@ -49,7 +49,7 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
         raise FileExistsError(f"{out} already holds {', '.join(taken)}; remove them or name another folder.")
     out.mkdir(parents=True, exist_ok=True)
     log = generate(spec)
-    true_logit, request_of = log.logit, log.shown.request_of
+    true_logit, probability, request_of = log.logit, log.probability, log.shown.request_of
     report: dict[str, Any] = {
         "generator_version": VERSION,
         "spec": dataclasses.asdict(spec),
@@ -59,10 +59,11 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
         "expected": {},
     }
     for split in SPLITS:
-        requests = log.requests_of(split)
-        samples = log.samples_of(split)
-        path = out / f"{split}.parquet"
-        _write(log, requests, path)
+        requests, samples, path = log.requests_of(split), log.samples_of(split), out / f"{split}.parquet"
+        pieces = list(chunks(requests.start, requests.stop))
+        with pq.ParquetWriter(path, _table(log, pieces[0]).schema, compression="zstd") as writer:
+            for rows in pieces:
+                writer.write_table(_table(log, rows), row_group_size=ROW_GROUP)
         logit, clicked = true_logit[samples], log.clicked[samples].astype(np.float64)
         terms = {name: term[samples] for name, term in log.terms.items()}
         report["files"][path.name] = {
@@ -72,10 +73,9 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
             "clicks": int(clicked.sum()),
         }
         report["references"][split] = references(logit, terms, clicked, request_of[samples])
-        probability = log.probability[samples]
         report["expected"][split] = {
-            "auc": grouped_auc(logit, probability),
-            "logloss": log_loss(logit, probability),
+            "auc": grouped_auc(logit, probability[samples]),
+            "logloss": log_loss(logit, probability[samples]),
         }
     schema(spec).save(out / "schema.yaml")
     (out / REPORT).write_text(json.dumps(report, indent=1))
@@ -143,13 +143,6 @@ def read_report(folder: Path) -> dict[str, Any] | None:
     return report if complete and (folder / "schema.yaml").exists() else None
 
 
-def _write(log: Log, requests: slice, path: Path) -> None:
-    pieces = list(chunks(requests.start, requests.stop))
-    with pq.ParquetWriter(path, _table(log, pieces[0]).schema, compression="zstd") as writer:
-        for rows in pieces:
-            writer.write_table(_table(log, rows), row_group_size=ROW_GROUP)
-
-
 def _table(log: Log, rows: slice) -> pa.Table:
     """Return the Parquet rows of some requests: candidates and events are lists."""
     items, users, shown = log.items, log.users, log.shown
@@ -186,12 +179,9 @@ def _table(log: Log, rows: slice) -> pa.Table:
     }
     for name, prefix in (("searches", "search"), ("clicks", "click"), ("views", "view")):
         events, ends = shown.events[name].of(rows)
+        columns[f"{prefix}_time"] = _lists(ends, pa.array(events.pop("time")))
         for side, values in events.items():
-            if side == "time":
-                array = pa.array(values)
-            else:
-                array = _numbers(values) if values.dtype.kind == "f" else _ids(values)
-            columns[f"{prefix}_{side}"] = _lists(ends, array)
+            columns[f"{prefix}_{side}"] = _lists(ends, _numbers(values) if values.dtype.kind == "f" else _ids(values))
     return pa.table(columns)
 
 

@@ -45,6 +45,7 @@ class ComparisonRow:
             generalises over users or queries, given these trained models. None when ``group_note`` says why.
         group_note: Why there is no ``group_interval``.
         p_holm: Value of p over seeds, adjusted for all variants of the study (Holm).
+        chance: Value of the metric for a random order; None where that depends on the data.
         relative_auc: ``auc / base − 1``, the convention of the HyFormer paper; None for metrics that are no AUC.
         relative_auc_above_chance: ``(auc − 0.5) / (base − 0.5) − 1``, larger for the same figures.
         verdict: ``better``, ``worse``, ``not distinguishable``; ``higher``, ``lower`` for metrics without a better
@@ -70,6 +71,7 @@ class ComparisonRow:
     group_interval: Interval | None
     group_note: str
     p_holm: float
+    chance: float | None
     relative_auc: float | None
     relative_auc_above_chance: float | None
     verdict: str
@@ -156,6 +158,7 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: fl
         group_interval=None,
         group_note="",
         p_holm=math.nan,
+        chance=chance,
         relative_auc=relative,
         relative_auc_above_chance=above_chance,
         verdict="",

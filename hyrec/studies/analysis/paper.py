@@ -51,12 +51,12 @@ def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
     for row in rows:
         variant = study.variant(row.variant)
         printed, base = variant.paper.get(row.metric), study.baseline_of(variant).paper.get(row.metric)
-        if row.is_baseline or printed is None or not base:
+        if row.is_baseline or printed is None or not base or row.chance is None:
             continue
         # The level that differences are relative to: the baseline's mean over the seeds that both have.
         shared = [row.values[seed] - row.differences[seed] for seed in row.differences]
         level = sum(shared) / len(shared) if shared else 0.0
         ends = (row.interval.low / level, row.interval.high / level) if row.interval and level else (math.nan, math.nan)
-        above = (printed - 0.5) / (base - 0.5) - 1 if base != 0.5 else None
+        above = (printed - row.chance) / (base - row.chance) - 1 if base != row.chance else None
         found.append(PaperRow(row, *ends, printed / base - 1, above, printed))
     return found

@@ -54,7 +54,7 @@ def _forest(findings: Findings, metric: str) -> Forest:
         for i, (point, group) in enumerate(points.items())
     )
     chart = forest_chart(name, title, metric, ends, points, word)
-    table = _table(rows, metric, word, is_auc=facts.chance is not None)
+    table = _table(rows, metric, word)
     return Forest(metric, ends, strips, word, forest_scale(axis), chart, table)
 
 
@@ -81,16 +81,17 @@ def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
     )
 
 
-def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str, *, is_auc: bool) -> Table:
+def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
     lines: list[tuple[Inline, ...]] = []
     for row in rows:
         level = f"{fixed(row.mean)} ± {fixed(row.sd)}" if math.isfinite(row.sd) else fixed(row.mean)
         found = (difference(row.difference) if row.interval else MISSING, span(row.interval), span(row.group_interval))
-        relative = (percent(row.relative_auc), percent(row.relative_auc_above_chance)) if is_auc else ()
+        relative = (percent(row.relative_auc), percent(row.relative_auc_above_chance)) if row.chance is not None else ()
         verdict = Strong(row.verdict) if row.verdict in ("better", "worse") else row.verdict
         lines.append((Code(row.variant), level, row.runs, *found, probability(row.p_holm), *relative, verdict))
     header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
-    header += ("p (Holm)", *(("relative AUC", "relative AUC above chance") if is_auc else ()), "Verdict")
+    auc = ("relative AUC", "relative AUC above chance") if any(row.chance is not None for row in rows) else ()
+    header += ("p (Holm)", *auc, "Verdict")
     return Table(header, tuple(lines), range(1, len(header) - 1))
 
 
@@ -108,7 +109,7 @@ def paper_section(findings: Findings) -> Section | None:
         return None
     blocks: list[Block] = []
     for metric, compared in findings.comparisons.items():
-        if findings.results.facts(metric).chance is not None and (rows := paper_rows(findings.study, compared)):
+        if rows := paper_rows(findings.study, compared):
             name = f"paper-{metric.replace('/', '-')}"
             chart = paper_chart(f"{name}-chart", metric, findings.study.baseline, rows)
             caption = (

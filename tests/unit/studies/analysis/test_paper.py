@@ -29,6 +29,7 @@ def rows_of(*, metric: str = "auc", verdict: str = "better", shift: float = 0.1)
                 None,
                 "",
                 math.nan,
+                0.5 if metric == "auc" else None,
                 relative,
                 relative,
                 verdict,
@@ -65,3 +66,7 @@ def test_a_direction_is_compared_only_where_both_have_one(verdict: str, printed:
 def test_a_paper_whose_baseline_is_at_chance_has_no_change_above_it() -> None:
     (row,) = paper_rows(study_of(base=0.5, other=0.6), rows_of())
     assert (row.paper, row.paper_above_chance) == (pytest.approx(0.2), None)
+
+
+def test_figures_that_are_no_auc_are_not_compared() -> None:
+    assert paper_rows(study_of(metric="logloss"), rows_of(metric="logloss")) == []
