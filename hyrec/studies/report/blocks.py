@@ -65,7 +65,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """Charts with their numbers as a table.
+    """Charts with their numbers as a table; very many charts are folded away until they are asked for.
 
     Args:
         name: Folder-safe name, unique in the report; the file for Markdown is called after it.
@@ -138,15 +138,7 @@ class Forest:
     table: Table
 
 
-@dataclass(frozen=True)
-class Details:
-    """Blocks that are folded away until they are asked for."""
-
-    summary: str
-    blocks: tuple[Block, ...]
-
-
-Block: TypeAlias = "Text | Notice | Bullets | Table | Figure | Forest | Details"
+Block: TypeAlias = "Text | Notice | Bullets | Table | Figure | Forest"
 
 
 @dataclass(frozen=True)
@@ -172,9 +164,3 @@ class Document:
 def absent(said: str, reason: object = "") -> Text:
     """Say in one line what is not shown, and why."""
     return Text(f"{said}: {str(reason).rstrip('.')}." if reason else said, small=True)
-
-
-def folded(figure: Figure) -> Block:
-    """Fold a figure of very many charts away."""
-    many = len(figure.charts) > 9
-    return Details(f"{figure.title}: {len(figure.charts)} panels", (figure,)) if many else figure

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hyrec.studies.analysis.places import inside
-from hyrec.studies.report.blocks import Block, Details, Document, Figure, Forest, Inline, Tone
+from hyrec.studies.report.blocks import Block, Document, Figure, Forest, Inline, Tone
 from hyrec.studies.report.style import asset
 from hyrec.studies.report.svg import RULES, chart_file
 
@@ -94,5 +94,3 @@ def _files(blocks: Iterable[Block]) -> Iterator[tuple[str, str]]:
             yield f"{block.name}.svg", chart_file(block.charts, block.title, block.description, block.columns)
         elif isinstance(block, Forest):
             yield f"{block.chart.name}.svg", chart_file([block.chart], block.chart.title, block.chart.description)
-        elif isinstance(block, Details):
-            yield from _files(block.blocks)

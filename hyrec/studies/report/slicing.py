@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from hyrec.studies.analysis.calibration import Reliability, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
-from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent, folded
+from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent
 from hyrec.studies.report.charts import reliability_chart, reliability_limit, slice_chart, slice_limits
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, between, difference, fixed, slug, span
@@ -62,7 +62,7 @@ def _slices(findings: Findings, column: str) -> Block:
             f" {metric} of all rows in the bin stands for {findings.metric}: a group rarely has both labels in one bin."
         )
     name, title = f"slices-{slug(column)}", f"Difference of {metric} by {words}"
-    return folded(Figure(name, title, _said(shown), charts, caption, 3, _table(rows, words)))
+    return Figure(name, title, _said(shown), charts, caption, 3, _table(rows, words))
 
 
 def _said(rows: Sequence[SliceRow]) -> str:
@@ -123,4 +123,4 @@ def calibration_section(findings: Findings) -> Section:
         range(1, 5),
         "Means over seeds; NE below 1 beats the base rate, PCOC 1 and ECE 0 are calibrated",
     )
-    return Section("calibration", "Calibration", (means, folded(figure), *refused))
+    return Section("calibration", "Calibration", (means, figure, *refused))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hyrec.studies.analysis.curves import Curve, average
 from hyrec.studies.analysis.results import read_curves
-from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent, folded
+from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent
 from hyrec.studies.report.charts import curve_chart, curve_limits
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import between, duration, fixed, slug
@@ -28,7 +28,7 @@ def curves_section(findings: Findings) -> Section:
             if curve is not None:
                 curves[variant.name] = curve
         missing = absent(f"No curve of {logged}: no cell logged it.")
-        blocks.append(folded(_figure(findings, logged, curves)) if curves else missing)
+        blocks.append(_figure(findings, logged, curves) if curves else missing)
     return Section("curves", "Learning curves", tuple(blocks))
 
 

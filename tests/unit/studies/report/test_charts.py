@@ -18,7 +18,7 @@ from matplotlib.figure import Figure as Drawing
 
 from hyrec.studies.analysis.curves import average
 from hyrec.studies.analysis.statistics import paired_t
-from hyrec.studies.report.blocks import Block, Details, Figure, Forest, ForestRow
+from hyrec.studies.report.blocks import Figure, Forest, ForestRow
 from hyrec.studies.report.charts import cost_chart, curve_limits
 from hyrec.studies.report.contents import contents
 from hyrec.studies.report.findings import Findings
@@ -45,15 +45,8 @@ def blocks(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def figures(findings: Findings) -> Iterator[Figure | Forest]:
-    def inside(shown: tuple[Block, ...]) -> Iterator[Figure | Forest]:
-        for block in shown:
-            if isinstance(block, Figure | Forest):
-                yield block
-            elif isinstance(block, Details):
-                yield from inside(block.blocks)
-
     for section in contents(findings).sections:
-        yield from inside(section.blocks)
+        yield from (block for block in section.blocks if isinstance(block, Figure | Forest))
 
 
 def block_name(block: Figure | Forest) -> str:
