@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from hyrec.studies.analysis.results import read_results
+from hyrec.studies.analysis.results import read_curves, read_results
 from tests.wandb_files import OfflineRun, offline_runs, read_run
 
 pytest.importorskip("wandb", reason="W&B is optional: pip install 'hyrec[wandb]'")
@@ -93,7 +93,7 @@ def test_the_summary_holds_test_metrics_costs_and_best_validation_metrics(study:
 
 
 def test_curves_are_those_of_metrics_csv_over_the_global_step(study: Path, cell: OfflineRun):
-    curves = read_results(study).cells["no_pooling", 0].curves()
+    curves = read_curves(read_results(study).cells["no_pooling", 0].folder)
     assert len(curves["train/loss"]) > 1
     for name in ("train/loss", "val/auc"):
         logged = cell.curve(name)

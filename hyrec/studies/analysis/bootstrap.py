@@ -16,16 +16,13 @@ import torch
 from torch import Tensor
 
 from hyrec.metrics import RankingMetric
+from hyrec.studies.analysis.same_rows import check_same_rows
 from hyrec.studies.analysis.scores import Floats, Scores
-from hyrec.studies.analysis.statistics import Interval, check_level
+from hyrec.studies.analysis.statistics import LEVEL, Interval
 from hyrec.studies.plan.study import StudyError
 
 _CHUNK = 64
 _FEW_GROUPS = 50
-
-
-class OtherRowsError(StudyError):
-    """Predictions that cannot be paired, since they are not of the same test rows."""
 
 
 class GroupBootstrap:
@@ -91,19 +88,17 @@ class GroupBootstrap:
         preds, label, weights = (torch.from_numpy(c[self._known]) for c in (scores.score, scores.label, weight))
         return preds, label, self._group, weights
 
-    def interval(self, metric: RankingMetric, observed: float, drawn: Floats, level: float = 0.95) -> Interval:
+    def interval(self, metric: RankingMetric, observed: float, drawn: Floats) -> Interval:
         """Return the percentile interval of a statistic.
 
         Args:
             metric: The metric. Where not all groups count in it, the note speaks of those that do.
             observed: The statistic on the rows as they are.
             drawn: The statistic on every draw; NaN where it is not defined.
-            level: Share of such intervals that hold the truth.
 
         Shape:
             drawn: ``(replicates,)``.
         """
-        check_level(level)
         used = count = self.num_groups
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
         if metric.needs_group and metric.has_sums:
@@ -116,48 +111,9 @@ class GroupBootstrap:
         if len(defined) < len(drawn):
             notes.append(f"the metric is not defined on {len(drawn) - len(defined)} of {len(drawn)} draws")
         if math.isnan(observed) or 2 * len(defined) < len(drawn):
-            return Interval(observed, math.nan, math.nan, math.nan, level, count, "; ".join(notes))
-        low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-        tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-        p = min(1.0, 2 * (tail + 1) / (len(defined) + 1))
-        return Interval(observed, float(low), float(high), p, level, count, "; ".join(notes))
-
-
-def bootstrap_difference(
-    metric: RankingMetric,
-    variant: Sequence[Scores],
-    baseline: Sequence[Scores],
-    *,
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Return variant minus baseline with its interval over test groups, by paired bootstrap.
-
-    On every draw both are read on the same groups, and the differences of the seeds are averaged, so that the
-    interval holds for these trained models.
-
-    Args:
-        metric: The metric.
-        variant: Scored test rows, one entry a seed.
-        baseline: Scored test rows of the baseline, for the same seeds in the same order.
-        replicates: Number of draws.
-        level: Share of such intervals that hold the truth.
-        seed: Seed of the draws.
-
-    Raises:
-        StudyError: When rows, labels or groups differ, so that nothing can be paired, or the metric cannot be drawn.
-    """
-    if len(variant) != len(baseline) or not baseline:
-        raise StudyError(
-            f"A paired bootstrap needs the same seeds of both, at least one: got {len(variant)} of the variant and "
-            f"{len(baseline)} of the baseline."
-        )
-    bootstrap = GroupBootstrap(baseline[0], replicates, seed)
-    observed, drawn = bootstrap.values(metric, [*variant, *baseline])
-    n = len(variant)
-    differences = (drawn[:, :n] - drawn[:, n:]).mean(axis=1)
-    return bootstrap.interval(metric, float((observed[:n] - observed[n:]).mean()), differences, level)
+            return Interval(observed, math.nan, math.nan, math.nan, count, "; ".join(notes))
+        low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return Interval(observed, float(low), float(high), math.nan, count, "; ".join(notes))
 
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -170,25 +126,3 @@ def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[npt.ND
         rng = np.random.default_rng([seed, start])
         draws = [rng.integers(num_groups, size=num_groups) for _ in range(min(_CHUNK, replicates - start))]
         yield np.stack([np.bincount(draw, minlength=num_groups) for draw in draws])
-
-
-def check_same_rows(first: Scores, other: Scores) -> None:
-    """Refuse predictions that cannot be paired: rows, labels, groups and weights must be the same.
-
-    Raises:
-        OtherRowsError: With what differs and how much of it.
-    """
-    if not np.array_equal(first.row, other.row):
-        shared = len(np.intersect1d(first.row, other.row))
-        raise OtherRowsError(
-            f"The test rows differ: {len(first.row) - shared} are only in the first predictions, "
-            f"{len(other.row) - shared} only in the second, {shared} in both. Pairs need the same test rows."
-        )
-    total = len(first.row)
-    if unequal := total - int(np.isclose(first.label, other.label, rtol=0, atol=0, equal_nan=True).sum()):
-        raise OtherRowsError(f"The labels of {unequal} of {total} test rows differ between the predictions.")
-    for name, mine, theirs in (("groups", first.group, other.group), ("weights", first.weight, other.weight)):
-        if (mine is None) != (theirs is None):
-            raise OtherRowsError(f"Only one of the predictions has {name}. Pairs need the same test rows.")
-        if mine is not None and theirs is not None and (unequal := int((mine != theirs).sum())):
-            raise OtherRowsError(f"The {name} of {unequal} of {total} test rows differ between the predictions.")

@@ -11,41 +11,17 @@ import numpy as np
 
 from hyrec.metrics import RankingMetric
 from hyrec.metrics.functional import relative_auc, relative_auc_above_chance
-from hyrec.studies.analysis.bootstrap import GroupBootstrap, OtherRowsError, check_same_rows
-from hyrec.studies.analysis.results import CellResult, StudyResults
-from hyrec.studies.analysis.same_rows import other_rows
-from hyrec.studies.analysis.scores import Floats, Scores
+from hyrec.studies.analysis.bootstrap import GroupBootstrap
+from hyrec.studies.analysis.costs import RelativeCosts
+from hyrec.studies.analysis.results import StudyResults
+from hyrec.studies.analysis.same_rows import OtherRowsError, other_rows
+from hyrec.studies.analysis.scores import Floats
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
-from hyrec.studies.analysis.verdict import verdict_of
 from hyrec.studies.plan.plan import PlannedVariant
 from hyrec.studies.plan.study import StudyError
 
-WITHIN_BUDGET = 0.05
-"""Dense parameters and FLOPs of a fair comparison differ by at most this share."""
 _AGREES = 1e-4
-
-
-@dataclass(frozen=True)
-class RelativeCosts:
-    """What a variant costs, beside its baseline.
-
-    Args:
-        dense_parameters: Their number.
-        sparse_parameters: Numbers in the embedding tables.
-        flops_per_sample: Forward FLOPs a sample.
-        seconds: Mean wall time of its finished cells, in seconds; NaN without one.
-        dense_ratio: Dense parameters over those of the baseline.
-        flops_ratio: FLOPs over those of the baseline.
-        within_budget: Whether both ratios lie within 5 % of 1.
-    """
-
-    dense_parameters: int
-    sparse_parameters: int
-    flops_per_sample: float
-    seconds: float
-    dense_ratio: float
-    flops_ratio: float
-    within_budget: bool
+_ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,6 +52,7 @@ class ComparisonRow:
             end; ``baseline``, ``too few seeds`` (fewer than two), ``no spread`` (two or more with one and the same
             difference), ``no shared seed`` with the baseline, ``no results`` or ``not comparable``.
         costs: What it costs.
+        seconds: Mean wall time of its finished cells, in seconds; NaN without one.
         notes: What else should be known.
     """
 
@@ -99,6 +76,7 @@ class ComparisonRow:
     relative_auc_above_chance: float | None
     verdict: str
     costs: RelativeCosts
+    seconds: float
     notes: tuple[str, ...] = ()
 
     @property
@@ -119,85 +97,64 @@ class ComparisonRow:
         return math.nan if self.interval is None else self.interval.p
 
 
-def compare(
-    results: StudyResults, metric: str, *, level: float = 0.95, replicates: int = 1000, seed: int = 0
-) -> list[ComparisonRow]:
+def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> list[ComparisonRow]:
     """Compare every variant with the baseline at the same point of the grid, seed by seed.
 
-    The verdict follows the p value over seeds, adjusted for the number of variants (Holm), at ``1 − level``. The
-    bootstrap interval over groups stands beside it.
+    The verdict follows the p value over seeds, adjusted for the number of variants (Holm), at 0.05: would training all
+    variants again with other seeds show the same? The bootstrap interval over groups stands beside it.
 
     Args:
         results: What the cells found.
         metric: A test metric, such as ``query_auc``.
-        level: Share of intervals that hold the truth.
         replicates: Draws of the bootstrap over groups; 0 leaves it out.
-        seed: Seed of these draws.
 
     Raises:
         StudyError: When no cell reports the metric.
     """
     results.check_metric(metric)
-    rows = [_row(results, planned, metric, level) for planned in results.plan.variants]
     facts = results.facts(metric)
+    rows = [_row(results, planned, metric, facts.chance) for planned in results.plan.variants]
     if replicates and isinstance(facts, RankingMetric) and facts.can_be_drawn:
-        rows = _with_groups(results, rows, metric, level, replicates, seed)
+        drawn = {base: _Drawn(results, base, metric, facts, replicates) for base in {row.baseline for row in rows}}
+        rows = [drawn[row.baseline].add_to(row) if row.differences else row for row in rows]
     else:
         rows = [_with_same_rows(results, row) for row in rows]
         if replicates:
             note = f"{metric} cannot be bootstrapped over groups"
             rows = [row if row.is_baseline or row.group_note else replace(row, group_note=note) for row in rows]
-    adjusted = holm([math.nan if row.verdict == "not comparable" else row.p for row in rows])
-    return [_with_verdict(row, facts.direction, p, 1 - level) for row, p in zip(rows, adjusted, strict=True)]
+    adjusted = holm([math.nan if row.verdict else row.p for row in rows])
+    return [
+        replace(row, p_holm=p, verdict=row.verdict or _verdict(row, facts.direction, p))
+        for row, p in zip(rows, adjusted, strict=True)
+    ]
 
 
-def costs_of(results: StudyResults, planned: PlannedVariant) -> RelativeCosts:
-    """Return what a variant costs, beside the baseline at its point of the grid."""
-    base = results.plan.planned(results.plan.study.baseline_of(planned.variant).name)
-    name = planned.variant.name
-    seconds = [results.cells[name, seed].seconds for seed in results.seeds_of(name)]
-    dense = _ratio(planned.dense_parameters, base.dense_parameters)
-    flops = _ratio(planned.flops_per_sample, base.flops_per_sample)
-    return RelativeCosts(
-        dense_parameters=planned.dense_parameters,
-        sparse_parameters=planned.sparse_parameters,
-        flops_per_sample=planned.flops_per_sample,
-        seconds=float(np.mean(seconds)) if seconds else math.nan,
-        dense_ratio=dense,
-        flops_ratio=flops,
-        within_budget=abs(dense - 1) <= WITHIN_BUDGET and abs(flops - 1) <= WITHIN_BUDGET,
-    )
-
-
-def _row(results: StudyResults, planned: PlannedVariant, metric: str, level: float) -> ComparisonRow:
-    variant, base = planned.variant, results.plan.study.baseline_of(planned.variant)
-    logged, base_logged = results.values(variant.name, metric), results.values(base.name, metric)
-    values, base_values = _finite(logged), _finite(base_logged)
-    is_baseline = variant.name == base.name
-    paired = {} if is_baseline else {s: (v, base_values[s]) for s, v in values.items() if s in base_values}
+def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: float | None) -> ComparisonRow:
+    variant, costs = planned.variant, RelativeCosts.of(results.plan, planned)
+    name, base = variant.name, costs.base.variant.name
+    values, base_values = results.finite(name, metric), results.finite(base, metric)
+    paired = {} if name == base else {s: (v, base_values[s]) for s, v in values.items() if s in base_values}
     differences = {s: mine - theirs for s, (mine, theirs) in paired.items()}
     relative = above_chance = None
-    chance = results.facts(metric).chance
     if paired and chance is not None:
         mean, base_mean = (float(level) for level in np.mean(list(paired.values()), axis=0))
         relative, above_chance = relative_auc(mean, base_mean), relative_auc_above_chance(mean, base_mean, chance)
-    undefined = [s for s in logged if s not in values]
-    notes = [f"{metric} is not defined for seed {', '.join(map(str, undefined))}"] if undefined else []
-    used = values if is_baseline else differences
-    found = list(values.values())
+    undefined = [str(s) for s in results.values(name, metric) if s not in values]
+    used, found = values if name == base else differences, list(values.values())
+    seconds = [results.cells[name, seed].seconds for seed in results.seeds_of(name)]
     return ComparisonRow(
-        variant=variant.name,
+        variant=name,
         family=variant.family,
         point=variant.point,
         metric=metric,
-        baseline=base.name,
-        is_baseline=is_baseline,
+        baseline=base,
+        is_baseline=name == base,
         values=values,
         mean=float(np.mean(found)) if found else math.nan,
         sd=float(np.std(found, ddof=1)) if len(found) > 1 else math.nan,
         differences=differences,
         missing_seeds=tuple(s for s in results.plan.study.seeds if s not in used),
-        interval=paired_t(list(differences.values()), level) if differences else None,
+        interval=paired_t(list(differences.values())) if differences else None,
         group_interval=None,
         group_note="",
         p_holm=math.nan,
@@ -205,53 +162,51 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, level: flo
         relative_auc=relative,
         relative_auc_above_chance=above_chance,
         verdict="",
-        costs=costs_of(results, planned),
-        notes=tuple(notes),
+        costs=costs,
+        seconds=float(np.mean(seconds)) if seconds else math.nan,
+        notes=(f"{metric} is not defined for seed {', '.join(undefined)}",) if undefined else (),
     )
 
 
-def _with_verdict(row: ComparisonRow, direction: int, p_holm: float, alpha: float) -> ComparisonRow:
-    verdict = row.verdict or verdict_of(
-        direction, row.interval, p_holm, alpha, is_baseline=row.is_baseline, has_values=bool(row.values)
-    )
-    return replace(row, p_holm=p_holm, verdict=verdict)
+def _verdict(row: ComparisonRow, direction: int, p_holm: float) -> str:
+    if not row.values:
+        return "no results"
+    if row.is_baseline:
+        return "baseline"
+    if row.interval is None:
+        return "no shared seed"
+    if math.isnan(p_holm):
+        return "too few seeds" if row.interval.count < 2 else "no spread"
+    if p_holm > _ALPHA or row.interval.mean == 0:
+        return "not distinguishable"
+    larger = row.interval.mean > 0
+    if not direction:
+        return "higher" if larger else "lower"
+    return "better" if larger == (direction > 0) else "worse"
 
 
 def _with_same_rows(results: StudyResults, row: ComparisonRow) -> ComparisonRow:
     """Refuse a difference between predictions of other test rows, as the bootstrap does."""
-    names = [row.baseline, row.variant]
-    cells = [results.cells[name, seed] for name in names for seed in row.differences]
+    cells = [results.cells[name, seed] for name in (row.baseline, row.variant) for seed in row.differences]
     reason = other_rows(cells, row.metric.rpartition("/")[0])
     return replace(row, verdict="not comparable", interval=None, group_note=reason) if reason else row
-
-
-def _with_groups(
-    results: StudyResults, rows: list[ComparisonRow], metric: str, level: float, replicates: int, seed: int
-) -> list[ComparisonRow]:
-    """Add the intervals over groups: one baseline at a time, so that its draws are computed once."""
-    done = {row.variant: row for row in rows}
-    for base in dict.fromkeys(row.baseline for row in rows):
-        others = [row for row in rows if row.baseline == base and not row.is_baseline and row.differences]
-        drawn = _Drawn(results, base, metric, replicates, seed)
-        done |= {row.variant: drawn.add_to(row, level) for row in others}
-    return [done[row.variant] for row in rows]
 
 
 class _Drawn:
     """A metric of the cells around one baseline on the same draws of groups; each cell is computed once."""
 
-    def __init__(self, results: StudyResults, baseline: str, metric: str, replicates: int, seed: int) -> None:
-        self.results, self.baseline = results, baseline
-        self.logged, self.metric = metric, results.metric(metric)
-        self.replicates, self.seed = replicates, seed
+    def __init__(
+        self, results: StudyResults, baseline: str, logged: str, metric: RankingMetric, replicates: int
+    ) -> None:
+        self.results, self.baseline, self.replicates = results, baseline, replicates
+        self.logged, self.metric = logged, metric
         self.bootstrap: GroupBootstrap | None = None
         self.of_baseline: dict[int, tuple[float, Floats]] = {}
 
-    def add_to(self, row: ComparisonRow, level: float) -> ComparisonRow:
+    def add_to(self, row: ComparisonRow) -> ComparisonRow:
         """Return the row with its interval over groups, or with the reason why it has none."""
         try:
-            new = [s for s in row.differences if s not in self.of_baseline]
-            self.of_baseline |= self._values(self.baseline, new)
+            self.of_baseline |= self._values(self.baseline, [s for s in row.differences if s not in self.of_baseline])
             mine = self._values(row.variant, list(row.differences))
         except OtherRowsError as error:  # the figures over seeds would not be paired either
             return replace(row, verdict="not comparable", interval=None, group_note=str(error))
@@ -267,29 +222,17 @@ class _Drawn:
             "over groups describes another figure"
         )
         notes = row.notes if gap <= _AGREES else (*row.notes, note)
-        return replace(row, group_interval=self.bootstrap.interval(self.metric, difference, drawn, level), notes=notes)
+        return replace(row, group_interval=self.bootstrap.interval(self.metric, difference, drawn), notes=notes)
 
     def _values(self, variant: str, seeds: list[int]) -> dict[int, tuple[float, Floats]]:
-        scores = [self._scores(self.results.cells[variant, seed]) for seed in seeds]
+        scores = []
+        for seed in seeds:
+            one = self.results.cells[variant, seed].scores(self.logged.rpartition("/")[0])
+            if one is None:
+                raise StudyError(f"{variant} s{seed} saved no predictions")
+            scores.append(one)
         if not scores:
             return {}
-        if self.bootstrap is None:
-            self.bootstrap = GroupBootstrap(scores[0], self.replicates, self.seed)
-        for other in scores:
-            check_same_rows(self.bootstrap.reference, other)
+        self.bootstrap = self.bootstrap or GroupBootstrap(scores[0], self.replicates)
         observed, drawn = self.bootstrap.values(self.metric, scores)
         return {seed: (float(observed[i]), drawn[:, i]) for i, seed in enumerate(seeds)}
-
-    def _scores(self, cell: CellResult) -> Scores:
-        table = cell.predictions()
-        if table is None:
-            raise StudyError(f"{cell.variant} s{cell.seed} saved no predictions")
-        return Scores.of(table, self.logged.rpartition("/")[0] or cell.primary_task or "")
-
-
-def _finite(values: Mapping[int, float]) -> dict[int, float]:
-    return {seed: value for seed, value in values.items() if math.isfinite(value)}
-
-
-def _ratio(cost: float, base: float) -> float:
-    return cost / base if base else (1.0 if cost == base else math.inf)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAX_POINTS = 120
+from hyrec.studies.analysis.scores import Floats
+
+_MAX_POINTS = 120
 """Points of a curve; longer ones are averaged over stretches of neighbouring steps."""
 
 
@@ -24,10 +26,10 @@ class Curve:
         num_seeds: Seeds that the curve is made of.
     """
 
-    steps: tuple[float, ...]
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    steps: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
     num_seeds: int
 
 
@@ -44,8 +46,7 @@ def average(runs: Sequence[Sequence[tuple[float, float]]]) -> Curve | None:
     if not common:
         return None
     values = np.array([[run[step] for step in common] for run in logged])
-    stretches = np.array_split(np.arange(len(common)), min(len(common), MAX_POINTS))
-    steps = tuple(float(np.mean([common[i] for i in part])) for part in stretches)
+    stretches = np.array_split(np.arange(len(common)), min(len(common), _MAX_POINTS))
+    steps = np.array([np.mean([common[i] for i in part]) for part in stretches])
     smooth = np.stack([values[:, part].mean(axis=1) for part in stretches], axis=1)
-    mean, low, high = (tuple(line.tolist()) for line in (smooth.mean(axis=0), smooth.min(axis=0), smooth.max(axis=0)))
-    return Curve(steps, mean, low, high, len(logged))
+    return Curve(steps, smooth.mean(axis=0), smooth.min(axis=0), smooth.max(axis=0), len(logged))

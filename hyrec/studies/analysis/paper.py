@@ -15,23 +15,17 @@ class PaperRow:
     """A variant's relative change to the baseline, here and in the paper.
 
     Args:
-        variant: Variant.
-        verdict: Its verdict here.
-        ours: Relative change here; None when there is none.
-        low: Lower end of its interval over seeds; NaN without one.
+        row: The variant beside its baseline, here.
+        low: Lower end of the relative change's interval over seeds; NaN without one.
         high: Upper end.
-        ours_above_chance: The same change by the other convention.
         paper: Relative change in the paper.
         paper_above_chance: The same by the other convention; None where the printed baseline is at chance.
         printed: Figure that the paper prints for the variant.
     """
 
-    variant: str
-    verdict: str
-    ours: float | None
+    row: ComparisonRow
     low: float
     high: float
-    ours_above_chance: float | None
     paper: float
     paper_above_chance: float | None
     printed: float
@@ -39,11 +33,11 @@ class PaperRow:
     @property
     def agreement(self) -> str:
         """Whether the direction found here is the paper's, in words."""
-        if self.verdict not in ("better", "worse"):
+        if self.row.verdict not in ("better", "worse"):
             return "not decided here"
         if not self.paper:
             return "none in the paper"
-        return "same direction" if (self.ours or 0) * self.paper > 0 else "other direction"
+        return "same direction" if (self.row.relative_auc or 0) * self.paper > 0 else "other direction"
 
 
 def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
@@ -51,7 +45,7 @@ def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
 
     Args:
         study: The study, with what the paper prints.
-        rows: Its comparison on one metric; one that is no AUC gives no rows.
+        rows: Its comparison on an AUC.
     """
     found = []
     for row in rows:
@@ -62,18 +56,7 @@ def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
         # The level that differences are relative to: the baseline's mean over the seeds that both have.
         shared = [row.values[seed] - row.differences[seed] for seed in row.differences]
         level = sum(shared) / len(shared) if shared else 0.0
-        low, high = (row.interval.low, row.interval.high) if row.interval and level else (math.nan, math.nan)
-        found.append(
-            PaperRow(
-                variant=row.variant,
-                verdict=row.verdict,
-                ours=row.relative_auc,
-                low=low / (level or 1.0),
-                high=high / (level or 1.0),
-                ours_above_chance=row.relative_auc_above_chance,
-                paper=printed / base - 1,
-                paper_above_chance=(printed - row.chance) / (base - row.chance) - 1 if base != row.chance else None,
-                printed=printed,
-            )
-        )
+        ends = (row.interval.low / level, row.interval.high / level) if row.interval and level else (math.nan, math.nan)
+        above = (printed - row.chance) / (base - row.chance) - 1 if base != row.chance else None
+        found.append(PaperRow(row, *ends, printed / base - 1, above, printed))
     return found

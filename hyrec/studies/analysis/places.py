@@ -14,10 +14,6 @@ def inside(text: str, *folders: str | Path) -> str:
     Args:
         text: A message.
         folders: The study's folder; besides, folders where the study lay before.
-
-    Example:
-        >>> inside("/home/ada/s/cells/a/s0/metrics.csv is damaged. /home/ada/s holds it.", "/home/ada/s")
-        "cells/a/s0/metrics.csv is damaged. the study's folder holds it."
     """
     # Absolute ones alone: a relative name such as "tiny" may be any word of the text.
     names = {str(name) for folder in folders for name in (Path(folder).absolute(), Path(folder).resolve())} - {"/"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hyrec.studies.analysis.scores import Floats
 
@@ -45,35 +46,20 @@ class PowerLaw:
         """Return the curves at some sizes, ``(series, sizes)``."""
         return np.asarray(self.a[:, None] - self.b[:, None] * _powers(x / self.x0, self.c[:, None]))
 
-    def slope(self, x: Floats) -> Floats:
-        """Return dy / dlog10(x) at some sizes, ``(series, sizes)``."""
-        factor = np.log(10) * self.b * self.c
-        return np.asarray(factor[:, None] * _powers(x / self.x0, self.c[:, None]))
-
     @property
     def scale(self) -> Floats:
         """``b`` of ``y = a − b · x^−c``, for x in its own unit."""
         return np.asarray(self.b * self.x0**self.c)
 
     @property
-    def flat(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Series that do not grow."""
-        return np.asarray(self.b == 0)
+    def straight(self) -> npt.NDArray[np.bool_]:
+        """Series that show no end: straight lines in log x, or such whose ``a`` is the largest value allowed."""
+        return np.asarray((self.c <= MIN_EXPONENT * _AT_BOUND) | (self.a >= self.limit))
 
     @property
-    def straight(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Series whose best exponent is the smallest allowed: straight lines in log x."""
-        return np.asarray(self.c <= MIN_EXPONENT * _AT_BOUND)
-
-    @property
-    def steep(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def steep(self) -> npt.NDArray[np.bool_]:
         """Series whose best exponent is the largest allowed: the smallest size differs and the others do not."""
         return np.asarray(self.c >= MAX_EXPONENT / _AT_BOUND)
-
-    @property
-    def limited(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Series whose ``a`` is the largest value allowed."""
-        return np.asarray(self.a >= self.limit)
 
 
 def fit_power_law(x: Floats, y: Floats, limit: float = np.inf) -> PowerLaw:

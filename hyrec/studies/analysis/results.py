@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,14 +19,11 @@ from hyrec.files import digest, read_yaml
 from hyrec.messages import suggest, unknown
 from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, base_name, facts_of
 from hyrec.studies.analysis.places import inside
+from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.plan.metrics import known_metrics
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import METRICS_FILE, TEST, cells_of, logged_rows
-
-ROW_COLUMNS = ("row", "group", "weight")
-"""Columns of saved predictions that say, with the labels, which test rows they are of."""
-_LABEL = "label_"
 
 
 class Unfinished(NamedTuple):
@@ -38,14 +35,12 @@ class Unfinished(NamedTuple):
         status: ``failed``, ``interrupted``, ``missing`` (never started, or its record cannot be read) or another
             word that the runner wrote.
         reason: What is known about it, one or a few lines.
-        folder: Folder of the run.
     """
 
     variant: str
     seed: int
     status: str
     reason: str
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -69,13 +64,7 @@ class CellResult:
     seconds: float
     version: str = ""
     commit: str | None = None
-
-    def curves(self) -> dict[str, list[tuple[int, float]]]:
-        """Return what was logged during the run: by name (``train/loss``, ``val/auc``) pairs of step and value.
-
-        A resumed run logged some steps twice; the later values stand.
-        """
-        return read_curves(self.folder)
+    _hashes: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def predictions(self) -> pa.Table | None:
         """Return the scored test rows in the order of ``row``; None when the run saved none."""
@@ -85,22 +74,18 @@ class CellResult:
         table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
         return table.sort_by("row") if "row" in table.column_names else table
 
-    @cached_property
-    def row_hashes(self) -> dict[str, str]:
-        """A hash of each column that says which test rows were scored, in the order of ``row``; empty without one."""
-        parts = sorted((self.folder / "predictions").glob("part-*.parquet"))
-        tables = [pq.read_table(part, columns=_row_columns(part)) for part in parts]
-        table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
-        if "row" not in table.column_names:
-            return {}
-        order = np.argsort(table.column("row").to_numpy(), kind="stable")
-        hashes = {}
-        for name in table.column_names:
-            column = table.column(name)
-            whole = pa.types.is_integer(column.type) and not column.null_count and not name.startswith(_LABEL)
-            values = column.to_numpy().astype(np.int64 if whole else np.float64)[order]
-            hashes[name] = digest(values.tobytes(), size=16)
-        return hashes
+    def scores(self, task: str = "") -> Scores | None:
+        """Return labels and scores of a task, by default the primary one; None when the run saved none."""
+        table = self.predictions()
+        return None if table is None else Scores.of(table, task or self.primary_task or "")
+
+    def rows_hash(self, task: str) -> str:
+        """Return a hash of all that says which test rows were scored; empty when the run saved none."""
+        if task not in self._hashes:
+            scores = self.scores(task)
+            columns = () if scores is None else (scores.row, scores.label, scores.group, scores.weight)
+            self._hashes[task] = " ".join(digest(b"" if c is None else c.tobytes(), size=16) for c in columns)
+        return self._hashes[task]
 
     @cached_property
     def primary_task(self) -> str | None:
@@ -141,18 +126,11 @@ class StudyResults:
         return known_metrics(entry for chosen in lists for entry in chosen)
 
     def facts(self, metric: str) -> MetricFacts:
-        """Return what is known about a metric; of one that only a callback knows, no more than its name.
-
-        Args:
-            metric: Its name; a task before it is ignored.
-        """
+        """Return what is known about a metric by its name, in which a task is ignored; of others no more than that."""
         return facts_of(metric, self.metrics)
 
     def metric(self, name: str) -> RankingMetric:
-        """Return a metric of the runs, for computing it on saved predictions.
-
-        Args:
-            name: Its name; a task before it is ignored.
+        """Return a metric of the runs by its name, for computing it on saved predictions; a task is ignored.
 
         Raises:
             StudyError: When the runs have no such metric, with the nearest name.
@@ -184,6 +162,10 @@ class StudyResults:
         found = {seed: self.cells[variant, seed].metrics.get(metric) for seed in self.seeds_of(variant)}
         return {seed: value for seed, value in found.items() if value is not None}
 
+    def finite(self, variant: str, metric: str) -> dict[int, float]:
+        """Return ``values`` without those that are not defined."""
+        return {seed: value for seed, value in self.values(variant, metric).items() if math.isfinite(value)}
+
 
 def read_results(folder: str | Path, baseline: str = "") -> StudyResults:
     """Read the folder of a study.
@@ -212,29 +194,19 @@ def read_results(folder: str | Path, baseline: str = "") -> StudyResults:
         if status != "finished":
             reason = str(record.get("error") or "").strip() or _NO_REASON.get(status, f"its record says {status!r}")
             reason = inside(reason, folder, *_study_of(record.get("folder"), cell.folder.relative_to(folder)))
-            unfinished = Unfinished(cell.variant, cell.seed, status, reason, cell.folder)
+            unfinished = Unfinished(cell.variant, cell.seed, status, reason)
             (failed if status == "failed" else missing).append(unfinished)
             continue
         try:
             metrics = read_test_metrics(cell.folder)
         except StudyError as error:
-            failed.append(Unfinished(cell.variant, cell.seed, "failed", inside(str(error), folder), cell.folder))
+            failed.append(Unfinished(cell.variant, cell.seed, "failed", inside(str(error), folder)))
             continue
         seconds = float(record.get("seconds") or 0.0)
-        cells[cell.variant, cell.seed] = CellResult(
-            cell.variant,
-            cell.seed,
-            cell.folder,
-            metrics,
-            seconds,
-            version=str(record.get("version") or ""),
-            commit=record.get("commit"),
-        )
+        source = str(record.get("version") or ""), record.get("commit")
+        found = CellResult(cell.variant, cell.seed, cell.folder, metrics, seconds, *source)
+        cells[cell.variant, cell.seed] = found
     return StudyResults(folder, plan, cells, tuple(failed), tuple(missing), own_baseline)
-
-
-def _row_columns(part: Path) -> list[str]:
-    return [name for name in pq.read_schema(part).names if name in ROW_COLUMNS or name.startswith(_LABEL)]
 
 
 def _study_of(cell: Any, place: Path) -> list[Path]:
@@ -275,9 +247,9 @@ def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     at its checkpoint: from there on the later file stands.
     """
     curves: dict[str, list[tuple[int, float]]] = {}
-    for path in [*_earlier(run), run / METRICS_FILE]:
-        if not path.is_file():
-            continue
+    numbered = {path: re.fullmatch(r"metrics-(\d+)\.csv", path.name) for path in run.glob("metrics-*.csv")}
+    earlier = sorted((int(match[1]), path) for path, match in numbered.items() if match)
+    for path in filter(Path.is_file, [*(path for _, path in earlier), run / METRICS_FILE]):
         logged: dict[str, list[tuple[int, float]]] = {}
         for row in logged_rows(path):
             for key, text in row.items():
@@ -287,11 +259,6 @@ def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
             start = min(step for step, _ in points)
             curves[key] = [point for point in curves.get(key, []) if point[0] < start] + points
     return curves
-
-
-def _earlier(run: Path) -> list[Path]:
-    numbered = ((re.fullmatch(r"metrics-(\d+)\.csv", path.name), path) for path in run.glob("metrics-*.csv"))
-    return [path for _, path in sorted((int(match[1]), path) for match, path in numbered if match)]
 
 
 def _number(text: str, path: Path) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,10 +14,11 @@ from hyrec.studies.analysis.power_law import PowerLaw, fit_power_law
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.seed_bootstrap import SeedBootstrap
 from hyrec.studies.analysis.size_points import SizePoints, size_points
-from hyrec.studies.analysis.slopes import SlopeComparison, compare_slopes
-from hyrec.studies.analysis.statistics import Interval, paired_t
+from hyrec.studies.analysis.statistics import Interval, holm, paired_t
 from hyrec.studies.plan.study import SCALING_AXES, StudyError
 
+_ALPHA = 0.05
+_COMMON_SIZES = 5
 _AT_BOUND = 0.1
 """Share of the draws of seeds that may end at a bound of the search, for a curve that counts as identified."""
 
@@ -30,41 +31,23 @@ class ScalingFit:
     Intervals draw whole seeds with replacement, so they generalise over training runs at these sizes.
 
     Args:
-        family: The family.
-        x: The cost on the x axis, such as ``dense_parameters``.
-        metric: The metric on the y axis.
-        variants: Names of its variants, by ascending size.
-        sizes: Their cost.
-        means: Their mean over seeds.
-        seeds: Seeds that finished for every one of these sizes.
+        points: What the family reached at each of its sizes.
         a: What the curve tends to; None when not identified, and b and c with it.
         b: Distance from it at x = 1, for x in its own unit.
         c: Exponent.
         r2: Share of the variance of the means that the curve explains; NaN when they are all equal.
-        identified: Whether the data determine a, b and c.
-        reason: Why they do not; empty when they do.
+        reason: Why the data do not determine a, b and c; empty when they do.
         gain: Improvement for ten times the cost: slope of a straight line in log10(x), by Student's t over seeds.
             Positive is better, also where the metric falls. It needs no curve and is always identified.
-        notes: Sizes and seeds that could not be used.
-        facts: What is known about the metric.
     """
 
-    family: str
-    x: str
-    metric: str
-    variants: tuple[str, ...]
-    sizes: tuple[float, ...]
-    means: tuple[float, ...]
-    seeds: tuple[int, ...]
+    points: SizePoints
     a: Interval | None
     b: Interval | None
     c: Interval | None
     r2: float
-    identified: bool
     reason: str
     gain: Interval
-    notes: tuple[str, ...]
-    facts: MetricFacts = field(repr=False, compare=False)
     _law: PowerLaw = field(repr=False, compare=False)
     _drawn: PowerLaw = field(repr=False, compare=False)
     _bootstrap: SeedBootstrap = field(repr=False, compare=False)
@@ -74,10 +57,35 @@ class ScalingFit:
 
         Between the sizes it hardly depends on whether a, b and c are identified, so it can always be drawn there.
         """
-        sign = self.facts.direction
-        x = np.asarray(sizes, dtype=np.float64)
+        x, sign = np.asarray(sizes, dtype=np.float64), self.points.facts.direction
         line, drawn = sign * self._law(x)[0], sign * self._drawn(x)
         return [self._bootstrap.interval(float(line[i]), drawn[:, i]) for i in range(len(x))]
+
+
+@dataclass(frozen=True)
+class SlopeComparison:
+    """Two families' improvement for ten times the cost, over the range of sizes that both cover.
+
+    Args:
+        family: The family.
+        other: The one that it is compared with.
+        low: Start of the common range.
+        high: Its end.
+        difference: Difference in improvement for ten times the cost, by Student's t over paired seeds; None when not
+            compared. Both are interpolated to the same sizes first, so that neither is favoured by its range.
+        p_holm: Value of p after Holm's correction over the families compared; NaN when not tested.
+        verdict: ``gains more``, ``gains less``, ``not distinguishable``, ``too few seeds`` or ``not compared``.
+        reason: Why not compared.
+    """
+
+    family: str
+    other: str
+    low: float
+    high: float
+    difference: Interval | None
+    p_holm: float
+    verdict: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -86,22 +94,22 @@ class Scaling:
 
     Args:
         metric: The metric.
+        facts: What is known about it.
         x: The cost.
         fits: Curves by family.
         refused: Why a family has none, by family.
         slopes: Every other family that has a curve against the study's baseline.
-        facts: What is known about the metric.
     """
 
     metric: str
+    facts: MetricFacts
     x: str
     fits: Mapping[str, ScalingFit]
     refused: Mapping[str, str]
     slopes: tuple[SlopeComparison, ...]
-    facts: MetricFacts
 
 
-def fit_scaling(results: StudyResults, metric: str, x: str, *, level: float = 0.95) -> Scaling:
+def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
     """Fit a curve for each family of a study, and compare each family's slope with the baseline's.
 
     A family with fewer than four sizes, or without a seed that finished for all, is refused with the reason; the
@@ -111,7 +119,6 @@ def fit_scaling(results: StudyResults, metric: str, x: str, *, level: float = 0.
         results: What the cells found.
         metric: A test metric with a better end.
         x: ``dense_parameters``, ``sparse_parameters`` or ``flops_per_sample``.
-        level: Share of intervals that hold the truth.
 
     Raises:
         StudyError: For an unknown cost or metric, or a metric without a better end.
@@ -122,64 +129,36 @@ def fit_scaling(results: StudyResults, metric: str, x: str, *, level: float = 0.
     if not facts.direction:
         raise StudyError(f"{metric} has no better end, so it has no scaling curve. AUC and log loss have one.")
     results.check_metric(metric)
-    study = results.plan.study
     points: dict[str, SizePoints] = {}
     refused: dict[str, str] = {}
-    for family in study.families:
+    for family in results.plan.study.families:
         try:
             points[family] = size_points(results, family, metric, x)
         except StudyError as error:  # noqa: PERF203  (every family gets its own reason)
             refused[family] = str(error)
-    fits = {family: fit_curve(one, level) for family, one in points.items()}
-    slopes: tuple[SlopeComparison, ...] = ()
-    if study.baseline in points:
-        others = [one for family, one in points.items() if family != study.baseline]
-        slopes = compare_slopes(others, points[study.baseline], points[study.baseline].limit, level)
-    return Scaling(metric, x, fits, refused, slopes, facts)
+    baseline = points.get(results.plan.study.baseline)
+    slopes = () if baseline is None else _slopes((one for one in points.values() if one is not baseline), baseline)
+    return Scaling(metric, facts, x, {family: _fit(one) for family, one in points.items()}, refused, slopes)
 
 
-def fit_curve(points: SizePoints, level: float = 0.95) -> ScalingFit:
-    """Fit the curve of one family.
-
-    Args:
-        points: Its sizes.
-        level: Share of intervals that hold the truth.
-    """
+def _fit(points: SizePoints) -> ScalingFit:
     sign = points.facts.direction
-    bootstrap = SeedBootstrap(len(points.seeds), level)
+    bootstrap = SeedBootstrap(len(points.seeds))
     means = points.values.mean(0)
     law = fit_power_law(points.sizes, means[None], points.limit)
     drawn = fit_power_law(points.sizes, bootstrap.means(points.values), points.limit)
-    gain = paired_t(points.gains().tolist(), level)
+    gain = paired_t(list(points.gains().values()))
     reason = _why_not(law, drawn, bootstrap, gain, points)
+    pairs = ((sign * law.a, sign * drawn.a), (law.scale, drawn.scale), (law.c, drawn.c))
+    a, b, c = (None if reason else bootstrap.interval(float(one[0]), draws) for one, draws in pairs)
     spread = float(((means - means.mean()) ** 2).sum())
-    known = not reason
-    return ScalingFit(
-        family=points.family,
-        x=points.x,
-        metric=points.metric,
-        variants=points.variants,
-        sizes=tuple(float(size) for size in points.sizes),
-        means=tuple(float(sign * mean) for mean in means),
-        seeds=points.seeds,
-        a=bootstrap.interval(float(sign * law.a[0]), sign * drawn.a) if known else None,
-        b=bootstrap.interval(float(law.scale[0]), drawn.scale) if known else None,
-        c=bootstrap.interval(float(law.c[0]), drawn.c) if known else None,
-        r2=1 - float(law.error[0]) / spread if spread else math.nan,
-        identified=known,
-        reason=reason,
-        gain=gain,
-        notes=points.notes,
-        facts=points.facts,
-        _law=law,
-        _drawn=drawn,
-        _bootstrap=bootstrap,
-    )
+    r2 = 1 - float(law.error[0]) / spread if spread else math.nan
+    return ScalingFit(points, a, b, c, r2, reason, gain, law, drawn, bootstrap)
 
 
 def _why_not(law: PowerLaw, drawn: PowerLaw, bootstrap: SeedBootstrap, gain: Interval, points: SizePoints) -> str:
     """Return why a, b and c are not identified; empty when they are."""
-    if law.flat[0] or (gain.known and gain.low <= 0):
+    if law.b[0] == 0 or (gain.known and gain.low <= 0):
         bounds = f" [{gain.low:+.2g}, {gain.high:+.2g}]" if gain.known else ""
         return (
             f"{points.metric} does not improve with {points.x} beyond what seeds explain: "
@@ -187,16 +166,42 @@ def _why_not(law: PowerLaw, drawn: PowerLaw, bootstrap: SeedBootstrap, gain: Int
         )
     if len(points.seeds) < 2:
         return "one seed shows no spread, so nothing says how well a, b and c are determined"
-    reasons = {
-        "no levelling off is in sight, since the points lie close to a straight line in log x": (
-            law.straight | law.limited,
-            drawn.straight | drawn.limited,
-        ),
-        "only the smallest size differs from the others, so the exponent is not determined": (law.steep, drawn.steep),
-    }
-    for reason, (fitted, by_draw) in reasons.items():
+    open_end = "no levelling off is in sight, since the points lie close to a straight line in log x"
+    step = "only the smallest size differs from the others, so the exponent is not determined"
+    for reason, fitted, draws in ((open_end, law.straight, drawn.straight), (step, law.steep, drawn.steep)):
         if fitted[0]:
             return reason
-        if (share := float(bootstrap.probability[by_draw].sum())) > _AT_BOUND:
+        if (share := float(bootstrap.probability[draws].sum())) > _AT_BOUND:
             return f"{reason} (in {share:.0%} of the draws of seeds)"
     return ""
+
+
+def _slopes(families: Iterable[SizePoints], baseline: SizePoints) -> tuple[SlopeComparison, ...]:
+    found = []
+    for points in families:
+        low = float(max(points.sizes.min(), baseline.sizes.min()))
+        high = float(min(points.sizes.max(), baseline.sizes.max()))
+        shared = [seed for seed in points.seeds if seed in baseline.seeds]
+        reason = "" if shared else "no seed finished for every size of both"
+        if low >= high:
+            reason = f"their sizes do not overlap: one ends at {high:g}, the other starts at {low:g}"
+        difference = None
+        if not reason:
+            mine, theirs = (one.gains(np.geomspace(low, high, _COMMON_SIZES)) for one in (points, baseline))
+            difference = paired_t([mine[seed] - theirs[seed] for seed in shared])
+        found.append((points.family, low, high, difference, reason))
+    adjusted = holm([math.nan if difference is None else difference.p for *_, difference, _ in found])
+    return tuple(
+        SlopeComparison(family, baseline.family, low, high, difference, p, _verdict(difference, p), reason)
+        for (family, low, high, difference, reason), p in zip(found, adjusted, strict=True)
+    )
+
+
+def _verdict(difference: Interval | None, p: float) -> str:
+    if difference is None:
+        return "not compared"
+    if math.isnan(p):
+        return "too few seeds"
+    if p > _ALPHA or not difference.mean:
+        return "not distinguishable"
+    return "gains more" if difference.mean > 0 else "gains less"

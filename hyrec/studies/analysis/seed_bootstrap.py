@@ -8,10 +8,9 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from hyrec.studies.analysis.scores import Floats
-from hyrec.studies.analysis.statistics import Interval, check_level
+from hyrec.studies.analysis.statistics import LEVEL, Interval
 
 _MAX_DRAWS = 2000
-_FEW_SEEDS = 5
 
 
 class SeedBootstrap:
@@ -21,18 +20,16 @@ class SeedBootstrap:
     Intervals are expanded percentile intervals (Hesterberg, 2015, "What teachers should know about the bootstrap"):
     plain percentiles of a handful of seeds are too narrow, and the tails are moved out until the interval of a mean
     would be Student's. With five seeds it is nearly all that the draws span, and a 95 % interval holds the truth in
-    about 91 % of simulated studies; with three seeds in 75 % only, which its note says.
+    about 91 % of simulated studies; with three seeds in 75 % only.
 
     Args:
         num_seeds: Number of training runs.
-        level: Share of such intervals that hold the truth.
     """
 
-    def __init__(self, num_seeds: int, level: float = 0.95) -> None:
-        check_level(level)
+    def __init__(self, num_seeds: int) -> None:
         if num_seeds < 1:
             raise ValueError(f"A bootstrap over seeds needs at least one, got {num_seeds}.")
-        self.num_seeds, self.level = num_seeds, level
+        self.num_seeds = num_seeds
         if math.comb(2 * num_seeds - 1, num_seeds) <= _MAX_DRAWS:
             draws = list(combinations_with_replacement(range(num_seeds), num_seeds))
             counts = np.stack([np.bincount(draw, minlength=num_seeds) for draw in draws])
@@ -64,15 +61,14 @@ class SeedBootstrap:
         """
         if self.num_seeds < 2:
             note = "one training run has no spread: an interval needs at least two seeds"
-            return Interval(estimate, math.nan, math.nan, math.nan, self.level, self.num_seeds, note)
+            return Interval(estimate, math.nan, math.nan, math.nan, self.num_seeds, note)
         from scipy.special import ndtr, stdtrit
 
         n = self.num_seeds
-        tail = float(ndtr(-math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + self.level) / 2)))
+        tail = float(ndtr(-math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + LEVEL) / 2)))
         order = np.argsort(drawn)
         from_below = np.cumsum(self.probability[order])
         from_above = np.cumsum(self.probability[order][::-1])
         low = drawn[order][np.searchsorted(from_below, tail)]
         high = drawn[order][::-1][np.searchsorted(from_above, tail)]
-        note = f"only {n} seeds: the interval spans what they show, which is too narrow" if n < _FEW_SEEDS else ""
-        return Interval(estimate, float(low), float(high), math.nan, self.level, n, note)
+        return Interval(estimate, float(low), float(high), math.nan, n)

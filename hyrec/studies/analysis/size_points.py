@@ -24,8 +24,7 @@ class SizePoints:
         family: The family.
         metric: The metric.
         x: The cost.
-        variants: Names of the variants, by ascending size.
-        sizes: Their cost.
+        sizes: Cost of its variants, ascending.
         seeds: Seeds that finished for every one of these sizes.
         values: The metric with its sign turned where smaller is better, so that larger is better.
         facts: What is known about the metric.
@@ -38,12 +37,11 @@ class SizePoints:
     family: str
     metric: str
     x: str
-    variants: tuple[str, ...]
     sizes: Floats
     seeds: tuple[int, ...]
     values: Floats
     facts: MetricFacts
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
     @property
     def limit(self) -> float:
@@ -51,22 +49,17 @@ class SizePoints:
         best = self.facts.best_value
         return math.inf if best is None else self.facts.direction * best
 
-    def gains(self, at: Floats | None = None) -> Floats:
+    def gains(self, at: Floats | None = None) -> dict[int, float]:
         """Return the improvement for ten times the cost, by seed: the slope of a straight line in log10 of the cost.
 
         Args:
             at: Sizes to interpolate to, linearly in log10. Default: the family's own.
-
-        Shape:
-            Returns ``(seeds,)``.
         """
         place = np.log10(self.sizes)
-        wanted, values = place, self.values
-        if at is not None:
-            wanted = np.log10(at)
-            values = np.stack([np.interp(wanted, place, row) for row in self.values])
+        wanted = place if at is None else np.log10(at)
         centred = wanted - wanted.mean()
-        return np.asarray(values @ centred / (centred**2).sum())
+        values = self.values if at is None else np.stack([np.interp(wanted, place, row) for row in self.values])
+        return dict(zip(self.seeds, (values @ centred / (centred**2).sum()).tolist(), strict=True))
 
 
 def size_points(results: StudyResults, family: str, metric: str, x: str) -> SizePoints:
@@ -86,7 +79,7 @@ def size_points(results: StudyResults, family: str, metric: str, x: str) -> Size
     """
     planned = [p for p in results.plan.variants if p.variant.family == family]
     planned.sort(key=lambda p: float(getattr(p, x)))
-    found = {p.variant.name: _finite(results.values(p.variant.name, metric)) for p in planned}
+    found = {p.variant.name: results.finite(p.variant.name, metric) for p in planned}
     notes = [f"{name} has no finished seed" for name, values in found.items() if not values]
     planned = [p for p in planned if found[p.variant.name]]
     sizes = np.asarray([float(getattr(p, x)) for p in planned])
@@ -107,8 +100,4 @@ def size_points(results: StudyResults, family: str, metric: str, x: str) -> Size
         raise StudyError(f"No seed finished for all {len(names)} sizes of {family}. Run the study again with --resume.")
     facts = results.facts(metric)
     values = facts.direction * np.asarray([[found[name][s] for name in names] for s in seeds])
-    return SizePoints(family, metric, x, tuple(names), sizes, seeds, values, facts, tuple(notes))
-
-
-def _finite(values: dict[int, float]) -> dict[int, float]:
-    return {seed: value for seed, value in values.items() if math.isfinite(value)}
+    return SizePoints(family, metric, x, sizes, seeds, values, facts, tuple(notes))

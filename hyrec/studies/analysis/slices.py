@@ -4,24 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from hyrec.messages import suggest
-from hyrec.metrics import AUC, RankingMetric
-from hyrec.studies.analysis.bootstrap import OtherRowsError, check_same_rows
+from hyrec.metrics import AUC
+from hyrec.studies.analysis.results import StudyResults
+from hyrec.studies.analysis.same_rows import OtherRowsError, check_same_rows
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import ROWS_FILE
 
-if TYPE_CHECKING:
-    from hyrec.studies.analysis.results import StudyResults
+_MAX_BINS = 5
 
-MAX_BINS = 5
+
+@dataclass(frozen=True)
+class Bin:
+    """A set of rows with similar values.
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+        rows: Mask over all rows.
+    """
+
+    low: float
+    high: float
+    rows: npt.NDArray[np.bool_]
+
+    @property
+    def label(self) -> str:
+        """The bin in words, such as ``4 to 12``."""
+        return f"{self.low:,.6g}" if self.low == self.high else f"{self.low:,.6g} to {self.high:,.6g}"
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows in the bin."""
+        return int(self.rows.sum())
 
 
 @dataclass(frozen=True)
@@ -30,14 +53,9 @@ class SliceRow:
 
     Args:
         variant: Name of the variant.
-        column: What the rows are binned by.
-        bin_label: The bin in words, such as ``4 to 12``.
-        low: Smallest value in the bin.
-        high: Largest value in the bin.
-        num_rows: Test rows in the bin.
+        bin: The bin.
         num_groups: Groups that hold both labels inside the bin; 0 when the data has no groups.
         values: Metric by seed; NaN where it is undefined.
-        mean: Mean over seeds; NaN when none is defined.
         difference: Paired difference to the baseline at the same grid point, with an interval over seeds. None for
             the baseline itself, and when no seed has both.
         metric: What was computed: the metric asked for, or ``auc`` in its place (see ``slice_metric``).
@@ -45,34 +63,18 @@ class SliceRow:
     """
 
     variant: str
-    column: str
-    bin_label: str
-    low: float
-    high: float
-    num_rows: int
+    bin: Bin
     num_groups: int
     values: Mapping[int, float]
-    mean: float
     difference: Interval | None
     metric: str
     direction: int
 
-
-@dataclass(frozen=True)
-class Bin:
-    """A set of rows with similar values.
-
-    Args:
-        label: The bin in words.
-        low: Smallest value.
-        high: Largest value.
-        rows: Mask over all rows.
-    """
-
-    label: str
-    low: float
-    high: float
-    rows: npt.NDArray[np.bool_]
+    @property
+    def mean(self) -> float:
+        """Mean over seeds; NaN when none is defined."""
+        known = [value for value in self.values.values() if not np.isnan(value)]
+        return float(np.mean(known)) if known else float("nan")
 
 
 def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceRow]:
@@ -102,97 +104,57 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
     if computed.needs_group and not of_group:
         computed = AUC()
     shown = f"{task}{slash}{computed.name}"
-    bins, num_groups, values = _values_by_bin(results, computed, task, column, of_group)
-    out = []
-    for variant in results.plan.study.variants:
-        baseline = results.plan.study.baseline_of(variant).name
-        theirs = values.get(baseline, {}) if baseline != variant.name else {}
-        for number, part in enumerate(bins if variant.name in values else []):
-            mine = {seed: by_bin[number] for seed, by_bin in values[variant.name].items()}
-            known = [value for value in mine.values() if not np.isnan(value)]
-            out.append(
-                SliceRow(
-                    variant=variant.name,
-                    column=column,
-                    bin_label=part.label,
-                    low=part.low,
-                    high=part.high,
-                    num_rows=int(part.rows.sum()),
-                    num_groups=num_groups[number],
-                    values=mine,
-                    mean=float(np.mean(known)) if known else float("nan"),
-                    difference=_difference(mine, {seed: by_bin[number] for seed, by_bin in theirs.items()}),
-                    metric=shown,
-                    direction=computed.direction,
-                )
-            )
-    return out
-
-
-def _values_by_bin(
-    results: StudyResults, metric: RankingMetric, task: str, column: str, of_group: bool
-) -> tuple[list[Bin], list[int], dict[str, dict[int, list[float]]]]:
-    """Return the bins, their groups with both labels, and the metric by variant, seed and bin."""
     row, value = _read_column(results, column)
-    bins: list[Bin] = []
-    num_groups: list[int] = []
+    first: Scores | None = None
     values: dict[str, dict[int, list[float]]] = {}
     for (variant, seed), cell in results.cells.items():
-        table = cell.predictions()
-        if table is None:
+        if (scores := cell.scores(task)) is None:
             continue
-        scores = Scores.of(table, task or cell.primary_task or "")
-        if not values:
-            first = scores
-            bins = bins_of(_values_of(scores, row, value, of_group))
-            num_groups = [scores.take(part.rows).num_ranked_groups() for part in bins]
+        if first is None:
+            first, bins = scores, bins_of(_values_of(scores, row, value, of_group))
         try:
             check_same_rows(first, scores)
         except OtherRowsError as error:
             raise StudyError(f"{variant} s{seed} cannot be set beside the first cell that was read. {error}") from error
-        values.setdefault(variant, {})[seed] = [scores.take(part.rows).metric(metric) for part in bins]
-    if not values:
+        values.setdefault(variant, {})[seed] = [scores.take(part.rows).metric(computed) for part in bins]
+    if first is None:
         raise StudyError("No finished cell has saved predictions.")
-    return bins, num_groups, values
+    out = []
+    num_groups = [first.take(part.rows).num_ranked_groups() for part in bins]
+    for name in (variant.name for variant in results.plan.study.variants if variant.name in values):
+        baseline = results.plan.study.baseline_of(results.plan.study.variant(name)).name
+        theirs = values.get(baseline, {}) if baseline != name else {}
+        for number, part in enumerate(bins):
+            mine = {seed: by_bin[number] for seed, by_bin in values[name].items()}
+            pairs = [value - theirs[seed][number] for seed, value in mine.items() if seed in theirs]
+            found = [difference for difference in pairs if not np.isnan(difference)]
+            difference = paired_t(found) if found else None
+            out.append(SliceRow(name, part, num_groups[number], mine, difference, shown, computed.direction))
+    return out
 
 
-def bins_of(values: Floats, max_bins: int = MAX_BINS) -> list[Bin]:
+def bins_of(values: Floats) -> list[Bin]:
     """Sort rows into bins of about equal size; equal values share a bin, and NaN (unknown) is left out.
 
     A run of equal values goes to the bin of its middle, so a value that many rows have gets a bin of its own.
 
     Args:
         values: Value of each row.
-        max_bins: Most bins.
-
-    Example:
-        >>> [(b.label, int(b.rows.sum())) for b in bins_of(np.array([0.0, 0, 0, 0, 1, 2, 3, 4, 5, 6]), 5)]
-        [('0', 4), ('1 to 2', 2), ('3 to 4', 2), ('5 to 6', 2)]
     """
     known = ~np.isnan(values)
     distinct, index, counts = np.unique(values[known], return_inverse=True, return_counts=True)
     if not len(distinct):
         return []
     middle = np.cumsum(counts) - counts / 2
-    bin_of_value = np.minimum((middle / counts.sum() * max_bins).astype(int), max_bins - 1)
+    bin_of_value = np.minimum((middle / counts.sum() * _MAX_BINS).astype(int), _MAX_BINS - 1)
     bin_of_row = np.full(len(values), -1)
     bin_of_row[known] = bin_of_value[index]
-    bins = []
-    for number in np.unique(bin_of_value):
-        inside = distinct[bin_of_value == number]
-        low, high = float(inside[0]), float(inside[-1])
-        label = f"{low:,.6g}" if low == high else f"{low:,.6g} to {high:,.6g}"
-        bins.append(Bin(label, low, high, bin_of_row == number))
-    return bins
+    parts = [(distinct[bin_of_value == number], bin_of_row == number) for number in np.unique(bin_of_value)]
+    return [Bin(float(inside[0]), float(inside[-1]), rows) for inside, rows in parts]
 
 
 def group_medians(values: Floats, group: npt.NDArray[Any]) -> Floats:
-    """Return for each row the median value of its group's rows (the lower one of two); NaN sorts last.
-
-    Example:
-        >>> group_medians(np.array([5.0, 1, 9, 2]), np.array([7, 7, 7, 3])).tolist()
-        [5.0, 5.0, 5.0, 2.0]
-    """
+    """Return for each row the median value of its group's rows (the lower one of two); NaN sorts last."""
     order = np.lexsort((values, group))
     _, first, inverse, counts = np.unique(group[order], return_index=True, return_inverse=True, return_counts=True)
     medians = values[order][first + (counts - 1) // 2]
@@ -210,11 +172,9 @@ def _read_column(results: StudyResults, column: str) -> tuple[npt.NDArray[np.int
     known = [name for name in names if name not in ("row", "group")]
     if column not in known:
         raise StudyError(f"{path} has no column {column!r}.{suggest(column, known)} Columns: {', '.join(known)}.")
-    table = pq.read_table(path, columns=["row", column])
-    row = np.asarray(table.column("row").to_numpy(), dtype=np.int64)
-    value = np.array(table.column(column).to_numpy(), dtype=np.float64)
-    order = np.argsort(row)
-    return row[order], value[order]
+    table = pq.read_table(path, columns=["row", column]).sort_by("row")
+    row, value = table.column("row").to_numpy(), table.column(column).to_numpy()
+    return row.astype(np.int64), value.astype(np.float64)
 
 
 def _values_of(scores: Scores, row: npt.NDArray[np.int64], value: Floats, of_group: bool) -> Floats:
@@ -228,9 +188,3 @@ def _values_of(scores: Scores, row: npt.NDArray[np.int64], value: Floats, of_gro
         )
     values = value[place]
     return group_medians(values, scores.group) if of_group and scores.group is not None else values
-
-
-def _difference(mine: Mapping[int, float], theirs: Mapping[int, float]) -> Interval | None:
-    differences = [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
-    differences = [d for d in differences if not np.isnan(d)]
-    return paired_t(differences) if differences else None

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LEVEL = 0.95
+"""Share of intervals that hold the truth."""
 _EQUAL = 1e-12
 
 
@@ -23,8 +25,7 @@ class Interval:
         mean: The estimate.
         low: Lower bound.
         high: Upper bound.
-        p: Two-sided p value of "the truth is 0".
-        level: Share of intervals made in this way that hold the truth.
+        p: Two-sided p value of "the truth is 0"; NaN where it was not tested.
         count: What the interval was made of: training runs, or groups of test rows.
         note: Why there are no bounds, or what to keep in mind; empty when there is nothing to say.
     """
@@ -33,9 +34,13 @@ class Interval:
     low: float
     high: float
     p: float = math.nan
-    level: float = 0.95
     count: int = 0
     note: str = ""
+
+    @property
+    def ends(self) -> tuple[float, float, float]:
+        """All that a drawing of it has to hold."""
+        return self.low, self.high, self.mean
 
     @property
     def known(self) -> bool:
@@ -48,7 +53,7 @@ class Interval:
         return not self.known or self.low <= 0 <= self.high
 
 
-def paired_t(differences: Sequence[float], level: float = 0.95) -> Interval:
+def paired_t(differences: Sequence[float]) -> Interval:
     """Return mean, interval and p value of paired differences, by Student's t.
 
     One difference a seed: variant minus baseline, both trained with that seed. The interval is
@@ -57,17 +62,15 @@ def paired_t(differences: Sequence[float], level: float = 0.95) -> Interval:
 
     Args:
         differences: One number a seed.
-        level: Share of such intervals that hold the truth.
 
     Raises:
-        ValueError: For no difference at all, one that is not finite, or a level outside (0, 1).
+        ValueError: For no difference at all, or one that is not finite.
 
     Example:
         >>> interval = paired_t([0.001, 0.002, 0.003])
         >>> f"{interval.mean:.4f} [{interval.low:.4f}, {interval.high:.4f}] p={interval.p:.3f}"
         '0.0020 [-0.0005, 0.0045] p=0.074'
     """
-    check_level(level)
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"paired_t needs one difference a seed, at least one; got an array of shape {values.shape}.")
@@ -76,17 +79,17 @@ def paired_t(differences: Sequence[float], level: float = 0.95) -> Interval:
     n, mean = len(values), float(values.mean())
     if n < 2:
         note = "one training run has no spread: an interval needs at least two seeds"
-        return Interval(mean, math.nan, math.nan, math.nan, level, n, note)
+        return Interval(mean, math.nan, math.nan, math.nan, n, note)
     if float(np.ptp(values)) <= _EQUAL * float(np.abs(values).max()):
         if mean == 0:
-            return Interval(0.0, 0.0, 0.0, 1.0, level, n, "every seed gives the very same figures")
+            return Interval(0.0, 0.0, 0.0, 1.0, n, "every seed gives the very same figures")
         note = "every seed gives the same difference: the runs have no spread to judge it by"
-        return Interval(mean, math.nan, math.nan, math.nan, level, n, note)
+        return Interval(mean, math.nan, math.nan, math.nan, n, note)
     from scipy.stats import ttest_1samp  # here, for it takes a second to import
 
     test = ttest_1samp(values, 0.0)
-    low, high = test.confidence_interval(level)
-    return Interval(mean, float(low), float(high), float(test.pvalue), level, n)
+    low, high = test.confidence_interval(LEVEL)
+    return Interval(mean, float(low), float(high), float(test.pvalue), n)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -98,10 +101,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Raises:
         ValueError: For a p value outside [0, 1].
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, dtype=np.float64)
     if ((values < 0) | (values > 1)).any():
@@ -112,9 +111,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.full(len(values), math.nan)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * factors))
     return [float(value) for value in adjusted]
-
-
-def check_level(level: float) -> None:
-    """Raise ``ValueError`` unless the level of an interval lies between 0 and 1."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, such as 0.95; got {level}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -58,13 +59,13 @@ class Table:
 
     header: tuple[Inline, ...]
     rows: tuple[tuple[Inline, ...], ...]
-    right: frozenset[int] = frozenset()
+    right: Container[int] = ()
     caption: str = ""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Charts with their numbers as a table.
+    """Charts with their numbers as a table; very many charts are folded away until they are asked for.
 
     Args:
         name: Folder-safe name, unique in the report; the file for Markdown is called after it.
@@ -137,15 +138,7 @@ class Forest:
     table: Table
 
 
-@dataclass(frozen=True)
-class Details:
-    """Blocks that are folded away until they are asked for."""
-
-    summary: str
-    blocks: tuple[Block, ...]
-
-
-Block: TypeAlias = "Text | Notice | Bullets | Table | Figure | Forest | Details"
+Block: TypeAlias = "Text | Notice | Bullets | Table | Figure | Forest"
 
 
 @dataclass(frozen=True)
@@ -168,12 +161,6 @@ class Document:
     sections: tuple[Section, ...]
 
 
-def absent(reason: str) -> Text:
-    """Say in one line why a section has nothing to show."""
-    return Text(reason, small=True)
-
-
-def folded(figure: Figure) -> Block:
-    """Fold a figure of very many charts away."""
-    many = len(figure.charts) > 9
-    return Details(f"{figure.title}: {len(figure.charts)} panels", (figure,)) if many else figure
+def absent(said: str, reason: object = "") -> Text:
+    """Say in one line what is not shown, and why."""
+    return Text(f"{said}: {str(reason).rstrip('.')}." if reason else said, small=True)

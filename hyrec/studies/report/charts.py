@@ -59,7 +59,7 @@ def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[Compari
     middle = math.sqrt(min(costs) * max(costs))
     # Costs that are nearly equal shall look nearly equal.
     style.scale_x(axes, style.limits([*costs, middle / 1.1, middle * 1.1], log=True), 3, log=True)
-    style.scale_y(axes, style.limits([end for mean in means for end in (mean.low, mean.high, mean.mean)]))
+    style.scale_y(axes, style.limits(end for mean in means for end in mean.ends))
     wanted = [float(axes.transData.transform((cost, 0))[0]) for cost in costs]
     across = style.spread(wanted, min(11.0, 60.0 / len(points)), 56, right)
     heights = _heights(axes, [mean.mean for mean in means])
@@ -67,9 +67,7 @@ def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[Compari
         tone: Tone = "baseline" if row.is_baseline else tone_of(row.verdict)
         at = float(axes.transData.inverted().transform((x, 0))[0])
         style.line(figure, [(x, _down(axes, mean.mean)), (right + 6, y), (right + 14, y)], style.COLOURS["rule"])
-        if mean.known:
-            style.bar(axes, [at, at], [mean.low, mean.high], style.TONES[tone])
-        style.mark(axes, at, mean.mean, tone, tip=f"{row.variant}: {fixed(mean.mean)} at {short(cost_)}")
+        style.estimate(axes, at, mean, tone, tip=f"{row.variant}: {fixed(mean.mean)} at {short(cost_)}")
         style.write(figure, right + 18, y + 4, label, color=style.TONES[tone])
     said = "; ".join(f"{row.variant} {fixed(row.mean)} at {short(cost)}" for row, cost in points)
     return Chart(name, title, f"{said}.", figure)
@@ -82,8 +80,7 @@ def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], s
     title = f"{metric} against {cost}"
     figure, axes = style.panel(400, 304, (48, right, 44, 264), title, metric, f"{cost} (logarithmic)")
     style.scale_x(axes, style.limits([cost for one in series for cost, _ in one.points], log=True), log=True)
-    ends = [end for one in series for _, i in (*one.points, *one.curve) for end in (i.low, i.mean, i.high)]
-    style.scale_y(axes, style.limits(ends))
+    style.scale_y(axes, style.limits(end for one in series for _, i in (*one.points, *one.curve) for end in i.ends))
     heights = _heights(axes, [one.points[-1][1].mean for one in series])
     for number, (one, y) in enumerate(zip(series, heights, strict=True)):
         color = style.COLOURS[f"series-{number % 6 + 1}"]
@@ -96,10 +93,8 @@ def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], s
             fitted = [interval.mean for _, interval in one.curve]
             axes.plot(costs, fitted, color=color, linewidth=2, linestyle=dashes, label=one.family)
         for at, interval in one.points:
-            if interval.known:
-                style.bar(axes, [at, at], [interval.low, interval.high], color)
             tip = f"{one.family}: {fixed(interval.mean)} at {short(at)}"
-            style.mark(axes, at, interval.mean, "neutral", size=8, tip=tip, marker=marker, color=color)
+            style.estimate(axes, at, interval, "neutral", size=8, tip=tip, marker=marker, color=color)
         style.line(figure, [(right + 9, y)], color, marker=marker, markersize=8)
         style.write(figure, right + 18, y + 4, style.shorten(one.family, _LONGEST))
     return Chart(name, title, said, figure)
@@ -115,17 +110,7 @@ def curve_chart(
     baseline: tuple[str, Curve] | None,
     ends: tuple[style.Limits, style.Limits],
 ) -> Chart:
-    """Draw the curve of a variant, and dashed behind it that of the baseline.
-
-    Args:
-        name: Folder-safe name.
-        variant: Variant.
-        logged: What was logged, such as ``val/auc``.
-        tone: Verdict of the variant.
-        curve: Its curve.
-        baseline: Name and curve of the baseline; None for the baseline itself.
-        ends: Axes of steps and values, shared between panels.
-    """
+    """Draw the curve of a variant, and dashed behind it that of the baseline, on axes that panels share."""
     figure, axes = style.panel(300, 194, (44, 292, 44, 158), style.shorten(variant, 33), logged, "step")
     style.scale_x(axes, ends[0])
     style.scale_y(axes, ends[1])
@@ -158,16 +143,8 @@ def _curve(axes: Axes, curve: Curve, tone: Tone) -> None:
 
 
 @style.styled
-def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: int, ends: style.Limits) -> Chart:
-    """Draw the difference of one variant to the baseline in each bin, with intervals over seeds.
-
-    Args:
-        name: Folder-safe name.
-        subtitle: What the rows are sliced by.
-        rows: One row a bin, from small to large values; those without a difference are left empty.
-        better: 1 where larger is better, −1 where smaller is, 0 where neither is.
-        ends: Axis of differences, shared between panels.
-    """
+def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], ends: style.Limits) -> Chart:
+    """Draw the difference of a variant to the baseline in each bin, with intervals over seeds, where there is one."""
     variant = rows[0].variant
     label = f"Difference of {rows[0].metric}"
     figure, axes = style.panel(300, 180, (52, 292, 44, 146), style.shorten(variant, 33), label)
@@ -178,31 +155,27 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], better: int,
     said = []
     for number, row in enumerate(rows):
         x = float(axes.transData.transform((number, 0))[0])
-        for k, words in enumerate(bin_lines(row.low, row.high)):
+        for k, words in enumerate(bin_lines(row.bin.low, row.bin.high)):
             style.write(figure, x, 162 + 12 * k, words, ha="center", **style.SMALL)
         found = row.difference
         if found is None:
             continue
-        tone = slice_tone(row, better)
-        if found.known:
-            style.bar(axes, [number, number], [found.low, found.high], style.TONES[tone])
-        style.mark(axes, number, found.mean, tone, size=9, tip=f"{row.bin_label}: {signed(found.mean)}")
-        said.append(f"{row.bin_label}: {signed(found.mean)} {span(found)}")
+        style.estimate(axes, number, found, slice_tone(row), size=9, tip=f"{row.bin.label}: {signed(found.mean)}")
+        said.append(f"{row.bin.label}: {signed(found.mean)} {span(found)}")
     title = f"Difference of {variant} to the baseline by {subtitle}"
     return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
 
 
 def slice_limits(rows: Sequence[SliceRow]) -> style.Limits:
     """Return an axis that holds zero and all intervals."""
-    found = [row.difference for row in rows if row.difference is not None]
-    return style.limits([0.0, *(end for interval in found for end in (interval.low, interval.high, interval.mean))])
+    return style.limits([0.0, *(end for row in rows if row.difference for end in row.difference.ends)])
 
 
-def slice_tone(row: SliceRow, better: int) -> Tone:
+def slice_tone(row: SliceRow) -> Tone:
     """Colour a bin by whether its own interval excludes zero; nothing is corrected for the number of bins."""
-    if row.difference is None or row.difference.holds_zero or not better:
+    if row.difference is None or row.difference.holds_zero or not row.direction:
         return "neutral"
-    return "better" if row.difference.mean * better > 0 else "worse"
+    return "better" if row.difference.mean * row.direction > 0 else "worse"
 
 
 def bin_lines(low: float, high: float) -> tuple[str, ...]:
@@ -226,14 +199,7 @@ def _brief(value: float) -> str:
 
 @style.styled
 def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> Chart:
-    """Draw the reliability curve of a variant; the dotted diagonal is a calibrated model.
-
-    Args:
-        name: Folder-safe name.
-        curve: The points.
-        tone: Verdict of the variant, for its colour.
-        end: End of both axes, shared between panels.
-    """
+    """Draw the reliability curve of a variant; the dotted diagonal is a calibrated model."""
     facts = f"NE {fixed(curve.ne)} · PCOC {fixed(curve.pcoc, 3)} · ECE {fixed(curve.ece)}"
     figure, axes = style.panel(300, 292, (44, 292, 44, 256), style.shorten(curve.variant, 33), facts, "mean prediction")
     style.write(figure, 50, 54, "mean label", **style.SMALL)

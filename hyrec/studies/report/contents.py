@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.statistics import Interval
-from hyrec.studies.report.blocks import Aside, Block, Bullets, Code, Document, Inline, Notice, Strong, Text
+from hyrec.studies.report.blocks import Aside, Block, Bullets, Code, Document, Inline, Notice, Section, Strong, Text
 from hyrec.studies.report.costs import costs_section, scaling_section
 from hyrec.studies.report.effects import effects_section, paper_section
 from hyrec.studies.report.findings import Findings, tone_of
-from hyrec.studies.report.numbers import difference, digits_for, listing, percent, signed, times
+from hyrec.studies.report.numbers import between, difference, digits_for, listing, percent, signed, times
 from hyrec.studies.report.provenance import changes_section, provenance_section
 from hyrec.studies.report.slicing import calibration_section, slices_section
 from hyrec.studies.report.training import curves_section, runtimes_section
@@ -17,23 +21,15 @@ _ORDER = ("better", "worse", "higher", "lower", "not distinguishable")
 _MAX_ERROR = 200
 CLAIM_SEEDS = 5
 """Seeds that a claim about a variant needs at least."""
+_SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
+    *(effects_section, paper_section, costs_section, scaling_section, curves_section),
+    *(slices_section, calibration_section, changes_section, runtimes_section, provenance_section),
+)
 
 
 def contents(findings: Findings) -> Document:
     """Write the report of a study, before it is Markdown or HTML."""
     study, plan = findings.study, findings.results.plan
-    sections = (
-        effects_section(findings),
-        paper_section(findings),
-        costs_section(findings),
-        scaling_section(findings),
-        curves_section(findings),
-        slices_section(findings),
-        calibration_section(findings),
-        changes_section(findings),
-        runtimes_section(findings),
-        provenance_section(findings),
-    )
     own = findings.results.own_baseline
     later = f" in place of {own}, chosen after the study" if own and own != study.baseline else ""
     facts = (
@@ -42,7 +38,7 @@ def contents(findings: Findings) -> Document:
         f"baseline {study.baseline}{later}",
         f"hyrec {plan.version}{f' ({plan.commit[:10]})' if plan.commit else ''}",
     )
-    shown = tuple(section for section in sections if section is not None)
+    shown = tuple(section for write in _SECTIONS if (section := write(findings)) is not None)
     return Document(study.name, study.question, facts, summary(findings), shown)
 
 
@@ -54,7 +50,7 @@ def summary(findings: Findings) -> tuple[Block, ...]:
     if not others:
         reason = findings.refused.get(findings.metric, "the study has no variant beside its baseline")
         return (*blocks, Text(f"Nothing can be compared: {reason.rstrip('.')}."))
-    ordered = sorted(others, key=lambda row: _ORDER.index(row.verdict) if row.verdict in _ORDER else len(_ORDER))
+    ordered = sorted(others, key=lambda row: _place(row.verdict))
     lines = tuple(_line(row, findings.group_word) for row in ordered)
     remark = (
         "A verdict needs p < 0.05 over seeds after Holm's correction for the number of variants. "
@@ -79,54 +75,49 @@ def _few_seeds(rows: list[ComparisonRow]) -> str:
 
 def unfinished(findings: Findings) -> Notice | None:
     """List the cells without results; None when all have finished."""
-    results = findings.results
-    total = len(findings.study.variants) * len(findings.study.seeds)
-    cells = (*results.failed, *results.missing)
+    cells = (*findings.results.failed, *findings.results.missing)
     if not cells:
         return None
+    words = {"failed": "Failed", "interrupted": "Interrupted"}
+    order = [*words.values(), "Not run"]
     lines: list[Inline] = []
-    for status, word in (("failed", "Failed"), ("interrupted", "Interrupted"), ("missing", "Not run")):
-        for cell in (c for c in cells if _status(c.status) == status):
-            reason = " ".join(cell.reason.split())
-            short = reason if len(reason) <= _MAX_ERROR else f"…{reason[-_MAX_ERROR:]}"
-            lines.append((f"{word}: ", Code(f"{cell.variant} s{cell.seed}"), f". {short}"))
+    for word, cell in sorted(((words.get(c.status, "Not run"), c) for c in cells), key=lambda one: order.index(one[0])):
+        reason = " ".join(cell.reason.split())
+        short = reason if len(reason) <= _MAX_ERROR else f"…{reason[-_MAX_ERROR:]}"
+        lines.append((f"{word}: ", Code(f"{cell.variant} s{cell.seed}"), f". {short}"))
     title = (
-        f"{len(cells)} of {total} cells {'has' if len(cells) == 1 else 'have'} no results. Differences are of the "
-        "seeds that both variants finished; means are of all that a variant finished."
+        f"{len(cells)} of {len(findings.study.variants) * len(findings.study.seeds)} cells "
+        f"{'has' if len(cells) == 1 else 'have'} no results. Differences are of the seeds that both variants "
+        "finished; means are of all that a variant finished."
     )
     return Notice(title, tuple(lines))
 
 
-def _status(status: str) -> str:
-    return status if status in ("failed", "interrupted") else "missing"
-
-
 def _headline(findings: Findings, rows: list[ComparisonRow]) -> Inline:
-    counts = {
-        verdict: sum(row.verdict == verdict for row in rows) for verdict in dict.fromkeys(r.verdict for r in rows)
-    }
+    counts = Counter(row.verdict for row in rows)
     words = {
-        "better": ("is better", "are better"),
-        "worse": ("is worse", "are worse"),
-        "higher": ("is higher", "are higher"),
-        "lower": ("is lower", "are lower"),
-        "not distinguishable": ("cannot be told apart from it", "cannot be told apart from it"),
-        "too few seeds": ("has too few seeds", "have too few seeds"),
-        "no spread": ("differs by the same in every seed", "differ by the same in every seed"),
-        "no shared seed": ("has no seed in common with it", "have no seed in common with it"),
-        "no results": ("has no results", "have no results"),
-        "not comparable": ("cannot be compared", "cannot be compared"),
+        **{verdict: f"is {verdict}" for verdict in ("better", "worse", "higher", "lower")},
+        **{verdict: f"has {verdict}" for verdict in ("too few seeds", "no results")},
+        "not distinguishable": "cannot be told apart from it",
+        "no spread": "differs by the same in every seed",
+        "no shared seed": "has no seed in common with it",
+        "not comparable": "cannot be compared",
     }
-    parts = [
-        f"{counts[verdict]} {words.get(verdict, (verdict, verdict))[counts[verdict] > 1]}"
-        for verdict in (*_ORDER, *(v for v in counts if v not in _ORDER))
-        if verdict in counts
-    ]
+    plural = {"is": "are", "has": "have", "differs": "differ"}
+    parts = []
+    for verdict in sorted(counts, key=_place):
+        verb, _, rest = words[verdict].partition(" ")
+        verb = plural.get(verb, verb) if counts[verdict] > 1 else verb
+        parts.append(f"{counts[verdict]} {verb} {rest}")
     spans: list[str] = ["Measured by ", Code(findings.metric), " against ", Code(findings.study.baseline)]
     at = " at the same point of the grid" if any(row.point for row in rows) else ""
     if len(rows) == 1:
         return (*spans, f"{at}, the only variant ", Strong(parts[0].partition(" ")[2]), ".")
     return (*spans, f"{at}, of {len(rows)} variants ", Strong(listing(parts)), ".")
+
+
+def _place(verdict: str) -> int:
+    return _ORDER.index(verdict) if verdict in _ORDER else len(_ORDER)
 
 
 def _line(row: ComparisonRow, group_word: str) -> Inline:
@@ -164,7 +155,7 @@ def _doubt(row: ComparisonRow, groups: Interval | None, group_word: str) -> str:
 
 def _bounds(interval: Interval) -> str:
     digits = digits_for(interval.low, interval.high)
-    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}"
+    return between(interval.low, interval.high, partial(signed, digits=digits))
 
 
 def _count(number: int, what: str) -> str:

@@ -35,12 +35,12 @@ def effects_section(findings: Findings) -> Section:
         if metric in findings.comparisons:
             blocks += [_forest(findings, metric), *_remarks(findings.comparisons[metric])]
         else:
-            blocks.append(absent(f"{metric} cannot be compared: {findings.refused[metric].rstrip('.')}."))
+            blocks.append(absent(f"{metric} cannot be compared", findings.refused[metric]))
     return Section("effects", "Differences to the baseline", tuple(blocks))
 
 
 def _forest(findings: Findings, metric: str) -> Forest:
-    rows, word = findings.comparisons[metric], findings.group_word
+    rows, word, facts = findings.comparisons[metric], findings.group_word, findings.results.facts(metric)
     points: dict[str, list[ForestRow]] = {}
     for row in rows:
         point = ", ".join(f"{key} = {value}" for key, value in row.point.items())
@@ -48,16 +48,14 @@ def _forest(findings: Findings, metric: str) -> Forest:
     name = f"forest-{metric.replace('/', '-')}"
     title = f"{metric}: difference to {findings.study.baseline}"
     title += " at the same point of the grid" if len(points) > 1 else ""
-    axis, ends = (
-        forest_limits([row for group in points.values() for row in group]),
-        ENDS[findings.results.facts(metric).direction],
-    )
+    axis, ends = forest_limits([row for group in points.values() for row in group]), ENDS[facts.direction]
     strips = tuple(
         (point, tuple((row, forest_strip(f"{name}-{i}-{k}", row, axis)) for k, row in enumerate(group)))
         for i, (point, group) in enumerate(points.items())
     )
-    chart = forest_chart(name, title, metric, ends, tuple(points.items()), word)
-    return Forest(metric, ends, strips, word, forest_scale(axis), chart, _table(rows, metric, word))
+    chart = forest_chart(name, title, metric, ends, points, word)
+    table = _table(rows, metric, word)
+    return Forest(metric, ends, strips, word, forest_scale(axis), chart, table)
 
 
 def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
@@ -84,36 +82,25 @@ def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
 
 
 def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
-    relative = ("relative AUC", "relative AUC above chance") if any(row.chance is not None for row in rows) else ()
-    header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
-    header += ("p (Holm)", *relative, "Verdict")
     lines: list[tuple[Inline, ...]] = []
     for row in rows:
-        cells: list[Inline] = [
-            Code(row.variant),
-            f"{fixed(row.mean)} ± {fixed(row.sd)}" if math.isfinite(row.sd) else fixed(row.mean),
-            row.runs,
-            difference(row.difference) if row.interval else MISSING,
-            span(row.interval),
-            span(row.group_interval),
-            probability(row.p_holm),
-        ]
-        if relative:
-            cells += [percent(row.relative_auc), percent(row.relative_auc_above_chance)]
-        lines.append((*cells, Strong(row.verdict) if row.verdict in ("better", "worse") else row.verdict))
-    return Table(header, tuple(lines), frozenset(range(1, len(header) - 1)))
+        level = f"{fixed(row.mean)} ± {fixed(row.sd)}" if math.isfinite(row.sd) else fixed(row.mean)
+        found = (difference(row.difference) if row.interval else MISSING, span(row.interval), span(row.group_interval))
+        relative = (percent(row.relative_auc), percent(row.relative_auc_above_chance)) if row.chance is not None else ()
+        verdict = Strong(row.verdict) if row.verdict in ("better", "worse") else row.verdict
+        lines.append((Code(row.variant), level, row.runs, *found, probability(row.p_holm), *relative, verdict))
+    header = ("Variant", f"{metric} (mean ± sd)", "Seeds", "Difference", "95 % over seeds", f"95 % over {group_word}")
+    auc = ("relative AUC", "relative AUC above chance") if any(row.chance is not None for row in rows) else ()
+    header += ("p (Holm)", *auc, "Verdict")
+    return Table(header, tuple(lines), range(1, len(header) - 1))
 
 
 def _remarks(rows: Sequence[ComparisonRow]) -> list[Block]:
     """List what stands in no column: the notes of single rows, those over groups last."""
-    said = [
-        (row.variant, note.rstrip("."))
-        for row in rows
-        for note in (*row.notes, row.group_note, row.interval.note if row.interval else "")
-    ]
-    said += [(row.variant, row.group_interval.note) for row in rows if row.group_interval]
-    lines = dict.fromkeys(f"{variant}: {note}." for variant, note in said if note)
-    return [Text(line, small=True) for line in lines]
+    said = [(row, note) for row in rows for note in (*row.notes, row.group_note, row.interval and row.interval.note)]
+    said += [(row, row.group_interval.note) for row in rows if row.group_interval]
+    lines = dict.fromkeys(f"{row.variant}: {note.rstrip('.')}." for row, note in said if note)
+    return [absent(line) for line in lines]
 
 
 def paper_section(findings: Findings) -> Section | None:
@@ -139,22 +126,15 @@ def paper_section(findings: Findings) -> Section | None:
 
 
 def _paper_table(metric: str, rows: Sequence[PaperRow]) -> Table:
+    lines = []
+    for found in rows:
+        ends = f"[{percent(found.low)}, {percent(found.high)}]" if math.isfinite(found.low) else MISSING
+        relative = (percent(found.row.relative_auc), ends, percent(found.paper))
+        above = (percent(found.row.relative_auc_above_chance), percent(found.paper_above_chance))
+        lines.append((Code(found.row.variant), *relative, *above, fixed(found.printed), found.agreement))
     header = ("Variant", "here", "95 % over seeds", "paper", "here, above chance", "paper, above chance", "printed")
-    lines: list[tuple[Inline, ...]] = [
-        (
-            Code(row.variant),
-            percent(row.ours),
-            f"[{percent(row.low)}, {percent(row.high)}]" if math.isfinite(row.low) else MISSING,
-            percent(row.paper),
-            percent(row.ours_above_chance),
-            percent(row.paper_above_chance),
-            fixed(row.printed),
-            row.agreement,
-        )
-        for row in rows
-    ]
     caption = (
         f"Relative change of {metric}. Above chance: (AUC − 0.5) / (AUC of the baseline − 0.5) − 1. "
         "The figure printed in the paper is not comparable in level."
     )
-    return Table((*header, "direction"), tuple(lines), frozenset(range(1, 7)), caption)
+    return Table((*header, "direction"), tuple(lines), range(1, 7), caption)

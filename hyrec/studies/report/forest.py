@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ def forest_chart(
     title: str,
     metric: str,
     direction: tuple[str, str],
-    groups: Sequence[tuple[str, Sequence[ForestRow]]],
+    groups: Mapping[str, Sequence[ForestRow]],
     group_word: str,
 ) -> Chart:
     """Draw differences with both intervals on one axis, with names, levels and numbers beside it.
@@ -62,17 +62,17 @@ def forest_chart(
         title: What is compared.
         metric: Metric.
         direction: What lies left and right of zero.
-        groups: Rows under a heading each; the heading is empty without a grid.
+        groups: Rows by heading, which is empty without a grid.
         group_word: What the groups of the bootstrap are called.
     """
-    rows = [row for _, group in groups for row in group]
-    bottom = _TOP + _ROW * len(rows) + _HEADING * sum(1 for heading, _ in groups if heading)
+    rows = [row for group in groups.values() for row in group]
+    bottom = _TOP + _ROW * len(rows) + _HEADING * sum(map(bool, groups))
     figure, axes = style.canvas(_WIDTH, bottom + 52, (*_PLOT, 44, bottom))
     _rows(figure, axes, forest_limits(rows), direction, 5)
     for x, words in ((0.0, "Variant"), (_LEVEL, style.shorten(metric, 11)), (_NUMBERS, "Difference")):
         style.write(figure, x, 34, words, color=style.MUTED)
     y = _TOP
-    for heading, group in groups:
+    for heading, group in groups.items():
         if heading:
             style.write(figure, 0, y + 19, heading, color=style.MUTED)
             y += _HEADING
@@ -97,19 +97,21 @@ def paper_chart(name: str, metric: str, baseline: str, rows: Sequence[PaperRow])
     bottom = top + height * len(rows)
     figure, axes = style.canvas(400, bottom + 8, (150, 388, 70, bottom))
     style.write(figure, 0, 13, style.shorten(f"{metric}, relative to {baseline}", 50), size=13, weight="bold")
-    ends = [100 * value for row in rows for value in (row.ours or 0.0, row.low, row.high, row.paper, 0.0)]
+    ends = [100 * v for one in rows for v in (one.row.relative_auc or 0.0, one.low, one.high, one.paper, 0.0)]
     _rows(figure, axes, style.limits(ends), ("worse", "better"), 4, " %")
-    for number, row in enumerate(rows):
-        y, tone = top + height * (number + 0.5), tone_of(row.verdict)
-        style.write(figure, 0, y + 4, style.shorten(row.variant, 18), weight="bold")
-        if math.isfinite(row.low):
-            style.bar(axes, [100 * row.low, 100 * row.high], [y - 5, y - 5], style.TONES[tone], 3)
-        if row.ours is not None:
-            style.mark(axes, 100 * row.ours, y - 5, tone, size=9)
+    for number, one in enumerate(rows):
+        y, tone = top + height * (number + 0.5), tone_of(one.row.verdict)
+        style.write(figure, 0, y + 4, style.shorten(one.row.variant, 18), weight="bold")
+        if math.isfinite(one.low):
+            style.bar(axes, [100 * one.low, 100 * one.high], [y - 5, y - 5], style.TONES[tone], 3)
+        if one.row.relative_auc is not None:
+            style.mark(axes, 100 * one.row.relative_auc, y - 5, tone, size=9)
         hollow = {"markerfacecolor": style.COLOURS["ground"], "markeredgewidth": 1.5}
-        style.mark(axes, 100 * row.paper, y + 7, "baseline", size=7, tip=f"paper: {percent(row.paper)}", **hollow)
+        style.mark(axes, 100 * one.paper, y + 7, "baseline", size=7, tip=f"paper: {percent(one.paper)}", **hollow)
         _rule(figure, y + height / 2)
-    said = "; ".join(f"{row.variant}: here {percent(row.ours)}, paper {percent(row.paper)}" for row in rows)
+    said = "; ".join(
+        f"{one.row.variant}: here {percent(one.row.relative_auc)}, paper {percent(one.paper)}" for one in rows
+    )
     title = f"Relative change of {metric} to {baseline}, here and in the paper"
     return Chart(name, title, f"{said}.", figure)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from typing import TypeGuard
 
 from hyrec.studies.analysis.statistics import Interval
@@ -12,22 +14,12 @@ MISSING = "–"
 
 
 def fixed(value: float | None, digits: int = 4) -> str:
-    """Write a number with a fixed number of digits after the point.
-
-    Example:
-        >>> fixed(0.64891), fixed(None)
-        ('0.6489', '–')
-    """
+    """Write a number with a fixed number of digits after the point."""
     return f"{value:.{digits}f}".replace("-", "−") if _known(value) else MISSING
 
 
 def signed(value: float | None, digits: int = 4) -> str:
-    """Write a difference with its sign; zero has none.
-
-    Example:
-        >>> signed(0.0012), signed(-0.0012), signed(0.00001)
-        ('+0.0012', '−0.0012', '0.0000')
-    """
+    """Write a difference with its sign; zero has none."""
     if not _known(value):
         return MISSING
     text = f"{value:+.{digits}f}"
@@ -35,22 +27,12 @@ def signed(value: float | None, digits: int = 4) -> str:
 
 
 def difference(value: float) -> str:
-    """Write a difference with its sign, and with the digits that keep it from reading as zero.
-
-    Example:
-        >>> difference(0.0012), difference(-0.00003)
-        ('+0.0012', '−0.00003')
-    """
+    """Write a difference with its sign, and with the digits that keep it from reading as zero."""
     return signed(value, digits_for(value))
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """Write a relative change in per cent with its sign.
-
-    Example:
-        >>> percent(0.0017), percent(-0.5, 0)
-        ('+0.17 %', '−50 %')
-    """
+    """Write a relative change in per cent with its sign."""
     return f"{signed(100 * value, digits)} %" if _known(value) else MISSING
 
 
@@ -58,22 +40,13 @@ def digits_for(*values: float) -> int:
     """Return how many digits after the point, of four to six, keep small differences from reading as zero.
 
     Values that are zero or not finite do not count; nor does one that reads as zero at any of these.
-
-    Example:
-        >>> digits_for(0.0012), digits_for(0.0012, 0.00003), digits_for(0.0), digits_for(0.0012, 1e-9)
-        (4, 5, 4, 4)
     """
     known = [abs(value) for value in values if math.isfinite(value) and value]
     return min((4, 5, 6), key=lambda digits: sum(round(value, digits) == 0 for value in known))
 
 
 def span(interval: Interval | None) -> str:
-    """Write the ends of an interval, with more than four digits where an end beside zero would read as zero.
-
-    Example:
-        >>> span(Interval(0.0, -0.001, 0.002)), span(Interval(0.0, 0.00002, 0.00011)), span(None)
-        ('[−0.0010, +0.0020]', '[+0.00002, +0.00011]', '–')
-    """
+    """Write the ends of an interval, with more than four digits where an end beside zero would read as zero."""
     if interval is None or not interval.known:
         return MISSING
     digits = digits_for(interval.low, interval.high)
@@ -81,12 +54,7 @@ def span(interval: Interval | None) -> str:
 
 
 def short(value: float | None, digits: int = 3) -> str:
-    """Write a count or a size in a few digits with k, M, G or T.
-
-    Example:
-        >>> short(1_555_713), short(25_500_000), short(7), short(0.25)
-        ('1.56 M', '25.5 M', '7', '0.25')
-    """
+    """Write a count or a size in a few digits with k, M, G or T."""
     if not _known(value):
         return MISSING
     units = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
@@ -95,24 +63,14 @@ def short(value: float | None, digits: int = 3) -> str:
 
 
 def probability(value: float | None) -> str:
-    """Write a p-value.
-
-    Example:
-        >>> probability(0.034), probability(0.00002), probability(None)
-        ('0.034', '< 0.001', '–')
-    """
+    """Write a p-value."""
     if not _known(value):
         return MISSING
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def duration(seconds: float) -> str:
-    """Write a time span, given in seconds, in seconds, minutes or hours.
-
-    Example:
-        >>> duration(41.2), duration(130), duration(7300)
-        ('41 s', '2 min 10 s', '2 h 2 min')
-    """
+    """Write a time span, given in seconds, in seconds, minutes or hours."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole, small, large = round(seconds), "s", "min"
@@ -124,22 +82,22 @@ def duration(seconds: float) -> str:
 
 
 def times(ratio: float | None) -> str:
-    """Write a ratio of costs.
-
-    Example:
-        >>> times(1.0), times(0.523), times(12.3)
-        ('1.00 ×', '0.52 ×', '12.3 ×')
-    """
+    """Write a ratio of costs."""
     return f"{ratio:.{2 if ratio < 10 else 1}f} ×" if _known(ratio) else MISSING
 
 
-def listing(names: list[str]) -> str:
-    """Join words as a sentence does.
+def between(low: float, high: float, write: Callable[[float], str] = fixed) -> str:
+    """Write both ends of a range."""
+    return f"{write(low)} to {write(high)}" if math.isfinite(low) and math.isfinite(high) else MISSING
 
-    Example:
-        >>> listing(["a", "b", "c"])
-        'a, b and c'
-    """
+
+def slug(name: str) -> str:
+    """Return a name that is safe in paths and ids."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
+
+
+def listing(names: list[str]) -> str:
+    """Join words as a sentence does."""
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hyrec.studies.analysis.places import inside
-from hyrec.studies.report.blocks import Block, Details, Document, Figure, Forest, Inline, Tone
+from hyrec.studies.report.blocks import Block, Document, Figure, Forest, Inline, Tone
 from hyrec.studies.report.style import asset
 from hyrec.studies.report.svg import RULES, chart_file
 
@@ -38,14 +38,7 @@ def markdown(document: Document, folder: Path) -> tuple[str, Mapping[str, str]]:
 
 
 def plain(text: str) -> str:
-    r"""Escape a text so that Markdown shows it as it is, on one line; what is harmless is left readable.
-
-    Example:
-        >>> plain("no_pooling <b> | 3 * 4 [−0.1, +0.2]")
-        'no_pooling &lt;b&gt; \\| 3 \\* 4 [−0.1, +0.2]'
-        >>> plain("[a](b) _c_")
-        '\\[a\\](b) \\_c\\_'
-    """
+    """Escape a text so that Markdown shows it as it is, on one line; what is harmless is left readable."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*|~])", r"\\\1", text)
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
@@ -101,5 +94,3 @@ def _files(blocks: Iterable[Block]) -> Iterator[tuple[str, str]]:
             yield f"{block.name}.svg", chart_file(block.charts, block.title, block.description, block.columns)
         elif isinstance(block, Forest):
             yield f"{block.chart.name}.svg", chart_file([block.chart], block.chart.title, block.chart.description)
-        elif isinstance(block, Details):
-            yield from _files(block.blocks)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from hyrec.plain_text import count, table
+from hyrec.studies.analysis.costs import WITHIN_BUDGET, RelativeCosts
 from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
 from hyrec.studies.run.progress import duration
 
-BUDGET = 0.05
-"""Relative difference in cost from which two architectures are not compared at one budget."""
 _MAX_VALUE = 60
 _LINE = 120
 
@@ -33,23 +32,21 @@ def plan_as_text(plan: Plan, *, jobs: int = 1) -> str:
     header = ["variant", "dense", "", "sparse", "FLOPs/sample", "", "width", "time/cell"]
     rows = [_row(plan, planned) for planned in plan.variants]
     filled = [i for i in range(len(header)) if any(row[i] for row in rows)]
+    shown = [[line[i] for i in filled] for line in (header, *rows)]
     notes = []
     if any(row[2].endswith("!") or row[5].endswith("!") for row in rows):
-        notes.append(f"! differs from the baseline by more than {BUDGET:.0%}: not compared at one budget")
+        notes.append(f"! differs from the baseline by more than {WITHIN_BUDGET:.0%}: not compared at one budget")
     total = total_seconds(plan, jobs)
     if total is not None:
         notes.append(f"Estimated time with --jobs {jobs}: {duration(total)}")
     alike: dict[str, list[str]] = {}
     for planned in plan.variants:
-        alike.setdefault(_changes(planned), []).append(planned.variant.name)
-    changes = [f"{_wrapped(names)}\n{lines}" for lines, names in alike.items()]
-    return "\n\n".join(
-        [
-            "\n".join(head),
-            "\n".join([table(*_columns(header, rows, filled), right=range(1, len(filled))), *notes]),
-            "What differs from the base\n" + "\n".join(changes),
-        ]
-    )
+        changes = "\n".join([_change(change, planned) for change in planned.changes] or ["  nothing"])
+        alike.setdefault(changes, []).append(planned.variant.name)
+    blocks = ["\n".join(head), "\n".join([table(shown[0], shown[1:], right=range(1, len(filled))), *notes])]
+    wrapped = partial(textwrap.fill, width=_LINE, break_long_words=False, break_on_hyphens=False)
+    differs = [f"{wrapped(' '.join(names))}\n{changes}" for changes, names in alike.items()]
+    return "\n\n".join([*blocks, "\n".join(["What differs from the base", *differs])])
 
 
 def plan_as_dict(plan: Plan, *, jobs: int = 1) -> dict[str, Any]:
@@ -60,14 +57,9 @@ def plan_as_dict(plan: Plan, *, jobs: int = 1) -> dict[str, Any]:
         jobs: Cells that run at once, for the estimated time.
     """
     cells = [f"{planned.variant.name}/s{seed}" for seed in plan.study.seeds for planned in plan.variants]
-    deviations = {planned.variant.name: deviations_of(plan, planned) for planned in plan.variants}
-    return {
-        **plan.to_dict(),
-        "cells": cells,
-        "deviations": deviations,
-        "jobs": jobs,
-        "seconds_total": total_seconds(plan, jobs),
-    }
+    deviations = {planned.variant.name: _deviations(plan, planned) for planned in plan.variants}
+    added = {"cells": cells, "deviations": deviations, "jobs": jobs, "seconds_total": total_seconds(plan, jobs)}
+    return {**plan.to_dict(), **added}
 
 
 def total_seconds(plan: Plan, jobs: int) -> float | None:
@@ -85,60 +77,29 @@ def total_seconds(plan: Plan, jobs: int) -> float | None:
     return max(sum(cells) / jobs, cells[0])
 
 
-def deviations_of(plan: Plan, planned: PlannedVariant) -> Mapping[str, float]:
-    """Return the relative difference of a variant's costs from those of its baseline.
-
-    Args:
-        plan: The plan.
-        planned: One of its variants.
-    """
-    base = plan.planned(plan.study.baseline_of(planned.variant).name)
-    pairs = {
-        "dense_parameters": (planned.dense_parameters, base.dense_parameters),
-        "flops": (planned.flops_per_sample, base.flops_per_sample),
-    }
-    return {kind: own / other - 1 if other else 0.0 for kind, (own, other) in pairs.items()}
+def _deviations(plan: Plan, planned: PlannedVariant) -> dict[str, float]:
+    costs = RelativeCosts.of(plan, planned)
+    return {"dense_parameters": costs.dense_ratio - 1, "flops": costs.flops_ratio - 1}
 
 
 def _row(plan: Plan, planned: PlannedVariant) -> list[str]:
-    off = deviations_of(plan, planned)
-    baseline = planned.variant.family == plan.study.baseline
-    dense, flops = ("" if baseline else _percent(off[kind]) for kind in ("dense_parameters", "flops"))
-    seconds = planned.seconds_per_cell
-    return [
-        planned.variant.name,
-        count(planned.dense_parameters),
-        dense,
-        count(planned.sparse_parameters),
-        count(planned.flops_per_sample),
-        flops,
-        ", ".join(str(value) for value in planned.matched.values()),
-        "" if seconds is None else duration(seconds),
-    ]
-
-
-def _columns(header: list[str], rows: list[list[str]], kept: list[int]) -> tuple[list[str], list[list[str]]]:
-    return [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
-
-
-def _percent(deviation: float) -> str:
-    return f"{deviation:+.1%}{'!' if abs(deviation) > BUDGET else ' '}"
-
-
-def _changes(planned: PlannedVariant) -> str:
-    return "\n".join([f"  {_change(change, planned)}" for change in planned.changes] or ["  nothing"])
-
-
-def _wrapped(names: list[str]) -> str:
-    """Return the names of variants that change the same, over lines of readable length."""
-    return textwrap.fill(" ".join(names), _LINE, break_long_words=False, break_on_hyphens=False)
+    over = ["", ""]
+    if planned.variant.family != plan.study.baseline:
+        found = _deviations(plan, planned).values()
+        over = [f"{deviation:+.1%}{'!' if abs(deviation) > WITHIN_BUDGET else ' '}" for deviation in found]
+    dense, sparse, flops = (
+        count(cost) for cost in (planned.dense_parameters, planned.sparse_parameters, planned.flops_per_sample)
+    )
+    width = ", ".join(str(value) for value in planned.matched.values())
+    time = "" if planned.seconds_per_cell is None else duration(planned.seconds_per_cell)
+    return [planned.variant.name, dense, over[0], sparse, flops, over[1], width, time]
 
 
 def _change(change: Change, planned: PlannedVariant) -> str:
     if change.carried:
-        return f"{change.key}: {_value(change.value)}  (carried over from the class that was replaced)"
+        return f"  {change.key}: {_value(change.value)}  (carried over from the class that was replaced)"
     note = "  (matched)" if change.key in planned.matched else ""
-    return f"{change.key}: {_value(change.base)} -> {_value(change.value)}{note}"
+    return f"  {change.key}: {_value(change.base)} -> {_value(change.value)}{note}"
 
 
 def _value(value: Any) -> str:

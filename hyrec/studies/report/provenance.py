@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from hyrec.metrics.auc import GroupAUC
-from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Table, Text
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, listing
@@ -111,13 +110,11 @@ def _rows(findings: Findings) -> str:
 
 def _ranked(findings: Findings) -> str:
     """Say how many groups count in metrics inside groups, from the first saved predictions."""
-    for cell in findings.results.cells.values():
-        table = cell.predictions()
-        if table is None:
-            continue
-        try:
-            scores = Scores.of(table, cell.primary_task or "")
-        except ValueError as error:
-            return f"; how many of these hold both labels is not known ({str(error).rstrip('.')})"
-        return f"; {scores.num_ranked_groups():,} of these hold both labels and count in metrics inside groups"
-    return ""
+    try:
+        found = (cell.scores() for cell in findings.results.cells.values())
+        scores = next((one for one in found if one is not None), None)
+    except ValueError as error:
+        return f"; how many of these hold both labels is not known ({str(error).rstrip('.')})"
+    if scores is None:
+        return ""
+    return f"; {scores.num_ranked_groups():,} of these hold both labels and count in metrics inside groups"

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 
 from hyrec.studies.analysis.calibration import Reliability, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
-from hyrec.studies.report.blocks import Block, Code, Figure, Inline, Section, Table, Text, absent, folded
+from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent
 from hyrec.studies.report.charts import reliability_chart, reliability_limit, slice_chart, slice_limits
 from hyrec.studies.report.findings import Findings
-from hyrec.studies.report.numbers import MISSING, difference, fixed, span
+from hyrec.studies.report.numbers import MISSING, between, difference, fixed, slug, span
 from hyrec.studies.run.cell import ROWS_FILE
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -43,13 +43,13 @@ def _slices(findings: Findings, column: str) -> Block:
     try:
         rows = slice_metric(findings.results, findings.metric, column)
     except ValueError as error:
-        return absent(f"Nothing by {words}: {str(error).rstrip('.')}.")
+        return absent(f"Nothing by {words}", error)
     shown = [row for row in rows if row.variant != findings.baseline_of(row.variant) and row.difference is not None]
     if not shown:
         return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
     metric, ends = shown[0].metric, slice_limits(shown)
     charts = tuple(
-        slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], shown[0].direction, ends)
+        slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], ends)
         for i, variant in enumerate(dict.fromkeys(row.variant for row in shown))
     )
     caption = (
@@ -61,13 +61,13 @@ def _slices(findings: Findings, column: str) -> Block:
         caption += (
             f" {metric} of all rows in the bin stands for {findings.metric}: a group rarely has both labels in one bin."
         )
-    name, title = f"slices-{column.replace('_', '-')}", f"Difference of {metric} by {words}"
-    return folded(Figure(name, title, _said(shown), charts, caption, 3, _table(rows, words)))
+    name, title = f"slices-{slug(column)}", f"Difference of {metric} by {words}"
+    return Figure(name, title, _said(shown), charts, caption, 3, _table(rows, words))
 
 
 def _said(rows: Sequence[SliceRow]) -> str:
     tested = [(row, row.difference) for row in rows if row.difference is not None and row.difference.known]
-    apart = [f"{row.variant} at {row.bin_label}: {difference(d.mean)}" for row, d in tested if not d.holds_zero]
+    apart = [f"{row.variant} at {row.bin.label}: {difference(d.mean)}" for row, d in tested if not d.holds_zero]
     if not apart:
         return "No bin of any variant has an interval that excludes zero."
     return (
@@ -77,27 +77,25 @@ def _said(rows: Sequence[SliceRow]) -> str:
 
 
 def _table(rows: Sequence[SliceRow], words: str) -> Table:
-    lines: list[tuple[Inline, ...]] = [
-        (
-            Code(row.variant),
-            row.bin_label,
-            f"{row.num_rows:,}",
-            f"{row.num_groups:,}",
-            fixed(row.mean),
-            difference(row.difference.mean) if row.difference else MISSING,
-            span(row.difference),
-        )
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        counts = (f"{row.bin.num_rows:,}", f"{row.num_groups:,}", fixed(row.mean))
+        change = difference(row.difference.mean) if row.difference else MISSING
+        lines.append((Code(row.variant), row.bin.label, *counts, change, span(row.difference)))
     header = ("Variant", words.capitalize(), "Rows", "Groups with both labels", rows[0].metric, "Difference")
-    return Table((*header, "95 % over seeds"), tuple(lines), frozenset(range(2, 7)))
+    return Table((*header, "95 % over seeds"), tuple(lines), range(2, 7))
 
 
 def calibration_section(findings: Findings) -> Section:
     """Draw reliability curves with NE, PCOC and expected calibration error."""
-    found = [_reliability(findings, variant.name) for variant in findings.study.variants]
-    refused = [block for block in found if isinstance(block, Text)]
-    curves = [curve for curve in found if isinstance(curve, Reliability) and curve.points]
+    found: list[Reliability] = []
+    refused: list[Block] = []
+    for variant in findings.study.variants:
+        try:
+            found.append(reliability(findings.results, variant.name))
+        except ValueError as error:  # noqa: PERF203  (every variant gets its own reason)
+            refused.append(absent(f"{variant.name} has no curve", error))
+    curves = [curve for curve in found if curve.points]
     if not curves:
         none = absent("No calibration curves: no finished cell saved predictions.")
         return Section("calibration", "Calibration", (none,))
@@ -110,29 +108,19 @@ def calibration_section(findings: Findings) -> Section:
         "are 95 % intervals (Wilson) of the label, as if test rows were independent; rows of one group are not quite, "
         "so the true intervals are wider. On the dotted line a prediction is right on average."
     )
-    said = "; ".join(f"{c.variant}: PCOC {fixed(c.pcoc, 3)}, ECE {fixed(c.ece)}" for c in curves)
-    figure = Figure("calibration", "Reliability", f"{said}.", charts, caption, 3, _points_table(curves))
-    means = Table(
-        ("Variant", "Seeds", "NE", "PCOC", "ECE"),
-        tuple((Code(c.variant), str(len(c.seeds)), fixed(c.ne), fixed(c.pcoc), fixed(c.ece)) for c in curves),
-        frozenset(range(1, 5)),
-        "Means over seeds; NE below 1 beats the base rate, PCOC 1 and ECE 0 are calibrated",
-    )
-    return Section("calibration", "Calibration", (means, folded(figure), *refused))
-
-
-def _reliability(findings: Findings, variant: str) -> Reliability | Text:
-    try:
-        return reliability(findings.results, variant)
-    except ValueError as error:
-        return absent(f"{variant} has no curve: {str(error).rstrip('.')}.")
-
-
-def _points_table(curves: Sequence[Reliability]) -> Table:
-    rows: list[tuple[Inline, ...]] = [
-        (Code(c.variant), fixed(p), fixed(label), f"{fixed(low)} to {fixed(high)}", f"{count:,}")
+    rows = tuple(
+        (Code(c.variant), fixed(p), fixed(label), between(low, high), f"{count:,}")
         for c in curves
         for p, label, low, high, count in c.points
         if math.isfinite(p)
-    ]
-    return Table(("Variant", "Mean prediction", "Mean label", "95 %", "Rows"), tuple(rows), frozenset(range(1, 5)))
+    )
+    points = Table(("Variant", "Mean prediction", "Mean label", "95 %", "Rows"), rows, range(1, 5))
+    said = "; ".join(f"{c.variant}: PCOC {fixed(c.pcoc, 3)}, ECE {fixed(c.ece)}" for c in curves)
+    figure = Figure("calibration", "Reliability", f"{said}.", charts, caption, 3, points)
+    means = Table(
+        ("Variant", "Seeds", "NE", "PCOC", "ECE"),
+        tuple((Code(c.variant), str(len(c.seeds)), fixed(c.ne), fixed(c.pcoc), fixed(c.ece)) for c in curves),
+        range(1, 5),
+        "Means over seeds; NE below 1 beats the base rate, PCOC 1 and ECE 0 are calibrated",
+    )
+    return Section("calibration", "Calibration", (means, figure, *refused))

@@ -19,6 +19,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import IdentityTransform, ScaledTranslation
 from scipy.optimize import isotonic_regression
 
+from hyrec.studies.analysis.statistics import Interval
 from hyrec.studies.report.blocks import Tone
 from hyrec.studies.report.numbers import short
 
@@ -97,18 +98,20 @@ def mark(axes: Axes, x: float, y: float, tone: Tone, *, size: float = 9.5, tip: 
     axes.plot([x], [y], linestyle="none", markersize=size, clip_on=False, zorder=4, **look)
 
 
+def estimate(axes: Axes, x: float, interval: Interval, tone: Tone, **look: Any) -> None:
+    """Draw a point with its interval; ``look`` as for ``mark``."""
+    if interval.known:
+        bar(axes, [x, x], [interval.low, interval.high], look.get("color", TONES[tone]))
+    mark(axes, x, interval.mean, tone, **look)
+
+
 def bar(axes: Axes, x: Sequence[float], y: Sequence[float], color: str, width: float = 1.5) -> None:
     """Draw an interval from one end to the other."""
     axes.plot(x, y, color=color, linewidth=width, clip_on=False, zorder=3)
 
 
 def limits(values: Iterable[float], *, log: bool = False, margin: float = 0.06) -> Limits:
-    """Return an axis with all finite values and a margin, a share of their span; equal values get a span around them.
-
-    Example:
-        >>> limits([0.0, 1.0, float("nan")]), limits([3.0])
-        ((-0.06, 1.06), (2.85, 3.15))
-    """
+    """Return an axis with all finite values and a margin, a share of their span; equal values get some room."""
     known = [math.log10(value) if log else value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
     pad = (high - low) * margin
@@ -160,12 +163,7 @@ def scale_y(axes: Axes, ends: Limits, count: int = 5) -> None:
 
 
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
-    """Move places as little as needed so that neighbours are at least ``apart``, between two ends where there is room.
-
-    Example:
-        >>> spread([10, 12, 50], 10, 0, 100)
-        [6.0, 16.0, 50.0]
-    """
+    """Move places as little as needed so that neighbours are ``apart``, between two ends where there is room."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     # Less their steps, places that keep the distance are places that never fall.
     steps = [apart * number for number in range(len(order))]
@@ -186,6 +184,6 @@ def shorten(text: str, characters: int) -> str:
     return text if len(text) <= characters else f"{text[:head]}…{text[len(text) - (characters - head - 1) :]}"
 
 
-def text_width(text: str, size: float = 12) -> float:
+def text_width(text: str) -> float:
     """Estimate how wide a text is, on the large side, for the fonts are the reader's."""
-    return 0.62 * size * len(text)
+    return 0.62 * 12 * len(text)

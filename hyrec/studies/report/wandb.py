@@ -49,18 +49,15 @@ def log_study(results: StudyResults, project: str, *, replicates: int = 1000) ->
 
 def study_table(rows: Sequence[ComparisonRow]) -> list[list[Any]]:
     """Return the cells of the table, in the order of ``COLUMNS``; None where there is no figure."""
-    return [
-        [
-            *(row.variant, row.metric, len(row.values if row.is_baseline else row.differences), len(row.values)),
-            *(_number(row.mean), _number(row.sd), _number(row.difference)),
-            *_bounds(row.interval),
-            _number(row.p_holm),
-            *_bounds(row.group_interval),
-            *(row.verdict, row.costs.dense_parameters, row.costs.sparse_parameters, row.costs.flops_per_sample),
-            _number(row.costs.seconds),
-        ]
-        for row in rows
-    ]
+    return [[None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in _cells(r)] for r in rows]
+
+
+def _cells(row: ComparisonRow) -> list[Any]:
+    over_seeds, over_groups = ([i.low, i.high] if i else [None, None] for i in (row.interval, row.group_interval))
+    seeds, planned = len(row.values if row.is_baseline else row.differences), row.costs.planned
+    figures = [row.mean, row.sd, row.difference, *over_seeds, row.p_holm, *over_groups]
+    costs = [planned.dense_parameters, planned.sparse_parameters, planned.flops_per_sample, row.seconds]
+    return [row.variant, row.metric, seeds, len(row.values), *figures, row.verdict, *costs]
 
 
 def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str) -> None:
@@ -97,11 +94,3 @@ def _config(plan: Plan) -> dict[str, Any]:
     """Return the plan without the resolved options of every variant, which the cells log themselves."""
     content = plan.to_dict()
     return {**content, "variants": [{k: v for k, v in row.items() if k != "options"} for row in content["variants"]]}
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _bounds(interval: Any) -> list[float | None]:
-    return [None, None] if interval is None else [_number(interval.low), _number(interval.high)]

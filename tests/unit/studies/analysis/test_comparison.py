@@ -79,7 +79,7 @@ def test_values_differences_and_spread_are_those_of_the_seeds(tmp_path):
     assert other.mean == pytest.approx(0.724)
     assert other.sd == pytest.approx(np.std([0.71, 0.74, 0.72, 0.72, 0.73], ddof=1))
     assert other.p == other.interval.p < 0.01
-    assert other.costs.seconds == 12.0
+    assert other.seconds == 12.0
     assert rows["base"].verdict == "baseline"
     assert rows["base"].interval is None
     assert math.isnan(rows["base"].difference)

@@ -2,12 +2,15 @@ import math
 
 import pytest
 
-from hyrec.studies.analysis.comparison import ComparisonRow, RelativeCosts
+from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.analysis.costs import RelativeCosts
 from hyrec.studies.analysis.paper import paper_rows
 from hyrec.studies.analysis.statistics import paired_t
+from hyrec.studies.plan.plan import PlannedVariant
 from hyrec.studies.plan.study import Study, Variant
 
-COSTS = RelativeCosts(1, 1, 1.0, 1.0, 1.0, 1.0, True)
+PLANNED = PlannedVariant(Variant("base", "base"), (), (), 1, 1, 1.0)
+COSTS = RelativeCosts(PLANNED, PLANNED)
 
 
 def study_of(*, base: float = 0.60, other: float = 0.61, metric: str = "auc") -> Study:
@@ -31,6 +34,7 @@ def rows_of(*, metric: str = "auc", verdict: str = "better", shift: float = 0.1)
                 relative,
                 verdict,
                 COSTS,
+                1.0,
             ),
         )
         for name, values, found, relative in (("base", base, {}, None), ("other", other, differences, 0.25))

@@ -68,21 +68,13 @@ def test_the_fit_is_no_worse_than_a_general_solver_from_many_starts(limit):
     for i, row in enumerate(y):
         a, b, c, error = reference.power_law(x, row, limit)
         assert law.error[i] <= error * (1 + 1e-6) + 1e-12
-        if c < 4 and b > 1e-6 and not law.straight[i]:
+        if c < 4 and b > 1e-6 and law.c[i] > 1.02 * MIN_EXPONENT:
             assert law.c[i] == pytest.approx(c, rel=1e-2)
             assert law.a[i] == pytest.approx(a, abs=1e-3)
     assert (law.a <= limit).all()
     assert (law.b >= 0).all()
     assert (law.c >= MIN_EXPONENT * 0.999).all()
     assert (law.c <= MAX_EXPONENT * 1.001).all()
-
-
-def test_the_slope_is_the_derivative_of_the_curve():
-    x = np.asarray(SIZES)
-    law = fit_power_law(x, curve(x)[None])
-    at, step = np.asarray([2e5, 2e6]), 1e-4
-    numeric = (law(at * 10**step) - law(at * 10**-step)) / (2 * step)
-    assert law.slope(at) == pytest.approx(numeric, rel=1e-6)
 
 
 def test_intervals_over_seeds_cover_the_planted_curve():
@@ -98,7 +90,7 @@ def test_intervals_over_seeds_cover_the_planted_curve():
         for interval, value in zip(fit.curve(at), curve(at), strict=True):
             inside["curve"].append(interval.low <= value <= interval.high)
         inside["gain"].append(fit.gain.low <= true_gain <= fit.gain.high)
-        if fit.identified:
+        if not fit.reason:
             inside["c"].append(fit.c.low <= 0.25 <= fit.c.high)
             inside["a"].append(fit.a.low <= 0.80 <= fit.a.high)
     low, high = stats.binom.ppf([5e-4, 1 - 5e-4], repetitions, 0.95) / repetitions
@@ -111,14 +103,12 @@ def test_intervals_over_seeds_cover_the_planted_curve():
 def test_a_good_fit_is_reported_with_its_figures():
     values = noisy(np.random.default_rng(2), curve(SIZES), 0.0003)
     fit = fit_scaling(study_of({"f": values}), "auc", "flops_per_sample").fits["f"]
-    assert fit.identified
     assert fit.reason == ""
-    assert fit.sizes == tuple(10 * size for size in SIZES)
-    assert fit.means == pytest.approx(tuple(values.mean(0)))
+    assert fit.points.sizes.tolist() == [10 * size for size in SIZES]
     assert fit.r2 > 0.99
     assert fit.c.low < fit.c.mean < fit.c.high
     assert fit.c.mean == pytest.approx(0.25, abs=0.08)
-    for interval, mean in zip(fit.curve(fit.sizes), fit.means, strict=True):
+    for interval, mean in zip(fit.curve(fit.points.sizes), values.mean(0), strict=True):
         assert interval.low <= interval.mean <= interval.high
         assert interval.mean == pytest.approx(mean, abs=0.001)
 
@@ -147,7 +137,6 @@ def test_a_metric_that_falls_is_fitted_by_the_same_curve_upside_down():
 def test_a_curve_that_the_data_do_not_determine_is_said_and_not_given_as_numbers(truth, sd, reason):
     values = noisy(np.random.default_rng(4), truth, sd)
     fit = fit_scaling(study_of({"f": values}), "auc", "dense_parameters").fits["f"]
-    assert not fit.identified
     assert re.search(reason, fit.reason)
     assert (fit.a, fit.b, fit.c) == (None, None, None)
     assert fit.gain.known
@@ -173,9 +162,9 @@ def test_sizes_and_seeds_that_did_not_finish_are_named():
     values[:, 5] = math.nan
     values[1, 2] = math.nan
     fit = fit_scaling(study_of({"f": values}), "auc", "dense_parameters").fits["f"]
-    assert fit.seeds == (0, 2, 3, 4)
-    assert fit.sizes == SIZES[:5]
-    assert fit.notes == ("f@d=5 has no finished seed", "seed 1 is left out: it has not finished for every size")
+    assert fit.points.seeds == (0, 2, 3, 4)
+    assert tuple(fit.points.sizes) == SIZES[:5]
+    assert fit.points.notes == ("f@d=5 has no finished seed", "seed 1 is left out: it has not finished for every size")
     values[[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]] = math.nan
     assert "No seed finished for all" in fit_scaling(study_of({"f": values}), "auc", "dense_parameters").refused["f"]
 
@@ -189,26 +178,18 @@ def test_a_steeper_family_gains_more():
     assert (slope.family, slope.other) == ("steep", "base")
     assert (slope.low, slope.high) == (SIZES[0], SIZES[-1])
     assert slope.difference.low > 0
-    at = np.geomspace(SIZES[0], SIZES[-1], 5)
-    exact = math.log(10) * 0.25 * 1.0 * at**-0.25
-    for (x, interval), size, value in zip(slope.local, at, exact, strict=True):
-        assert x == pytest.approx(size)
-        assert interval.mean == pytest.approx(value, rel=0.35)
-    assert sum(interval.low <= value <= interval.high for (_, interval), value in zip(slope.local, exact, strict=True))
 
 
 def test_equal_slopes_are_told_apart_in_5_percent_of_studies_at_most():
     rng = np.random.default_rng(8)
-    repetitions, wrong, covered = 100, 0, 0
+    repetitions, wrong = 100, 0
     for _ in range(repetitions):
         shared = rng.normal(0, 0.002, (len(SEEDS), 1))  # a lucky seed is lucky for both families
         families = {name: shared + noisy(rng, curve(SIZES), 0.001) for name in ("base", "other")}
         (slope,) = fit_scaling(study_of(families), "auc", "dense_parameters").slopes
         wrong += slope.verdict != "not distinguishable"
-        covered += slope.local[2][1].holds_zero
     low, high = stats.binom.ppf([5e-4, 1 - 5e-4], repetitions, 0.95) / repetitions
     assert low <= 1 - wrong / repetitions <= high
-    assert covered / repetitions >= 0.88
 
 
 def test_families_of_other_sizes_are_compared_where_both_have_figures():
@@ -247,7 +228,6 @@ def test_the_draws_of_few_seeds_are_all_of_them():
     for share, probability in zip(bootstrap.shares, bootstrap.probability, strict=True):
         assert sum(np.array_equal(share, other) for other in everything) / 27 == pytest.approx(probability)
     assert SeedBootstrap(12).shares.sum(1) == pytest.approx(1)
-    assert "only 3 seeds" in bootstrap.interval(0.0, bootstrap.means(np.arange(3.0))).note
 
 
 @pytest.mark.parametrize(("seeds", "least"), [(5, 0.90), (7, 0.91), (12, 0.92)])

@@ -66,19 +66,19 @@ def results(folder):
 
 def test_each_bin_holds_the_metric_of_its_rows(results, test_rows):
     for row in slice_metric(results, "query_auc", "history_length"):
-        inside = (test_rows["history_length"] >= row.low) & (test_rows["history_length"] <= row.high)
+        inside = (test_rows["history_length"] >= row.bin.low) & (test_rows["history_length"] <= row.bin.high)
         table = results.cells[row.variant, 1].predictions()
         score, label = (table[name].to_numpy()[inside] for name in ("score_click", "label_click"))
         mean, _, num_groups, _ = reference.grouped_auc(score, label, test_rows["group"][inside])
         assert row.values[1] == pytest.approx(mean, abs=1e-12)
-        assert (row.num_rows, row.num_groups) == (inside.sum(), num_groups)
+        assert (row.bin.num_rows, row.num_groups) == (inside.sum(), num_groups)
         assert row.mean == pytest.approx(np.mean(list(row.values.values())))
 
 
 def test_an_effect_is_found_in_the_bins_that_have_it(results):
     rows = [row for row in slice_metric(results, "query_auc", "history_length") if row.variant == "better"]
-    assert [row.low for row in rows] == sorted(row.low for row in rows)
-    short, long = [row for row in rows if row.high <= 20], [row for row in rows if row.low > 20]
+    assert [row.bin.low for row in rows] == sorted(row.bin.low for row in rows)
+    short, long = [row for row in rows if row.bin.high <= 20], [row for row in rows if row.bin.low > 20]
     assert len(short) >= 2
     assert len(long) >= 1
     assert all(row.difference.mean == 0 for row in short)
@@ -95,7 +95,7 @@ def test_what_differs_inside_groups_is_shown_as_auc(results, test_rows):
     rows = slice_metric(results, "query_auc", "item_frequency")
     assert {row.metric for row in rows} == {"auc"}
     base = [row for row in rows if row.variant == "base"]
-    assert sum(row.num_rows for row in base) == (test_rows["item_frequency"] > 0).sum()
+    assert sum(row.bin.num_rows for row in base) == (test_rows["item_frequency"] > 0).sum()
     assert slice_metric(results, "logloss", "item_frequency")[0].metric == "logloss"
 
 

@@ -19,8 +19,8 @@ def coverage_bounds(repetitions: int, rate: float = 0.95) -> tuple[float, float]
 @pytest.mark.parametrize("n", [2, 3, 5, 20])
 def test_the_t_interval_equals_that_of_an_independent_library(n):
     values = np.random.default_rng(n).normal(0.3, 1.0, n)
-    interval, other = paired_t(values.tolist(), 0.9), stats.ttest_1samp(values, 0.0)
-    low, high = other.confidence_interval(0.9)
+    interval, other = paired_t(values.tolist()), stats.ttest_1samp(values, 0.0)
+    low, high = other.confidence_interval(0.95)
     assert interval.p == pytest.approx(other.pvalue, rel=1e-9)
     assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-9)
     assert interval.mean == pytest.approx(values.mean())
@@ -74,8 +74,6 @@ def test_equal_differences_prove_nothing():
 def test_differences_that_are_none_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         paired_t(values)
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        paired_t([0.1, 0.2], level=95)
 
 
 def test_holm_rejects_what_the_step_down_procedure_rejects():

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure as Drawing
 
 from hyrec.studies.analysis.curves import average
 from hyrec.studies.analysis.statistics import paired_t
-from hyrec.studies.report.blocks import Block, Details, Figure, Forest, ForestRow
+from hyrec.studies.report.blocks import Figure, Forest, ForestRow
 from hyrec.studies.report.charts import cost_chart, curve_limits
 from hyrec.studies.report.contents import contents
 from hyrec.studies.report.findings import Findings
@@ -45,15 +45,8 @@ def blocks(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def figures(findings: Findings) -> Iterator[Figure | Forest]:
-    def inside(shown: tuple[Block, ...]) -> Iterator[Figure | Forest]:
-        for block in shown:
-            if isinstance(block, Figure | Forest):
-                yield block
-            elif isinstance(block, Details):
-                yield from inside(block.blocks)
-
     for section in contents(findings).sections:
-        yield from inside(section.blocks)
+        yield from (block for block in section.blocks if isinstance(block, Figure | Forest))
 
 
 def block_name(block: Figure | Forest) -> str:
@@ -204,7 +197,7 @@ def contrast(first: str, second: str) -> float:
 
 def hostile_chart(name: str) -> Chart:
     row = ForestRow(HOSTILE, "worse", "worse", "p 0.01", "0.7", -0.1, (-0.2, 0.0), None, ("−0.1",), "")
-    return forest_chart(name, HOSTILE, "auc", ("worse", "better"), [("", [row])], "groups")
+    return forest_chart(name, HOSTILE, "auc", ("worse", "better"), {"": [row]}, "groups")
 
 
 def test_hostile_names_are_shown_as_they_are() -> None:
@@ -224,7 +217,7 @@ def test_the_same_data_gives_the_same_bytes_whatever_the_readers_own_settings() 
 
 def test_names_in_other_scripts_warn_of_no_missing_glyph(recwarn: pytest.WarningsRecorder) -> None:
     row = ForestRow("无池化", "neutral", "not distinguishable", "", "0.7", 0.0, None, None, (), "")
-    svg = forest_chart("a", "t", "auc", ("worse", "better"), [("", [row])], "groups").svg
+    svg = forest_chart("a", "t", "auc", ("worse", "better"), {"": [row]}, "groups").svg
     assert "无池化" in svg
     assert not recwarn.list
 

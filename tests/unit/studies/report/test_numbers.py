@@ -1,7 +1,23 @@
 import math
 
+import pytest
+
 from hyrec.studies.analysis.statistics import Interval
-from hyrec.studies.report.numbers import digits_for, duration, fixed, percent, probability, short, signed, span, times
+from hyrec.studies.report.numbers import (
+    between,
+    difference,
+    digits_for,
+    duration,
+    fixed,
+    listing,
+    percent,
+    probability,
+    short,
+    signed,
+    slug,
+    span,
+    times,
+)
 
 
 def test_a_difference_that_rounds_to_zero_has_no_sign() -> None:
@@ -24,3 +40,31 @@ def test_a_number_that_does_not_exist_is_a_dash() -> None:
 
 def test_durations_carry_over_to_the_next_unit() -> None:
     assert [duration(s) for s in (9.94, 59.6, 3599.6, 3600, 86399)] == ["9.9 s", "1 min", "1 h", "1 h", "24 h"]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (fixed(0.64891), "0.6489"),
+        (signed(0.0012), "+0.0012"),
+        (difference(-0.00003), "−0.00003"),
+        (percent(0.0017), "+0.17 %"),
+        (percent(-0.5, 0), "−50 %"),
+        (short(1_555_713), "1.56 M"),
+        (short(0.25), "0.25"),
+        (probability(0.034), "0.034"),
+        (probability(0.00002), "< 0.001"),
+        (duration(130), "2 min 10 s"),
+        (times(0.523), "0.52 ×"),
+        (times(12.3), "12.3 ×"),
+        (between(0.1, 0.25), "0.1000 to 0.2500"),
+        (listing(["a", "b", "c"]), "a, b and c"),
+        (slug("val/query_auc"), "val-query-auc"),
+    ],
+)
+def test_numbers_and_names_are_written_as_a_reader_expects(written: str, expected: str) -> None:
+    assert written == expected
+
+
+def test_digits_follow_the_smallest_difference_that_can_be_shown() -> None:
+    assert [digits_for(*values) for values in ((0.0012,), (0.0012, 0.00003), (0.0,), (0.0012, 1e-9))] == [4, 5, 4, 4]
