@@ -20,6 +20,7 @@ import hyrec.components  # noqa: F401  (so that YAML finds each component by its
 from hyrec.batch import Batch
 from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
+from hyrec.functional import probability
 from hyrec.messages import suggest
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 from hyrec.network import Network, Parts
@@ -207,8 +208,8 @@ class Ranker(L.LightningModule):
         return self._update_metrics("test", batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Return the predicted probability of every task, ``{task: (B,)}``."""
-        return {task: logit.sigmoid() for task, logit in self(batch).items()}
+        """Return the predicted probability of every task in float64, ``{task: (B,)}``."""
+        return {task: probability(logit) for task, logit in self(batch).items()}
 
     def logged_names(self) -> list[str]:
         """Return the names that training and validation log."""
@@ -294,7 +295,7 @@ class Ranker(L.LightningModule):
         logits = self(batch)
         loss, _ = self.loss(logits, batch.labels, batch.weights)
         self.log(f"{prefix}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
-        scores = {task: logit.detach().sigmoid() for task, logit in logits.items()}
+        scores = {task: probability(logit.detach()) for task, logit in logits.items()}
         for task, score in scores.items():
             metrics = self._metrics_of(prefix, task)
             metrics.update(score, batch.labels[task], group=batch.group, weights=batch.weights)

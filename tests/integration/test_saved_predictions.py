@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder):
     (folder / "first_logger.py").write_text(LOGGER)
-    logger = ["--trainer.logger", "first_logger.FirstLogger"]
+    logger = ["--plugin", "first_logger", "--trainer.logger", "first_logger.FirstLogger"]
     assert main([*FIT, "--save_predictions", "true", "--trainer.default_root_dir", "run", *logger]) == 0
     return folder / "run"
 
