@@ -18,7 +18,7 @@ SETTINGS = [
     "--model.mixer.dropout",
     "0.2",
 ]
-KILLER = str(Path(__file__).with_name("killed_after.py"))
+KILLER = str(Path(__file__).parents[1] / "local_code" / "killed_after.py")
 
 
 @pytest.fixture(scope="module")
