@@ -28,11 +28,7 @@ class WandbMissingError(ModuleNotFoundError, ValueError):
 
 
 def require_wandb() -> None:
-    """Check that W&B is installed.
-
-    Raises:
-        WandbMissingError: When it is not, with the command that installs it.
-    """
+    """Raise ``WandbMissingError``, with the command that installs it, when W&B is not installed."""
     if importlib.util.find_spec("wandb") is None:
         raise WandbMissingError(
             "Weights & Biases is not installed: pip install 'hyrec[wandb]'. Without it a run keeps everything in its "
@@ -57,12 +53,6 @@ def start_run(
         init_seconds: How long the server has to start the run.
         finish_seconds: How long the end of the run waits for the server.
         arguments: As for ``wandb.init``; those that are None are left out.
-
-    Returns:
-        A ``wandb.Run``.
-
-    Raises:
-        WandbMissingError: When W&B is not installed.
     """
     require_wandb()
     # What W&B reports about its own errors would wait for a lost server at the end of every run.

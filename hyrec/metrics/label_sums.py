@@ -29,11 +29,7 @@ class LabelSumsMetric(RankingMetric):
         self.add_rows("label_sums", torch.float64, (10,))
 
     def update(self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None) -> None:
-        """Add one batch; arguments as in ``RankingMetric.update``; ``group`` plays no part.
-
-        Raises:
-            ValueError: When shapes or types do not fit.
-        """
+        """Add one batch; arguments as in ``RankingMetric.update``; ``group`` plays no part."""
         exact_weights = None if weights is None else self.exact(weights)
         sums = label_sums(self.exact(preds), self.exact(target), exact_weights).unsqueeze(0)
         total = torch.cat([*self.label_sums, sums]).sum(0, keepdim=True)

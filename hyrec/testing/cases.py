@@ -35,15 +35,7 @@ SPARE_VALUE = 1e30
 
 @dataclass
 class Case:
-    """The arguments of one forward call.
-
-    Tensors have one row a sample, every ``Sequence`` one a request.
-
-    Args:
-        args: Arguments of ``forward`` in order.
-        num_samples: B.
-        num_requests: R.
-    """
+    """The B samples and R requests of one forward call: tensors have a row a sample, a ``Sequence`` one a request."""
 
     args: tuple[Any, ...]
     num_samples: int
@@ -60,13 +52,7 @@ class Case:
         sequence: Callable[[Sequence], Sequence] | None = None,
         request_of: Callable[[RequestMap], RequestMap | None] = lambda r: r,
     ) -> Case:
-        """Return a case with changed arguments.
-
-        Args:
-            tensor: Applied to every tensor with one row a sample.
-            sequence: Applied to every sequence. Default: ``tensor``, on its values.
-            request_of: Applied to the request map.
-        """
+        """Return a case with changed tensors of one row a sample, sequences (default: their values) and request map."""
         events = sequence or (lambda s: s.replace(tensor(s.values)))
 
         def changed(value: Any) -> Any:
@@ -145,14 +131,9 @@ def select_requests(sequence: Sequence, requests: Tensor) -> Sequence:
 
 
 def defined(output: Any, rows: Tensor | None = None, path: str = "") -> dict[str, Tensor]:
-    """Return everything of an output that means something, by path.
+    """Return everything of an output that means something, by path; ``rows`` picks samples, or requests of sequences.
 
     Of a ``Sequence`` that is events, times and lengths: spare rows, capacity and ``max_length`` mean nothing.
-
-    Args:
-        output: What a component returned.
-        rows: Samples (or requests, of sequences) to look at, in this order. Default: all.
-        path: Where the output stands in a larger one.
     """
     if isinstance(output, Tensor):
         return {path or "output": output if rows is None or not output.dim() else output[rows]}
@@ -183,15 +164,9 @@ def draw_case(
     dtype: torch.dtype = torch.float64,
     seed: int = 1,
 ) -> Case:
-    """Draw inputs for a slot.
+    """Draw inputs for a slot; ``lengths`` are the events of each request, which further sequences have rotated.
 
-    Args:
-        slot: Name of the slot.
-        setting: Widths and data.
-        lengths: Events of each request, of the first sequence; the others have them rotated.
-        grouped: Whether R < B, for the slots that know requests.
-        dtype: Precision of the floats.
-        seed: Seed of the draw.
+    ``grouped`` asks for R < B, for the slots that know requests.
     """
     ctx, num_requests = setting.context(slot), len(lengths)
     rng = torch.Generator().manual_seed(seed)

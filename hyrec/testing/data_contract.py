@@ -24,12 +24,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 @dataclass
 class DataSubject(Examined):
-    """A data class under examination.
-
-    Args:
-        schema: What the data is. None: only the form of the class is checked.
-        may_be_missing: Whether data that cannot be read skips the rules about rows instead of breaking them.
-    """
+    """A data class under examination; without a schema only its form is, and data ``may_be_missing``."""
 
     cls: type[RankingData]
     schema: Schema | None

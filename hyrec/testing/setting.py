@@ -66,11 +66,7 @@ class Setting:
         return {name: 2 if i == 0 else 1 for i, name in enumerate(self.schema.sequences)}
 
     def context(self, slot: str) -> BuildContext:
-        """Return what a network tells a component of a slot.
-
-        Raises:
-            ValueError: When the slot reads one sequence, and the schema does not have it.
-        """
+        """Return what a network tells a component of a slot."""
         schema = self.schema
         first = self.sequence or next(iter(schema.sequences), "")
         if slot in ("encoder", "decoder") and first not in schema.sequences:

@@ -24,32 +24,15 @@ MIN_PROBABILITY = 1e-7
 """The logarithm sees probabilities clamped to [1e-7, 1 - 1e-7]: float32 sigmoids reach 0 and 1."""
 
 
-NUM_TERMS = 4
-"""What log loss, NE and PCOC are made of: weighted cross entropy (nats), predictions, targets, and weights."""
-
-
 def label_terms(preds: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Return what each row adds to the sums that log loss, NE and PCOC are made of.
-
-    Args:
-        preds: Probabilities.
-        target: 1 or 0.
-        weights: Weight of each row.
-
-    Shape:
-        ``(B,)`` float64 each; returns ``(B, 4)``: cross entropy in nats, prediction, target and one, times the weight.
-    """
+    """Return what log loss, NE and PCOC add up, ``(B, 4)``: weighted cross entropy (nats), prediction, label, 1."""
     p = preds.clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     loss = -(target * p.log() + (1 - target) * (1 - p).log())
     return torch.stack([weights * loss, weights * preds, weights * target, weights], 1)
 
 
 def label_sums(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Add up ``label_terms`` of the rows with a known label, without waiting for the device.
-
-    Returns:
-        ``(10,)`` float64: the four sums, then counts that ``checked_sums`` reads. Sums of several calls may be added.
-    """
+    """Add up ``label_terms`` of rows with a known label, then six counts: ``(10,)``, without waiting for the device."""
     check_rows(preds, target, None, weights)
     p, y = preds.detach().double(), target.detach().double()
     w = torch.ones_like(p) if weights is None else weights.detach().double()
@@ -65,42 +48,26 @@ def label_sums(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> 
 
 
 def checked_sums(sums: Tensor) -> tuple[Tensor, int, int]:
-    """Return the four sums of ``label_sums``, the rows with a known label and those without.
-
-    Raises:
-        ValueError: For predictions that are NaN or outside [0, 1], bad targets or bad weights.
-    """
-    known, unknown, *wrong = (int(count) for count in sums[NUM_TERMS:].tolist())
+    """Return the four sums of ``label_sums``, rows with a known label and those without; raise for rows to refuse."""
+    known, unknown, *wrong = (int(count) for count in sums[4:].tolist())
     refuse(known + unknown, *wrong)
-    return sums[:NUM_TERMS], known, unknown
+    return sums[:4], known, unknown
 
 
 def log_loss_of(sums: Tensor) -> Tensor:
-    """Return the mean cross entropy in nats; NaN without rows.
-
-    Shape:
-        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
-    """
+    """Return the mean cross entropy in nats of sums of ``label_terms``, ``(..., 4)``; NaN without rows."""
     return sums[..., 0] / sums[..., 3]
 
 
 def normalized_entropy_of(sums: Tensor) -> Tensor:
-    """Return log loss over the entropy of the base rate; NaN unless both labels occur.
-
-    Shape:
-        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
-    """
+    """Return log loss over the entropy of the base rate of sums, ``(..., 4)``; NaN unless both labels occur."""
     positive, total = sums[..., 2], sums[..., 3]
     entropy = torch.special.entr(positive / total) + torch.special.entr((total - positive) / total)
     return torch.where((positive > 0) & (positive < total), log_loss_of(sums) / entropy, float("nan"))
 
 
 def pcoc_of(sums: Tensor) -> Tensor:
-    """Return mean prediction over mean label; NaN without a positive.
-
-    Shape:
-        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
-    """
+    """Return mean prediction over mean label of sums, ``(..., 4)``; NaN without a positive."""
     return torch.where(sums[..., 2] > 0, sums[..., 1] / sums[..., 2], float("nan"))
 
 

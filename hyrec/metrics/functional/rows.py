@@ -8,11 +8,7 @@ from torch.nn.functional import pad
 
 
 def check_rows(preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None) -> None:
-    """Check shapes and types, which costs nothing on any device.
-
-    Raises:
-        ValueError: When a tensor is not ``(B,)`` or predictions are not floating point.
-    """
+    """Raise ``ValueError`` for tensors that are not ``(B,)`` or of a wrong type, which costs nothing on any device."""
     if preds.dim() != 1 or not preds.is_floating_point():
         raise ValueError(
             f"preds must be (B,) of a floating type, got {tuple(preds.shape)} of {preds.dtype}. "
@@ -80,11 +76,7 @@ def exclusive_cumsum(values: Tensor) -> Tensor:
 
 
 def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """Return the sum of the values of each segment.
-
-    Shape:
-        values: ``(B, ...)``; index: ``(B,)``. Returns ``(num_segments, ...)``.
-    """
+    """Return the sums of values, ``(B, ...)``, in the segments of ``index``, ``(B,)``: ``(num_segments, ...)``."""
     return values.new_zeros(num_segments, *values.shape[1:]).index_add_(0, index, values)
 
 
