@@ -110,7 +110,7 @@ class FeatureEmbeddings(nn.Module):
     def _embed(self, name: str, feature: Feature, value: Tensor | Jagged, tables: NamedModules) -> Tensor:
         if feature.kind == "dense" and isinstance(value, Tensor):
             if feature.transform != "bucketize":
-                return transform_dense(feature, value.to(table_dtype(tables, value.dtype)))
+                return transform_dense(feature, value.to(next((p.dtype for p in tables.parameters()), value.dtype)))
             value = self.buckets[name](value.squeeze(-1))
         table = table_of(tables, self.table_names[name])
         if isinstance(value, Jagged):
@@ -124,11 +124,6 @@ def table_of(tables: NamedModules, name: str) -> EmbeddingTable:
     table = tables[name]
     assert isinstance(table, EmbeddingTable)
     return table
-
-
-def table_dtype(tables: NamedModules, default: torch.dtype) -> torch.dtype:
-    """Return the dtype of the tables, or ``default`` when there is none."""
-    return next((p.dtype for p in tables.parameters()), default)
 
 
 def transform_dense(feature: Feature, values: Tensor) -> Tensor:

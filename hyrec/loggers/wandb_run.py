@@ -19,8 +19,6 @@ INIT_SECONDS = 15.0
 """How long the server has to start a run, in seconds."""
 FINISH_SECONDS = 60.0
 """How long a run that ends waits for what is still to be sent, in seconds. The rest stays on disk."""
-_OFFLINE = ("offline", "dryrun", "disabled")
-_MAX_TAG = 64
 
 
 class WandbMissingError(ModuleNotFoundError, ValueError):
@@ -63,11 +61,11 @@ def start_run(
     chosen = mode or os.environ.get("WANDB_MODE") or str(shared.mode)
     given = {key: value for key, value in arguments.items() if value is not None}
     if "tags" in given:
-        given["tags"] = [str(tag)[:_MAX_TAG] for tag in given["tags"]]
+        given["tags"] = [str(tag)[:64] for tag in given["tags"]]
     if given.get("dir"):
         os.makedirs(given["dir"], exist_ok=True)
     settings = wandb.Settings(init_timeout=init_seconds, finish_timeout=finish_seconds)
-    if chosen not in _OFFLINE:
+    if chosen not in ("offline", "dryrun", "disabled"):
         problem = _unreachable(str(shared.base_url))
         if not problem:
             try:

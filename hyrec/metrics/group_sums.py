@@ -38,7 +38,7 @@ class GroupSumsMetric(StoredScoresMetric):
         p, y, ids, w = known_rows(preds, target, ids, weights)
         assert ids is not None
         _, group, rows = torch.unique(ids, return_inverse=True, return_counts=True)
-        sums = self.group_sums(p, y, group, torch.ones_like(p) if w is None else w)
+        sums = self.group_sums(p, y, group, w)
         counts = {"num_rows": len(p), "num_unknown": len(preds) - len(p)}
         if self.needs_group:
             used = (sums != 0).any(1)

@@ -128,8 +128,8 @@ class Rule:
     name: str
     expected: str
     check: Callable[[Any], None]
-    slots: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()
 
     def apply(self, subject: Examined) -> RuleResult:
         """Check one class."""
@@ -178,7 +178,7 @@ def rule(
     """Make a function a rule that has its name; without the rules that it ``needs`` it says nothing."""
 
     def add(check: Callable[[Subject], None]) -> Callable[[Subject], None]:
-        RULES[check.__name__] = Rule(check.__name__, expected, check, tuple(slots), tuple(needs))
+        RULES[check.__name__] = Rule(check.__name__, expected, check, tuple(needs), tuple(slots))
         return check
 
     return add

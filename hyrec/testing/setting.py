@@ -19,11 +19,9 @@ from hyrec.slots import Component, QueryDecoder, SequenceEncoder, TokenMixer
 from hyrec.testing.batches import tiny_schema
 
 plain_encoder = partial(TransformerEncoder, num_heads=2, expansion=1)
-"""Builds the encoder that a tested backbone loops over."""
 plain_decoder = partial(CrossAttentionDecoder, num_heads=2)
-"""Builds the decoder that a tested backbone loops over."""
 plain_mixer = partial(SelfAttentionMixer, num_heads=2, expansion=1)
-"""Builds the mixer that a tested backbone loops over."""
+"""Build the parts that a tested backbone loops over."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from hyrec.messages import suggest
 from hyrec.metrics.functional.rows import (
     changes,
-    check_rows,
+    exact_rows,
     exclusive_cumsum,
     known_rows,
     refuse,
@@ -33,18 +33,11 @@ def label_terms(preds: Tensor, target: Tensor, weights: Tensor) -> Tensor:
 
 def label_sums(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Add up ``label_terms`` of rows with a known label, then six counts: ``(10,)``, without waiting for the device."""
-    check_rows(preds, target, None, weights)
-    p, y = preds.detach().double(), target.detach().double()
-    w = torch.ones_like(p) if weights is None else weights.detach().double()
-    unknown, nan = y.isnan(), p.isnan()
-    outside = (p < 0) | (p > 1)
-    bad_target = ~unknown & (y != 0) & (y != 1)
-    bad_weight = ~(w.isfinite() & (w >= 0))
-    use = ~(unknown | nan | outside | bad_target | bad_weight)
-    zero = torch.zeros_like(p)
-    terms = label_terms(*(torch.where(use, column, zero) for column in (p, y, w)))
-    counts = torch.stack([~unknown, unknown, nan, outside, bad_target, bad_weight], 1)
-    return torch.cat([terms, counts.double()], 1).sum(0)
+    p, y, w, wrong = exact_rows(preds, target, None, weights)
+    unknown = y.isnan()
+    unused = unknown | wrong.any(1)
+    terms = label_terms(*(column.masked_fill(unused, 0.0) for column in (p, y, w)))
+    return torch.cat([terms, torch.stack([~unknown, unknown], 1), wrong], 1).sum(0)
 
 
 def checked_sums(sums: Tensor) -> tuple[Tensor, int, int]:
@@ -149,7 +142,6 @@ def calibration_bins(
     """
     check_binning(num_bins, binning)
     p, y, _, w = known_rows(preds, target, None, weights, probabilities=True)
-    w = torch.ones_like(p) if w is None else w
     place = p
     if binning == "equal_mass":
         order = torch.argsort(p)

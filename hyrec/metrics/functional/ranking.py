@@ -95,7 +95,7 @@ def grouped_auc(preds: Tensor, target: Tensor, group: Tensor, weights: Tensor | 
     p, y, ids, w = known_rows(preds, target, group, weights)
     assert ids is not None
     _, g, rows = torch.unique(ids, return_inverse=True, return_counts=True)
-    by_group, impressions = auc_by_group(p, y, g, torch.ones_like(p) if w is None else w)
+    by_group, impressions = auc_by_group(p, y, g, w)
     both = ~by_group.isnan()
     share = impressions[both]
     return GroupedAUC(
