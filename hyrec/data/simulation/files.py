@@ -22,18 +22,12 @@ from hyrec.schema import NUM_RESERVED_IDS
 
 SPLITS = ("train", "validate", "test")
 REPORT = "attainable.json"
-ROW_GROUP = 4096
-"""Requests of one Parquet row group."""
 PROBABILITY_COLUMN = "true_probability"
 """Holds what was planted. No schema names it, so no model can read it."""
 
 
 def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
     """Write ``train``, ``validate`` and ``test.parquet``, ``schema.yaml`` and ``attainable.json``.
-
-    Args:
-        spec: What to simulate.
-        out_dir: Folder to write into; made when missing.
 
     Returns:
         What ``attainable.json`` holds: the spec, sizes of the files, and by split the figures that the true
@@ -63,7 +57,7 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
         pieces = list(chunks(requests.start, requests.stop))
         with pq.ParquetWriter(path, _table(log, pieces[0]).schema, compression="zstd") as writer:
             for rows in pieces:
-                writer.write_table(_table(log, rows), row_group_size=ROW_GROUP)
+                writer.write_table(_table(log, rows), row_group_size=4096)  # requests
         logit, clicked = true_logit[samples], log.clicked[samples].astype(np.float64)
         terms = {name: term[samples] for name, term in log.terms.items()}
         report["files"][path.name] = {
@@ -83,12 +77,7 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
 
 
 def cache_path(spec: SimulatorSpec, cache_dir: str | Path = "") -> Path:
-    """Return the folder in which the log of ``spec`` is cached, whether it is there or not.
-
-    Args:
-        spec: What to simulate.
-        cache_dir: Where caches live. Empty: ``$HYREC_CACHE``, or else ``~/.cache/hyrec``.
-    """
+    """Return the folder of a log, there or not, in ``cache_dir``, ``$HYREC_CACHE`` or else ``~/.cache/hyrec``."""
     root = Path(cache_dir or os.environ.get("HYREC_CACHE") or Path.home() / ".cache" / "hyrec").expanduser()
     content = json.dumps([VERSION, dataclasses.asdict(spec)], sort_keys=True)
     return root / f"simulated-{digest(content)}"

@@ -19,8 +19,6 @@ from hyrec.studies.run.record import LOG_FILE, CellRecord, Status, begin, now
 
 _STOPPING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that others send to end a process, unlike those of a crash."""
-_LOG_LINES = 8
-_LOG_BYTES = 65_536
 
 
 class Child:
@@ -109,7 +107,7 @@ class Child:
             killed = -code == signal.SIGKILL and not self._stopped
             cause = f"ended by {name}" + (" (the system does that when memory runs out)" if killed else "")
         with self.log.open("rb") as file:
-            file.seek(max(self._log_start, file.seek(0, os.SEEK_END) - _LOG_BYTES))
+            file.seek(max(self._log_start, file.seek(0, os.SEEK_END) - 65_536))
             text = file.read().decode(errors="replace")
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]  # a progress bar's states are lines too
-        return "\n".join([cause, *lines[-_LOG_LINES:]])
+        return "\n".join([cause, *lines[-8:]])

@@ -69,10 +69,6 @@ class StudyRun:
 def run_study(run: StudyRun, *, report: Callable[[str], object] = PRINT) -> tuple[Plan, list[CellOutcome]]:
     """Run the cells of a study that have not finished, and return its plan and how they stand.
 
-    Args:
-        run: The study and how it is to be run.
-        report: Takes one line of progress.
-
     Raises:
         CommandError: When the folder holds this study and ``resume`` is off, another study, or one that has changed.
         StudyError: When a variant cannot be trained.
