@@ -142,6 +142,7 @@ def _table(log: Log, rows: slice) -> pa.Table:
     listed = np.arange(users.topics.shape[1]) < users.num_topics[user][:, None]
     tag_offsets = _offsets(items.num_tags[item])
     position = np.arange(len(item)) - np.repeat(offsets[:-1], np.diff(offsets))
+    views = shown.events["views"]
     columns: dict[str, pa.Array] = {
         "request_id": pa.array(np.arange(rows.start, rows.stop)),
         "time": pa.array(shown.time[rows]),
@@ -151,7 +152,7 @@ def _table(log: Log, rows: slice) -> pa.Table:
         "topics": _lists(_offsets(users.num_topics[user]), _ids(users.topics[user][listed])),
         "spend_level": _numbers(users.spend[user]),
         "profile": _lists(np.arange(len(user) + 1) * users.profile.shape[1], _numbers(users.profile[user].ravel())),
-        "num_views": _numbers(shown.num_views[rows]),
+        "num_views": _numbers((views.end - views.begin)[rows]),
         "surface": _ids(shown.surface[rows]),
         "hour": _ids(shown.hour[rows]),
         "item_id": _lists(offsets, _ids(item)),

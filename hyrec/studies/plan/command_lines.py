@@ -54,12 +54,7 @@ def option(key: str, value: Any) -> str:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A command line of ``hyrec fit`` that has been parsed.
-
-    Args:
-        what: What it is of, such as ``variant no_pooling``; begins messages.
-        experiment: What it asks for.
-    """
+    """A command line of ``hyrec fit`` that has been parsed, and what it is of, such as ``variant no_pooling``."""
 
     what: str
     experiment: Experiment

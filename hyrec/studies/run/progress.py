@@ -8,15 +8,7 @@ from hyrec.studies.run.cell import Cell
 
 
 class StudyProgress:
-    """Count cells, estimate the time that is left, and print.
-
-    Args:
-        total: Cells of the study.
-        jobs: Cells that run at once.
-        metrics: Test metrics to print, those that a cell has.
-        report: Takes one line.
-        before: Cells that are not run again, with the wall time that they took, in seconds.
-    """
+    """Count cells, estimate the time left from the seconds that those done ``before`` took, and report line by line."""
 
     def __init__(
         self,

@@ -68,7 +68,7 @@ def run_cells(
     program: Sequence[str] = (sys.executable, "-m", "hyrec", "fit"),
     grace: float = 20.0,
 ) -> list[CellOutcome]:
-    """Run every cell that has not finished, and return how all of them stand.
+    """Run every cell that has not finished, and return how all of them stand, in their order.
 
     A cell that finished before is left alone; one that was interrupted continues from its last checkpoint; one that
     failed starts again. A failure is reported and does not stop the rest. Several runners may work on one study at
@@ -79,9 +79,6 @@ def run_cells(
 
     Variables of a cell stand over those of this process, and ``OMP_NUM_THREADS`` is the number of cores over ``jobs``
     unless it is set.
-
-    Returns:
-        One outcome a cell, in the order of ``cells``.
 
     Raises:
         StudyError: When two cells share a folder, or one has finished with other arguments than it has now; nothing has
