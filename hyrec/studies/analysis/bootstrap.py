@@ -56,10 +56,6 @@ class GroupBootstrap:
     def values(self, metric: RankingMetric, scores: Sequence[Scores]) -> tuple[Floats, Floats]:
         """Return a metric of each model on the rows as they are, and on every draw; NaN where it is not defined.
 
-        Args:
-            metric: The metric.
-            scores: Scored test rows of each model.
-
         Shape:
             Returns ``(models,)`` and ``(replicates, models)``.
 
@@ -83,7 +79,6 @@ class GroupBootstrap:
         return compute(torch.ones(1, self.num_groups))[0], drawn
 
     def _rows(self, scores: Scores) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return predictions, labels, groups and weights of the rows with a known label."""
         weight = np.ones_like(scores.label) if scores.weight is None else scores.weight
         preds, label, weights = (torch.from_numpy(c[self._known]) for c in (scores.score, scores.label, weight))
         return preds, label, self._group, weights

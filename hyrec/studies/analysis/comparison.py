@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -20,9 +19,6 @@ from hyrec.studies.analysis.statistics import Interval, holm, paired_t
 from hyrec.studies.plan.plan import PlannedVariant
 from hyrec.studies.plan.study import StudyError
 
-_AGREES = 1e-4
-_ALPHA = 0.05
-
 
 @dataclass(frozen=True)
 class ComparisonRow:
@@ -30,8 +26,6 @@ class ComparisonRow:
 
     Args:
         variant: Its name.
-        family: Its family.
-        point: Its point of the grid.
         metric: The metric.
         baseline: Name of the baseline at the same point of the grid.
         is_baseline: Whether this is a baseline row, which is compared with nothing.
@@ -57,8 +51,6 @@ class ComparisonRow:
     """
 
     variant: str
-    family: str
-    point: Mapping[str, Any]
     metric: str
     baseline: str
     is_baseline: bool
@@ -68,16 +60,16 @@ class ComparisonRow:
     differences: Mapping[int, float]
     missing_seeds: tuple[int, ...]
     interval: Interval | None
-    group_interval: Interval | None
-    group_note: str
-    p_holm: float
     chance: float | None
     relative_auc: float | None
     relative_auc_above_chance: float | None
-    verdict: str
     costs: RelativeCosts
     seconds: float
     notes: tuple[str, ...] = ()
+    group_interval: Interval | None = None
+    group_note: str = ""
+    p_holm: float = math.nan
+    verdict: str = ""
 
     @property
     def runs(self) -> str:
@@ -90,11 +82,6 @@ class ComparisonRow:
     def difference(self) -> float:
         """Mean paired difference; NaN when there is none."""
         return math.nan if self.interval is None else self.interval.mean
-
-    @property
-    def p(self) -> float:
-        """Value of p over seeds before correction; NaN when there is none."""
-        return math.nan if self.interval is None else self.interval.p
 
 
 def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> list[ComparisonRow]:
@@ -122,7 +109,7 @@ def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> li
         if replicates:
             note = f"{metric} cannot be bootstrapped over groups"
             rows = [row if row.is_baseline or row.group_note else replace(row, group_note=note) for row in rows]
-    adjusted = holm([math.nan if row.verdict else row.p for row in rows])
+    adjusted = holm([math.nan if row.verdict or row.interval is None else row.interval.p for row in rows])
     return [
         replace(row, p_holm=p, verdict=row.verdict or _verdict(row, facts.direction, p))
         for row, p in zip(rows, adjusted, strict=True)
@@ -130,8 +117,8 @@ def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> li
 
 
 def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: float | None) -> ComparisonRow:
-    variant, costs = planned.variant, RelativeCosts.of(results.plan, planned)
-    name, base = variant.name, costs.base.variant.name
+    costs = RelativeCosts.of(results.plan, planned)
+    name, base = planned.variant.name, costs.base.variant.name
     values, base_values = results.finite(name, metric), results.finite(base, metric)
     paired = {} if name == base else {s: (v, base_values[s]) for s, v in values.items() if s in base_values}
     differences = {s: mine - theirs for s, (mine, theirs) in paired.items()}
@@ -144,8 +131,6 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: fl
     seconds = [results.cells[name, seed].seconds for seed in results.seeds_of(name)]
     return ComparisonRow(
         variant=name,
-        family=variant.family,
-        point=variant.point,
         metric=metric,
         baseline=base,
         is_baseline=name == base,
@@ -155,13 +140,9 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: fl
         differences=differences,
         missing_seeds=tuple(s for s in results.plan.study.seeds if s not in used),
         interval=paired_t(list(differences.values())) if differences else None,
-        group_interval=None,
-        group_note="",
-        p_holm=math.nan,
         chance=chance,
         relative_auc=relative,
         relative_auc_above_chance=above_chance,
-        verdict="",
         costs=costs,
         seconds=float(np.mean(seconds)) if seconds else math.nan,
         notes=(f"{metric} is not defined for seed {', '.join(undefined)}",) if undefined else (),
@@ -177,7 +158,7 @@ def _verdict(row: ComparisonRow, direction: int, p_holm: float) -> str:
         return "no shared seed"
     if math.isnan(p_holm):
         return "too few seeds" if row.interval.count < 2 else "no spread"
-    if p_holm > _ALPHA or row.interval.mean == 0:
+    if p_holm > 0.05 or row.interval.mean == 0:
         return "not distinguishable"
     larger = row.interval.mean > 0
     if not direction:
@@ -186,7 +167,6 @@ def _verdict(row: ComparisonRow, direction: int, p_holm: float) -> str:
 
 
 def _with_same_rows(results: StudyResults, row: ComparisonRow) -> ComparisonRow:
-    """Refuse a difference between predictions of other test rows, as the bootstrap does."""
     cells = [results.cells[name, seed] for name in (row.baseline, row.variant) for seed in row.differences]
     reason = other_rows(cells, row.metric.rpartition("/")[0])
     return replace(row, verdict="not comparable", interval=None, group_note=reason) if reason else row
@@ -221,7 +201,7 @@ class _Drawn:
             f"{self.logged} of the saved predictions differs from the logged one by up to {gap:.2g}, so the interval "
             "over groups describes another figure"
         )
-        notes = row.notes if gap <= _AGREES else (*row.notes, note)
+        notes = row.notes if gap <= 1e-4 else (*row.notes, note)
         return replace(row, group_interval=self.bootstrap.interval(self.metric, difference, drawn), notes=notes)
 
     def _values(self, variant: str, seeds: list[int]) -> dict[int, tuple[float, Floats]]:

@@ -41,12 +41,7 @@ class PaperRow:
 
 
 def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
-    """Return a row for each variant for which the paper prints an AUC, as for its baseline.
-
-    Args:
-        study: The study, with what the paper prints.
-        rows: Its comparison on an AUC.
-    """
+    """Return a row for each variant for which the paper prints an AUC, as for its baseline."""
     found = []
     for row in rows:
         variant = study.variant(row.variant)

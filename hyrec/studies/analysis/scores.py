@@ -69,20 +69,13 @@ class Scores:
         return cls(row, label, score, optional["group"], optional["weight"])
 
     def take(self, keep: npt.NDArray[Any]) -> Scores:
-        """Return some of the rows.
-
-        Args:
-            keep: A mask over the rows, or their places in ascending order.
-        """
+        """Return some of the rows: by a mask over them, or by their places in ascending order."""
         group = None if self.group is None else self.group[keep]
         weight = None if self.weight is None else self.weight[keep]
         return Scores(self.row[keep], self.label[keep], self.score[keep], group, weight)
 
     def metric(self, metric: RankingMetric) -> float:
         """Return a metric of these rows, computed as ``hyrec test`` does; NaN where it is undefined.
-
-        Args:
-            metric: The metric; rows that it has seen before are forgotten.
 
         Raises:
             ValueError: For a metric that needs groups, without groups.
@@ -105,7 +98,6 @@ class Scores:
 
 
 def _numbers(table: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
-    """Return a column as a writable array; null becomes NaN."""
     column = table.column(name)
     if np.issubdtype(dtype, np.integer) and column.null_count:
         raise ValueError(f"The predictions have {column.null_count} nulls in column {name!r}.")

@@ -77,7 +77,6 @@ def provenance_section(findings: Findings) -> Section:
 
 
 def _ran_with(findings: Findings) -> tuple[str, ...]:
-    """Say which versions the cells ran with, where one is known to be another than the plan's."""
     plan = findings.results.plan
     counts = Counter((cell.version, cell.commit) for cell in findings.results.cells.values())
     if all(source == (plan.version, plan.commit) for source in counts if source[0]):

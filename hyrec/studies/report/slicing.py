@@ -79,7 +79,7 @@ def _said(rows: Sequence[SliceRow]) -> str:
 def _table(rows: Sequence[SliceRow], words: str) -> Table:
     lines = []
     for row in rows:
-        counts = (f"{row.bin.num_rows:,}", f"{row.num_groups:,}", fixed(row.mean))
+        counts = (f"{row.bin.rows.sum():,}", f"{row.num_groups:,}", fixed(row.mean))
         change = difference(row.difference.mean) if row.difference else MISSING
         lines.append((Code(row.variant), row.bin.label, *counts, change, span(row.difference)))
     header = ("Variant", words.capitalize(), "Rows", "Groups with both labels", rows[0].metric, "Difference")

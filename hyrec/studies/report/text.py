@@ -11,11 +11,7 @@ from hyrec.studies.analysis.statistics import Interval
 
 
 def comparison_as_text(results: StudyResults) -> str:
-    """Return the table of a study: means, paired differences with both intervals, verdicts, and what is missing.
-
-    Args:
-        results: What the cells found; at least one has finished.
-    """
+    """Return the table of a study: means, paired differences with both intervals, verdicts, and what is missing."""
     study = results.plan.study
     known = [name for name in study.metrics if name in results.metric_names]
     unknown = [name for name in study.metrics if name not in known]

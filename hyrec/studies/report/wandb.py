@@ -10,7 +10,6 @@ from typing import Any
 from hyrec.loggers.wandb_run import require_wandb, start_run
 from hyrec.studies.analysis.comparison import ComparisonRow, compare
 from hyrec.studies.analysis.results import StudyResults
-from hyrec.studies.plan.plan import Plan
 from hyrec.studies.run.wandb import run_id
 
 COLUMNS = (
@@ -26,10 +25,7 @@ COLUMNS = (
 def log_study(results: StudyResults, project: str, *, replicates: int = 1000) -> None:
     """Log the table of a study, variant by metric with intervals and costs, as a run of its own.
 
-    Args:
-        results: What the cells found.
-        project: Project, or ``ENTITY/PROJECT``.
-        replicates: Draws of the bootstrap over groups; 0 leaves it out.
+    The project is ``PROJECT`` or ``ENTITY/PROJECT``; ``replicates`` are draws of the bootstrap over groups.
 
     Raises:
         WandbMissingError: When W&B is not installed.
@@ -65,6 +61,7 @@ def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str
     import wandb
 
     plan, study, folder = results.plan, results.plan.study, results.folder
+    content = plan.to_dict()  # less the resolved options of every variant, which the cells log themselves
     entity, _, name = project.rpartition("/")
     run = start_run(
         project=name,
@@ -77,7 +74,7 @@ def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str
         id=run_id(f"{study.name}/table", folder, ""),
         resume="allow",
         dir=str(folder),
-        config=_config(plan),
+        config={**content, "variants": [{k: row[k] for k in row if k != "options"} for row in content["variants"]]},
     )
     run.log({"study": wandb.Table(columns=list(COLUMNS), data=study_table(rows))})
     counts = {"finished": len(results.cells), "failed": len(results.failed), "missing": len(results.missing)}
@@ -88,9 +85,3 @@ def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str
             artifact.add_file(str(path.resolve()), name=str(path.relative_to(folder)))
     run.log_artifact(artifact)
     run.finish()
-
-
-def _config(plan: Plan) -> dict[str, Any]:
-    """Return the plan without the resolved options of every variant, which the cells log themselves."""
-    content = plan.to_dict()
-    return {**content, "variants": [{k: v for k, v in row.items() if k != "options"} for row in content["variants"]]}
