@@ -25,15 +25,10 @@ The interval is Wilson's for the number of *test rows* (a row that several seeds
 
 @dataclass(frozen=True)
 class Reliability:
-    """How the predictions of a variant compare with what happened.
+    """How the predictions of a variant compare with what happened, over the finished seeds that have predictions.
 
-    Args:
-        variant: Its name.
-        seeds: Finished seeds that have predictions.
-        points: A point for each bin, by ascending prediction; predictions of all seeds are pooled.
-        ne: Normalized entropy, mean over seeds; below 1 is better than predicting the base rate.
-        pcoc: Mean prediction over mean label, mean over seeds; 1 is calibrated.
-        ece: Expected calibration error as in ``hyrec.metrics.CalibrationError``, mean over seeds.
+    Predictions of all seeds are pooled for the points, one a bin by ascending prediction; ``ne``, ``pcoc`` and ``ece``
+    are the metrics of these names, mean over seeds.
     """
 
     variant: str

@@ -25,8 +25,6 @@ class ComparisonRow:
     """One variant on one metric.
 
     Args:
-        variant: Its name.
-        metric: The metric.
         baseline: Name of the baseline at the same point of the grid.
         is_baseline: Whether this is a baseline row, which is compared with nothing.
         values: The metric by seed.
@@ -83,6 +81,11 @@ class ComparisonRow:
         """Mean paired difference; NaN when there is none."""
         return math.nan if self.interval is None else self.interval.mean
 
+    @property
+    def p(self) -> float:
+        """Value of p over seeds before correction; NaN when there is none."""
+        return math.nan if self.interval is None else self.interval.p
+
 
 def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> list[ComparisonRow]:
     """Compare every variant with the baseline at the same point of the grid, seed by seed.
@@ -109,7 +112,7 @@ def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> li
         if replicates:
             note = f"{metric} cannot be bootstrapped over groups"
             rows = [row if row.is_baseline or row.group_note else replace(row, group_note=note) for row in rows]
-    adjusted = holm([math.nan if row.verdict or row.interval is None else row.interval.p for row in rows])
+    adjusted = holm([math.nan if row.verdict else row.p for row in rows])
     return [
         replace(row, p_holm=p, verdict=row.verdict or _verdict(row, facts.direction, p))
         for row, p in zip(rows, adjusted, strict=True)

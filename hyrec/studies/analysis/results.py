@@ -41,12 +41,9 @@ class Unfinished(NamedTuple):
 
 @dataclass(frozen=True)
 class CellResult:
-    """What one finished cell found.
+    """What one finished cell found, and the folder of its run.
 
     Args:
-        variant: Name of the variant.
-        seed: Its seed.
-        folder: Folder of the run.
         metrics: Test metrics by name, ``auc`` and not ``test/auc``; NaN where a metric was not defined.
         seconds: Wall time, in seconds.
         version: Version of hyrec that it ran with; empty when the cell's record does not say.
@@ -100,8 +97,6 @@ class StudyResults:
     """The plan of a study and what its cells found.
 
     Args:
-        folder: Folder of the study.
-        plan: What was to be run.
         cells: Finished cells by name of the variant and seed, in the order of the plan.
         failed: Cells that were run and did not succeed.
         missing: Cells that were not run to the end: never started, interrupted, or still running.
@@ -207,11 +202,7 @@ _NO_REASON = {
 
 
 def read_test_metrics(run: Path) -> dict[str, float]:
-    """Return the test metrics of a run by name without ``test/``, from its ``metrics.csv``.
-
-    Raises:
-        StudyError: When the file is missing or holds none.
-    """
+    """Return the test metrics of a run by name without ``test/``; ``StudyError`` when ``metrics.csv`` holds none."""
     path = run / METRICS_FILE
     if not path.is_file():
         raise StudyError(f"{run} has no metrics.csv, though its cell finished. Run it again: remove its cell.json.")

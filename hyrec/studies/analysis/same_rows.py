@@ -16,11 +16,7 @@ class OtherRowsError(StudyError):
 
 
 def check_same_rows(first: Scores, other: Scores) -> None:
-    """Refuse predictions that cannot be paired: rows, labels, groups and weights must be the same.
-
-    Raises:
-        OtherRowsError: With what differs and how much of it.
-    """
+    """Raise ``OtherRowsError``, with what differs, unless rows, labels, groups and weights are the same."""
     if not np.array_equal(first.row, other.row):
         shared = len(np.intersect1d(first.row, other.row))
         raise OtherRowsError(

@@ -58,18 +58,13 @@ class ScalingFit:
 
 @dataclass(frozen=True)
 class SlopeComparison:
-    """Two families' improvement for ten times the cost, over the range of sizes that both cover.
+    """Two families' improvement for ten times the cost, from ``low`` to ``high``: the range of sizes that both cover.
 
     Args:
-        family: Its name.
-        other: The one that it is compared with.
-        low: Start of the common range.
-        high: Its end.
         difference: Difference in improvement for ten times the cost, by Student's t over paired seeds; None when not
             compared. Both are interpolated to the same sizes first, so that neither is favoured by its range.
         p_holm: Value of p after Holm's correction over the families compared; NaN when not tested.
         verdict: ``gains more``, ``gains less``, ``not distinguishable``, ``too few seeds`` or ``not compared``.
-        reason: Why not compared.
     """
 
     family: str
@@ -102,11 +97,6 @@ def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
 
     A family with fewer than four sizes, or without a seed that finished for all, is refused with the reason; the
     others are fitted.
-
-    Args:
-        results: What the cells found.
-        metric: A test metric with a better end.
-        x: ``dense_parameters``, ``sparse_parameters`` or ``flops_per_sample``.
 
     Raises:
         StudyError: For an unknown cost or metric, or a metric without a better end.

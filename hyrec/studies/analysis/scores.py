@@ -37,11 +37,9 @@ class Scores:
 
     @classmethod
     def of(cls, predictions: pa.Table, task: str = "") -> Scores:
-        """Read what ``hyrec predict`` or ``hyrec fit --save_predictions true`` wrote.
+        """Read what ``hyrec predict`` or ``hyrec fit --save_predictions true`` wrote: all parts, in any order.
 
-        Args:
-            predictions: All parts in one table, in any order.
-            task: Which labels and scores. Empty: the first one, which is the primary task.
+        Without a task, labels and scores are those of the first one, which is the primary task.
 
         Raises:
             ValueError: For a task that the table does not have, a row that occurs twice, or a score that is missing.
@@ -75,11 +73,7 @@ class Scores:
         return Scores(self.row[keep], self.label[keep], self.score[keep], group, weight)
 
     def metric(self, metric: RankingMetric) -> float:
-        """Return a metric of these rows, computed as ``hyrec test`` does; NaN where it is undefined.
-
-        Raises:
-            ValueError: For a metric that needs groups, without groups.
-        """
+        """Return a metric of these rows, as ``hyrec test`` does; NaN where undefined, ``ValueError`` without its groups."""
         if metric.needs_group and self.group is None:
             raise ValueError(f"{metric.name} needs groups, and the predictions have no column 'group'.")
         metric.reset()

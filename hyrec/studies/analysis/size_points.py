@@ -21,11 +21,9 @@ class SizePoints:
     """What a family reached at each of its sizes.
 
     Args:
-        family: Its name.
         sizes: Cost of its variants, ascending.
         seeds: Seeds that finished for every one of these sizes.
         values: The metric with its sign turned where smaller is better, so that larger is better.
-        facts: What is known about the metric.
         notes: Sizes and seeds that are left out, and why.
 
     Shape:

@@ -41,8 +41,6 @@ class SliceRow:
     """A metric of one variant on the test rows of one bin.
 
     Args:
-        variant: Name of the variant.
-        bin: The bin.
         num_groups: Groups that hold both labels inside the bin; 0 when the data has no groups.
         values: Metric by seed; NaN where it is undefined.
         difference: Paired difference to the baseline at the same grid point, with an interval over seeds. None for
@@ -73,12 +71,8 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
     are properties of a request or a user. Where groups are coarser than requests (groups by user), all rows of a
     group go to the bin of its median row, so that no group is torn apart. Other columns, such as ``item_frequency``,
     differ between the candidates of a group: few groups then have both labels inside one bin, so a metric inside
-    groups is replaced by the AUC over all rows of the bin, and ``SliceRow.metric`` says so.
-
-    Args:
-        results: A study that ran.
-        metric: A metric of the runs; a task and a slash before it choose the task.
-        column: Column of ``rows.parquet``.
+    groups is replaced by the AUC over all rows of the bin, and ``SliceRow.metric`` says so. A task and a slash before
+    the metric choose the task.
 
     Raises:
         StudyError: When there are no rows or predictions, the column or the metric does not exist, or a prediction is

@@ -155,22 +155,13 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], ends: style.
         found = row.difference
         if found is None:
             continue
-        style.estimate(axes, number, found, slice_tone(row), size=9, tip=f"{row.bin.label}: {signed(found.mean)}")
+        tone: Tone = "neutral"
+        if row.direction and not found.holds_zero:  # its own interval: nothing is corrected for the number of bins
+            tone = "better" if found.mean * row.direction > 0 else "worse"
+        style.estimate(axes, number, found, tone, size=9, tip=f"{row.bin.label}: {signed(found.mean)}")
         said.append(f"{row.bin.label}: {signed(found.mean)} {span(found)}")
     title = f"Difference of {variant} to the baseline by {subtitle}"
     return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
-
-
-def slice_limits(rows: Sequence[SliceRow]) -> style.Limits:
-    """Return an axis that holds zero and all intervals."""
-    return style.limits([0.0, *(end for row in rows if row.difference for end in row.difference.ends)])
-
-
-def slice_tone(row: SliceRow) -> Tone:
-    """Colour a bin by whether its own interval excludes zero; nothing is corrected for the number of bins."""
-    if row.difference is None or row.difference.holds_zero or not row.direction:
-        return "neutral"
-    return "better" if row.difference.mean * row.direction > 0 else "worse"
 
 
 def bin_lines(low: float, high: float) -> tuple[str, ...]:
@@ -207,12 +198,6 @@ def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> 
         tip = f"prediction {fixed(p)}, label {fixed(label)}, {count:,} rows"
         style.mark(axes, p, label, tone, size=6, tip=tip, marker="o")
     return Chart(name, f"Reliability of {curve.variant}", f"{facts}.", figure)
-
-
-def reliability_limit(curves: Sequence[Reliability]) -> float:
-    """Return the end of axes that hold every point with its interval."""
-    ends = [value for curve in curves for p, label, low, high, _ in curve.points for value in (p, label, low, high)]
-    return max([0.0, *ends]) * 1.04 or 1.0
 
 
 def _heights(axes: Axes, values: Sequence[float]) -> list[float]:

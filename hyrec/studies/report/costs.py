@@ -85,14 +85,12 @@ def scaling_section(findings: Findings) -> Section | None:
 
 def _series(findings: Findings, scaling: Scaling, family: str, x: str) -> Series:
     points = []
-    for planned in findings.results.plan.variants:
+    for planned in sorted(findings.results.plan.variants, key=lambda planned: float(getattr(planned, x))):
         values = findings.results.finite(planned.variant.name, findings.metric)
         if planned.variant.family == family and values:
             points.append((float(getattr(planned, x)), paired_t(list(values.values()))))
-    points.sort(key=lambda point: point[0])
-    if family not in scaling.fits:
+    if (fit := scaling.fits.get(family)) is None:
         return Series(family, tuple(points), ())
-    fit = scaling.fits[family]
     at = np.geomspace(fit.points.sizes[0], fit.points.sizes[-1], 40).tolist()
     return Series(family, tuple(points), tuple(zip(at, fit.curve(at), strict=True)))
 

@@ -16,10 +16,7 @@ COLUMNS = (
     *("variant", "metric", "seeds", "mean_seeds", "mean", "sd", "difference", "low", "high", "p_holm"),
     *("group_low", "group_high", "verdict", "dense_parameters", "sparse_parameters", "flops_per_sample", "seconds"),
 )
-"""Columns of a study's table: ``low`` and ``high`` bound the difference over seeds, ``group_*`` over test groups.
-
-``seeds`` counts those of the difference, ``mean_seeds`` those of mean and sd.
-"""
+"""Columns: ``low`` and ``high`` are over seeds, ``group_*`` over test groups; ``mean_seeds`` are those of the mean."""
 
 
 def log_study(results: StudyResults, project: str, *, replicates: int = 1000) -> None:
@@ -45,15 +42,15 @@ def log_study(results: StudyResults, project: str, *, replicates: int = 1000) ->
 
 def study_table(rows: Sequence[ComparisonRow]) -> list[list[Any]]:
     """Return the cells of the table, in the order of ``COLUMNS``; None where there is no figure."""
-    return [[None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in _cells(r)] for r in rows]
-
-
-def _cells(row: ComparisonRow) -> list[Any]:
-    over_seeds, over_groups = ([i.low, i.high] if i else [None, None] for i in (row.interval, row.group_interval))
-    seeds, planned = len(row.values if row.is_baseline else row.differences), row.costs.planned
-    figures = [row.mean, row.sd, row.difference, *over_seeds, row.p_holm, *over_groups]
-    costs = [planned.dense_parameters, planned.sparse_parameters, planned.flops_per_sample, row.seconds]
-    return [row.variant, row.metric, seeds, len(row.values), *figures, row.verdict, *costs]
+    table = []
+    for row in rows:
+        over_seeds, over_groups = ([i.low, i.high] if i else [None, None] for i in (row.interval, row.group_interval))
+        seeds, planned = len(row.values if row.is_baseline else row.differences), row.costs.planned
+        figures = [row.mean, row.sd, row.difference, *over_seeds, row.p_holm, *over_groups]
+        costs = [planned.dense_parameters, planned.sparse_parameters, planned.flops_per_sample, row.seconds]
+        cells = [row.variant, row.metric, seeds, len(row.values), *figures, row.verdict, *costs]
+        table.append([None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in cells])
+    return table
 
 
 def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str) -> None:
