@@ -83,9 +83,9 @@ class GroupBootstrap:
         return preds, label, self._group, weights
 
     def interval(self, metric: RankingMetric, observed: float, drawn: Floats) -> Interval:
-        """Return the percentile interval of a statistic, from its value on every draw: ``(replicates,)``, NaN undefined.
+        """Return the percentile interval of a statistic, from its value on every draw: ``(replicates,)``.
 
-        Where not all groups count in the metric, the note speaks of those that do.
+        Values are NaN where not defined. Where not all groups count in the metric, the note speaks of those that do.
         """
         used = count = self.num_groups
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]

@@ -43,7 +43,6 @@ class ComparisonRow:
         verdict: ``better``, ``worse``, ``not distinguishable``; ``higher``, ``lower`` for metrics without a better
             end; ``baseline``, ``too few seeds`` (fewer than two), ``no spread`` (two or more with one and the same
             difference), ``no shared seed`` with the baseline, ``no results`` or ``not comparable``.
-        costs: What it costs.
         seconds: Mean wall time of its finished cells, in seconds; NaN without one.
         notes: What else should be known.
     """

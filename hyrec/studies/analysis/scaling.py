@@ -25,10 +25,8 @@ class ScalingFit:
     Intervals draw whole seeds with replacement, so they generalise over training runs at these sizes.
 
     Args:
-        points: What the family reached at each of its sizes.
         a: What the curve tends to; None when not identified, and b and c with it.
         b: Distance from it at x = 1, for x in its own unit.
-        c: Exponent.
         r2: Share of the variance of the means that the curve explains; NaN when they are all equal.
         reason: Why the data do not determine a, b and c; empty when they do.
         gain: Improvement for ten times the cost: slope of a straight line in log10(x), by Student's t over seeds.

@@ -73,7 +73,7 @@ class Scores:
         return Scores(self.row[keep], self.label[keep], self.score[keep], group, weight)
 
     def metric(self, metric: RankingMetric) -> float:
-        """Return a metric of these rows, as ``hyrec test`` does; NaN where undefined, ``ValueError`` without its groups."""
+        """Return a metric of these rows, as ``hyrec test`` does; NaN where undefined, ``ValueError`` without groups."""
         if metric.needs_group and self.group is None:
             raise ValueError(f"{metric.name} needs groups, and the predictions have no column 'group'.")
         metric.reset()

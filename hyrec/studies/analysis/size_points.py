@@ -56,13 +56,10 @@ class SizePoints:
 
 
 def size_points(results: StudyResults, family: str, metric: str, x: str) -> SizePoints:
-    """Gather the sizes of a family.
+    """Gather the sizes of a family; ``StudyError`` with fewer than four, or without a seed that finished for all.
 
     A size that no seed finished is left out, and so is a seed that some remaining size lacks: a mean over other seeds
     would not be paired.
-
-    Raises:
-        StudyError: When fewer than four sizes are left, or no seed finished for all of them.
     """
     planned = [p for p in results.plan.variants if p.variant.family == family]
     planned.sort(key=lambda p: float(getattr(p, x)))

@@ -21,7 +21,9 @@ SIGNS: Mapping[Tone, str] = {"better": "▲", "worse": "▼", "neutral": "●", 
 def html(document: Document, folder: Path) -> str:
     """Write a document as a page: styles, script and charts are all inside, and paths start at the study's folder."""
     environment = _environment(folder, autoescape=True)
-    environment.filters |= {"joined": _joined, "wrappable": _wrappable}
+    environment.filters["wrappable"] = _wrappable
+    # Keeps numbers together with the signs behind them.
+    environment.filters["joined"] = lambda text: re.sub(" (?=[%×])", "\N{NO-BREAK SPACE}", text)
     style, script = f"{asset('colours.css')}{RULES}{asset('page.css')}", asset("page.js")
     return environment.get_template("page.html.jinja").render(
         document=document, style=style, script=script, signs=SIGNS
@@ -58,11 +60,6 @@ def _environment(folder: Path, *, autoescape: bool) -> Environment:
     # A report is read elsewhere too, so it does not say where the study lay.
     environment.filters["local"] = lambda text: inside(text, folder)
     return environment
-
-
-def _joined(text: str) -> str:
-    """Keep numbers together with the signs behind them."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" ×", "\N{NO-BREAK SPACE}×")
 
 
 def _wrappable(name: str) -> Markup:
