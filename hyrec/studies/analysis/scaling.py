@@ -133,7 +133,7 @@ def _fit(points: SizePoints, flat: str) -> ScalingFit:
 
 
 def _why_not(law: PowerLaw, drawn: PowerLaw, bootstrap: SeedBootstrap, gain: Interval, flat: str) -> str:
-    """Return why a, b and c are not identified, with fewer than one in ten draws of seeds at a bound; else empty."""
+    """Return why a, b, c are not identified: above all, over a tenth of the draws end at a bound; else empty."""
     if law.b[0] == 0 or (gain.known and gain.low <= 0):
         bounds = f" [{gain.low:+.2g}, {gain.high:+.2g}]" if gain.known else ""
         return f"{flat} beyond what seeds explain: {gain.mean:+.2g}{bounds} for ten times the cost"
