@@ -56,15 +56,7 @@ class ModelCosts:
 
 @dataclass(frozen=True)
 class ComponentCost:
-    """What one component costs, over all its layers.
-
-    Args:
-        component: Slot, and the sequence where it has one.
-        classes: Class names.
-        layers: Number of modules.
-        parameters: Dense parameters.
-        flops: Floating-point operations a sample, forward; a multiply-add counts two.
-    """
+    """What one component costs, over all its layers: dense parameters, and FLOPs a sample as in ``ModelCosts``."""
 
     component: str
     classes: list[str]
@@ -128,11 +120,7 @@ def without_memory() -> Iterator[None]:
 
 
 def model_costs(ranker: Ranker) -> ModelCosts:
-    """Return what a model costs; it is left as it is, and so are the random numbers.
-
-    Args:
-        ranker: A model with real parameters on any device, or one that was built without memory.
-    """
+    """Return what a model costs, real or built without memory; it is left as it is, and so are the random numbers."""
     dense, sparse = _count_parameters(ranker)
     lengths = {name: spec.max_length for name, spec in ranker.schema.sequences.items()}
     flops = _Shapes(ranker).flops(lengths, candidates=1)
@@ -140,13 +128,9 @@ def model_costs(ranker: Ranker) -> ModelCosts:
 
 
 def inspect_ranker(ranker: Ranker, *, lengths: Mapping[str, int], candidates: int, batch_size: int) -> Inspection:
-    """Count a model by component, and estimate the memory of a training step.
+    """Count a model by component, and estimate the memory of a training step of ``batch_size`` stored rows.
 
-    Args:
-        ranker: The model, real or built without memory.
-        lengths: Events of each sequence.
-        candidates: Samples of each request.
-        batch_size: Stored rows of a training batch: requests, or samples when each is a request of its own.
+    ``lengths`` are the events of each sequence, ``candidates`` the samples of each request.
     """
     network, schema, shapes = ranker.network, ranker.schema, _Shapes(ranker)
     flops = shapes.flops(lengths, candidates)

@@ -116,7 +116,12 @@ def _train(options: argparse.Namespace) -> int:
 
     run = StudyRun(request, options.out, options.jobs, options.resume, index, options.wandb)
     if index is None:
-        _warn_without_report()
+        from hyrec.studies.report import ReportExtraMissingError, require_report_extra
+
+        try:  # said before hours of training; the study itself needs none of it
+            require_report_extra()
+        except ReportExtraMissingError as error:
+            print(f"Note: {error}", file=sys.stderr)
     try:
         _, outcomes = run_study(run)
         if index is None:
@@ -142,28 +147,17 @@ def _report(folder: Path, baseline: str = "", wandb: str | None = None) -> int:
         print(f"No cell of {folder} has finished yet: there is nothing to report.")
         return 0
     print(comparison_as_text(results))
+    code = 0
     try:
         print(f"Report: {write_report(folder, baseline)}")
     except ReportExtraMissingError as error:
         print(error, file=sys.stderr)
         code = 1
-    else:
-        code = 0
     if wandb:
         from hyrec.studies.report.wandb import log_study
 
         log_study(results, wandb)
     return code
-
-
-def _warn_without_report() -> None:
-    """Say before hours of training that no report will follow; the study itself needs none of it."""
-    from hyrec.studies.report import ReportExtraMissingError, require_report_extra
-
-    try:
-        require_report_extra()
-    except ReportExtraMissingError as error:
-        print(f"Note: {error}", file=sys.stderr)
 
 
 def _sweep(options: argparse.Namespace) -> int:

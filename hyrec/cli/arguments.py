@@ -29,12 +29,7 @@ class StrictParser(argparse.ArgumentParser):
         """Options that take a list, as ``0,1,2`` or with spaces."""
 
     def actions(self, what: str, actions: Mapping[str, tuple[str, str]]) -> None:
-        """Add sub-commands, whose modules are imported when they are asked for.
-
-        Args:
-            what: What they are called, such as ``action``.
-            actions: ``module:function`` that fills the sub-parser, and a line of description, by name.
-        """
+        """Add sub-commands: a line of help, and the ``module:function`` that fills the parser when it is asked for."""
         chosen = self.add_subparsers(title=f"{what}s", metavar=what.upper(), parser_class=StrictParser)
         for name, (filled_by, text) in actions.items():
             chosen.add_parser(name, help=text, description=text, filled_by=filled_by)
@@ -68,7 +63,8 @@ class StrictParser(argparse.ArgumentParser):
         return joined
 
     def _refuse_unknown(self, arguments: list[str]) -> None:
-        names = self._subcommands()
+        groups = (action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        names = [name for group in groups for name in group.choices]
         if names and arguments and not arguments[0].startswith("-"):
             got = arguments[0]
             if got not in names:
@@ -85,7 +81,3 @@ class StrictParser(argparse.ArgumentParser):
                 raise CommandError(
                     f"{self.prog} has no option {name!r}.{suggest(name, known)} {listed(known, 'Options')}"
                 )
-
-    def _subcommands(self) -> list[str]:
-        groups = (action for action in self._actions if isinstance(action, argparse._SubParsersAction))
-        return [name for group in groups for name in group.choices]

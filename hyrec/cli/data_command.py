@@ -12,16 +12,15 @@ from hyrec.config.shipped import find_file, load_mapping
 from hyrec.mappings import build_dataclass
 from hyrec.messages import CommandError, suggest
 
-ACTIONS = {
-    "build": ("hyrec.cli.data_command:build", "logs to training Parquet and schema.yaml, by a recipe"),
-    "simulate": ("hyrec.cli.data_command:simulate", "a simulated log whose click probabilities are known"),
-    "profile": ("hyrec.cli.data_command:profile", "columns, missing values and list lengths of Parquet files"),
-}
-
 
 def configure(parser: StrictParser) -> None:
     """Add the actions."""
-    parser.actions("action", ACTIONS)
+    actions = {
+        "build": "logs to training Parquet and schema.yaml, by a recipe",
+        "simulate": "a simulated log whose click probabilities are known",
+        "profile": "columns, missing values and list lengths of Parquet files",
+    }
+    parser.actions("action", {name: (f"{__name__}:{name}", text) for name, text in actions.items()})
 
 
 def build(parser: StrictParser) -> None:

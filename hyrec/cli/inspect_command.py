@@ -13,8 +13,6 @@ from hyrec.messages import CommandError, unknown
 from hyrec.plain_text import count, table
 from hyrec.schema import Schema
 
-_DEFAULT_BATCH = 256
-
 
 def configure(parser: StrictParser) -> None:
     """Add the options that are not those of ``fit``."""
@@ -28,17 +26,13 @@ def configure(parser: StrictParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print an inspection.
-
-    Args:
-        options: Its own options, and in ``more`` those of ``fit``.
-    """
+    """Print an inspection."""
     if options.candidates < 1:
         raise CommandError(f"--candidates must be at least 1, got {options.candidates}.")
     experiment = Experiment.parse(options.more)
     with without_memory():
         model = experiment.model()
-    batch_size = (experiment.options["data"].get("init_args") or {}).get("batch_size", _DEFAULT_BATCH)
+    batch_size = (experiment.options["data"].get("init_args") or {}).get("batch_size", 256)
     lengths = read_lengths(options.lengths, model.schema)
     report = inspect_ranker(model, lengths=lengths, candidates=options.candidates, batch_size=batch_size)
     print(json.dumps(asdict(report), indent=1) if options.json else as_text(report))

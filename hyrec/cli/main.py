@@ -10,8 +10,6 @@ from hyrec import __version__
 from hyrec.cli.arguments import StrictParser
 from hyrec.cli.errors import guarded
 
-EXPERIMENTS = ("fit", "validate", "test", "predict")
-"""Commands whose options are those of an experiment, which has a parser of its own."""
 COMMANDS = {
     "fit": ("hyrec.cli.run_command", "train, then test the best checkpoint"),
     "validate": ("hyrec.cli.run_command", "evaluate a checkpoint on the validation rows"),
@@ -36,20 +34,13 @@ _EXAMPLES = """\
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        argv: The arguments. Default: those of the process.
-
-    Returns:
-        Exit code: 0, 2 for a mistake on the command line or in a config.
-    """
+    """Run one command; return its exit code, 2 for a mistake on the command line or in a config."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     return guarded(lambda: _run(arguments))
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[:1] in ([name] for name in EXPERIMENTS):
+    if arguments and arguments[0] in ("fit", "validate", "test", "predict"):  # an experiment has a parser of its own
         from hyrec.cli.run_command import run
 
         return run(arguments)

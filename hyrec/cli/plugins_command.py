@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,6 +117,7 @@ def _check(options: argparse.Namespace) -> int:
     from hyrec.plugins.check import check
 
     results = check(Catalogue.load(options.plugin), options.name, options.option, options.config)
+    every = [result.status for rules in results.values() for result in rules]
     if options.json:
         found = [
             {"class": entry.path, "slot": entry.slot, "results": [dataclasses.asdict(rule) for rule in rules]}
@@ -125,8 +125,10 @@ def _check(options: argparse.Namespace) -> int:
         ]
         print(json.dumps(found, indent=1))
     else:
-        print("\n\n".join([*(_report(entry, rules) for entry, rules in results.items()), _summary(results)]))
-    return int(any(result.status == "failed" for rules in results.values() for result in rules))
+        counts = ", ".join(f"{every.count(status)} {status}" for status in ("passed", "failed", "skipped"))
+        summary = f"{len(results)} class{'es' if len(results) > 1 else ''}, {len(every)} rules: {counts}."
+        print("\n\n".join([*(_report(entry, rules) for entry, rules in results.items()), summary]))
+    return int("failed" in every)
 
 
 def _report(entry: Entry, results: list[RuleResult]) -> str:
@@ -141,12 +143,6 @@ def _report(entry: Entry, results: list[RuleResult]) -> str:
             lines.append(f"  {'':<9}{'':<{width}}observed  {result.observed}")
     lines.append(f"  not checked: {NOT_CHECKED.get(entry.slot, 'that it computes what its docstring says')}")
     return "\n".join(lines)
-
-
-def _summary(results: Mapping[Entry, list[RuleResult]]) -> str:
-    every = [result.status for rules in results.values() for result in rules]
-    counts = ", ".join(f"{every.count(status)} {status}" for status in ("passed", "failed", "skipped"))
-    return f"{len(results)} class{'es' if len(results) > 1 else ''}, {len(every)} rules: {counts}."
 
 
 def _new(options: argparse.Namespace) -> int:

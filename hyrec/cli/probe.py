@@ -9,11 +9,7 @@ from hyrec.cli.errors import guarded
 
 
 def main(argv: list[str]) -> int:
-    """Run a few steps and write what was measured as JSON.
-
-    Args:
-        argv: File to write, number of batches to time, and the options of ``hyrec fit``.
-    """
+    """Run a few steps and write what was measured as JSON."""
 
     def run() -> int:
         from hyrec.files import write_text

@@ -16,11 +16,7 @@ from hyrec.plain_text import table
 
 
 def profile(files: Sequence[Path], max_rows: int) -> str:
-    """Describe every column: type, nulls, list lengths, distinct values and range.
-
-    Args:
-        files: Parquet files of the same columns.
-        max_rows: Rows to read in all, from the start; 0 reads all.
+    """Describe every column of ``max_rows`` rows (0: of all): type, nulls, list lengths, distinct values and range.
 
     Raises:
         CommandError: For a file that is not Parquet, or files whose columns differ.

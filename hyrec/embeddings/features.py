@@ -34,11 +34,7 @@ class EmbeddingOptions:
     init_scale: float = 1.0
 
     def tables(self, schema: Schema) -> NamedModules:
-        """Build one table per table name of the schema, each with its own initial values.
-
-        Raises:
-            ValueError: When ``dims`` names a table that does not exist.
-        """
+        """Build one table per table name of the schema, each with its own initial values."""
         sizes = schema.table_sizes
         for table in self.dims:
             if table not in sizes:
@@ -55,14 +51,7 @@ class EmbeddingOptions:
 
 
 class EmbeddingTable(nn.Embedding):
-    """Rows by id; row 0 (padding) is zero and stays zero.
-
-    Args:
-        num_ids: Rows, reserved ids included.
-        dim: Width.
-        sparse: Whether the gradient is sparse.
-        init_scale: Initial rows are uniform within ``init_scale / sqrt(num_ids)``.
-    """
+    """Rows by id, uniform within ``init_scale / sqrt(num_ids)`` at first; row 0 (padding) is zero and stays zero."""
 
     def __init__(self, num_ids: int, dim: int, sparse: bool, init_scale: float) -> None:
         self.init_scale = init_scale
@@ -121,7 +110,7 @@ class FeatureEmbeddings(nn.Module):
     def _embed(self, name: str, feature: Feature, value: Tensor | Jagged, tables: NamedModules) -> Tensor:
         if feature.kind == "dense" and isinstance(value, Tensor):
             if feature.transform != "bucketize":
-                return transform_dense(feature, value.to(table_dtype(tables, value.dtype)))
+                return transform_dense(feature, value.to(next((p.dtype for p in tables.parameters()), value.dtype)))
             value = self.buckets[name](value.squeeze(-1))
         table = table_of(tables, self.table_names[name])
         if isinstance(value, Jagged):
@@ -137,11 +126,6 @@ def table_of(tables: NamedModules, name: str) -> EmbeddingTable:
     return table
 
 
-def table_dtype(tables: NamedModules, default: torch.dtype) -> torch.dtype:
-    """Return the dtype of the tables, or ``default`` when there is none."""
-    return next((p.dtype for p in tables.parameters()), default)
-
-
 def transform_dense(feature: Feature, values: Tensor) -> Tensor:
     """Transform numbers and mark the missing ones: ``(..., n)`` to ``(..., 2 n)``."""
     missing = values.isnan()
@@ -154,14 +138,7 @@ def transform_dense(feature: Feature, values: Tensor) -> Tensor:
 
 
 class Buckets(nn.Module):
-    """Turns numbers into ids: 1 where missing, else 3 plus the number of boundaries that the value has reached.
-
-    Args:
-        boundaries: Limits of the buckets, ascending.
-
-    Shape:
-        values: any shape, float. Returns int64 of the same shape.
-    """
+    """Turns numbers into ids: 1 where missing, else 3 plus the number of boundaries that the value has reached."""
 
     def __init__(self, boundaries: Sequence[float]) -> None:
         super().__init__()

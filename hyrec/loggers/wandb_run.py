@@ -19,8 +19,6 @@ INIT_SECONDS = 15.0
 """How long the server has to start a run, in seconds."""
 FINISH_SECONDS = 60.0
 """How long a run that ends waits for what is still to be sent, in seconds. The rest stays on disk."""
-_OFFLINE = ("offline", "dryrun", "disabled")
-_MAX_TAG = 64
 
 
 class WandbMissingError(ModuleNotFoundError, ValueError):
@@ -28,11 +26,7 @@ class WandbMissingError(ModuleNotFoundError, ValueError):
 
 
 def require_wandb() -> None:
-    """Check that W&B is installed.
-
-    Raises:
-        WandbMissingError: When it is not, with the command that installs it.
-    """
+    """Raise ``WandbMissingError``, with the command that installs it, when W&B is not installed."""
     if importlib.util.find_spec("wandb") is None:
         raise WandbMissingError(
             "Weights & Biases is not installed: pip install 'hyrec[wandb]'. Without it a run keeps everything in its "
@@ -57,12 +51,6 @@ def start_run(
         init_seconds: How long the server has to start the run.
         finish_seconds: How long the end of the run waits for the server.
         arguments: As for ``wandb.init``; those that are None are left out.
-
-    Returns:
-        A ``wandb.Run``.
-
-    Raises:
-        WandbMissingError: When W&B is not installed.
     """
     require_wandb()
     # What W&B reports about its own errors would wait for a lost server at the end of every run.
@@ -73,11 +61,11 @@ def start_run(
     chosen = mode or os.environ.get("WANDB_MODE") or str(shared.mode)
     given = {key: value for key, value in arguments.items() if value is not None}
     if "tags" in given:
-        given["tags"] = [str(tag)[:_MAX_TAG] for tag in given["tags"]]
+        given["tags"] = [str(tag)[:64] for tag in given["tags"]]
     if given.get("dir"):
         os.makedirs(given["dir"], exist_ok=True)
     settings = wandb.Settings(init_timeout=init_seconds, finish_timeout=finish_seconds)
-    if chosen not in _OFFLINE:
+    if chosen not in ("offline", "dryrun", "disabled"):
         problem = _unreachable(str(shared.base_url))
         if not problem:
             try:

@@ -80,21 +80,13 @@ class RankingMetric(MetricFacts, Metric):
         raise NotImplementedError(f"{type(self).__name__} is no function of sums over groups.")
 
     def value_of(self, sums: Tensor) -> Tensor:
-        """Return the metric of sums over groups; NaN where it is not defined.
-
-        Shape:
-            sums: ``(..., K)``; returns ``(...)``.
-        """
+        """Return the metric of sums over groups, ``(..., K)`` to ``(...)``; NaN where it is not defined."""
         raise NotImplementedError(f"{type(self).__name__} is no function of sums over groups.")
 
     def drawn(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Callable[[Tensor], Tensor]:
         """Prepare the metric for draws of groups; a group that is drawn twice counts as two groups.
 
-        Args:
-            preds: As in ``group_sums``, like the others.
-            target: Labels.
-            group: Groups.
-            weights: Weights.
+        Arguments as in ``group_sums``.
 
         Returns:
             A function from how often each group was drawn, ``(draws, G)`` float64, to the metric, ``(draws,)``; NaN
@@ -117,10 +109,7 @@ class RankingMetric(MetricFacts, Metric):
         return self.has_sums or type(self).drawn is not RankingMetric.drawn
 
     def details(self) -> dict[str, int]:
-        """Return what the last ``compute`` counted, such as ``num_rows``, ``num_unknown`` and ``num_groups``.
-
-        Empty before the first ``compute``.
-        """
+        """Return what the last ``compute`` counted: ``num_rows``, ``num_unknown``, ``num_groups``; empty before it."""
         return dict(self._details)
 
     def add_rows(self, name: str, dtype: torch.dtype, row_shape: tuple[int, ...] = ()) -> None:

@@ -35,8 +35,14 @@ def build_metrics(chosen: Iterable[Any] = DEFAULT_METRICS, *, has_groups: bool =
         >>> list(build_metrics([AUC, {"class_path": "hyrec.metrics.CalibrationError", "init_args": {"num_bins": 5}}]))
         ['auc', 'ece@5']
     """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--model.metrics", type=list[Callable[[], RankingMetric]])
+    try:
+        factories = parser.instantiate(parser.parse_object({"model": {"metrics": list(chosen)}})).model.metrics
+    except ArgumentError as error:
+        raise ValueError(str(error)) from error
     built: dict[str, RankingMetric] = {}
-    metrics = _made(list(chosen))
+    metrics = [factory() for factory in factories]
     by_default = tuple(type(metric) for metric in metrics[: len(_DEFAULT)]) == _DEFAULT
     for place, metric in enumerate(metrics):
         if not isinstance(metric, RankingMetric):
@@ -62,13 +68,3 @@ def default_metrics() -> dict[str, RankingMetric]:
         ['auc', 'query_auc', 'gauc', 'logloss', 'ne', 'pcoc', 'ece']
     """
     return build_metrics()
-
-
-def _made(chosen: list[Any]) -> list[Any]:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--model.metrics", type=list[Callable[[], RankingMetric]])
-    try:
-        factories = parser.instantiate(parser.parse_object({"model": {"metrics": chosen}})).model.metrics
-    except ArgumentError as error:
-        raise ValueError(str(error)) from error
-    return [factory() for factory in factories]

@@ -26,11 +26,7 @@ class GroupSumsMetric(StoredScoresMetric):
         """Return the metric of sums, ``(..., K)``."""
 
     def compute(self) -> Tensor:
-        """Return the metric of all rows with a known label.
-
-        Raises:
-            ValueError: When the metric needs groups and no update had any.
-        """
+        """Return the metric of all rows with a known label; one that needs groups refuses rows without."""
         preds, target, ids, weights = self.stored()
         if not self.needs_group:
             ids = torch.zeros_like(preds, dtype=torch.int64)
@@ -42,7 +38,7 @@ class GroupSumsMetric(StoredScoresMetric):
         p, y, ids, w = known_rows(preds, target, ids, weights)
         assert ids is not None
         _, group, rows = torch.unique(ids, return_inverse=True, return_counts=True)
-        sums = self.group_sums(p, y, group, torch.ones_like(p) if w is None else w)
+        sums = self.group_sums(p, y, group, w)
         counts = {"num_rows": len(p), "num_unknown": len(preds) - len(p)}
         if self.needs_group:
             used = (sums != 0).any(1)
@@ -58,11 +54,7 @@ class GroupMeanMetric(GroupSumsMetric):
 
     @abstractmethod
     def of_groups(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the value inside each group and the group's weight in the mean; arguments as in ``group_sums``.
-
-        Shape:
-            Returns two ``(G,)`` float64; the value is NaN in a group that does not count.
-        """
+        """Return value and weight in the mean of each group, ``(G,)`` float64, NaN where it does not count."""
 
     def group_sums(self, preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> Tensor:
         """Return weighted value and weight of each group, ``(G, 2)``."""

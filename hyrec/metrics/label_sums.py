@@ -29,11 +29,7 @@ class LabelSumsMetric(RankingMetric):
         self.add_rows("label_sums", torch.float64, (10,))
 
     def update(self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None) -> None:
-        """Add one batch; arguments as in ``RankingMetric.update``; ``group`` plays no part.
-
-        Raises:
-            ValueError: When shapes or types do not fit.
-        """
+        """Add one batch; arguments as in ``RankingMetric.update``; ``group`` plays no part."""
         exact_weights = None if weights is None else self.exact(weights)
         sums = label_sums(self.exact(preds), self.exact(target), exact_weights).unsqueeze(0)
         total = torch.cat([*self.label_sums, sums]).sum(0, keepdim=True)
@@ -68,10 +64,7 @@ class LogLoss(LabelSumsMetric):
     definition = "mean cross entropy, in nats"
     higher_is_better = False
     best_value = 0.0
-
-    def value_of(self, sums: Tensor) -> Tensor:
-        """Return the log loss of sums."""
-        return log_loss_of(sums)
+    value_of = staticmethod(log_loss_of)
 
 
 class NormalizedEntropy(LabelSumsMetric):
@@ -89,10 +82,7 @@ class NormalizedEntropy(LabelSumsMetric):
     higher_is_better = False
     best_value = 0.0
     if_undefined = "it needs a positive and a negative label"
-
-    def value_of(self, sums: Tensor) -> Tensor:
-        """Return the normalized entropy of sums."""
-        return normalized_entropy_of(sums)
+    value_of = staticmethod(normalized_entropy_of)
 
 
 class PCOC(LabelSumsMetric):
@@ -110,7 +100,4 @@ class PCOC(LabelSumsMetric):
     higher_is_better = None
     best_value = 1.0
     if_undefined = "it needs a positive label"
-
-    def value_of(self, sums: Tensor) -> Tensor:
-        """Return the ratio of sums."""
-        return pcoc_of(sums)
+    value_of = staticmethod(pcoc_of)

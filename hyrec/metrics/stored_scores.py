@@ -40,11 +40,7 @@ class StoredScoresMetric(RankingMetric):
         self.add_rows("weights", torch.float64)
 
     def update(self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None) -> None:
-        """Store one batch; arguments as in ``RankingMetric.update``.
-
-        Raises:
-            ValueError: When shapes or types do not fit.
-        """
+        """Store one batch; arguments as in ``RankingMetric.update``."""
         check_rows(preds, target, group, weights)
         self.preds.append(self.exact(preds))
         self.target.append(_encode(target.detach()))
@@ -54,11 +50,7 @@ class StoredScoresMetric(RankingMetric):
             self.weights.append(self.exact(weights))
 
     def stored(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """Return predictions, targets, groups and weights of all rows; None for what no update had.
-
-        Raises:
-            ValueError: When some updates had groups or weights and others had none.
-        """
+        """Return predictions, targets, groups and weights of all rows; None for what no update had."""
         preds, target = self.rows("preds"), _decode(self.rows("target"))
         optional: list[Tensor | None] = []
         for name in ("group", "weights"):

@@ -11,11 +11,7 @@ from hyrec.functional import attention, merge_heads, split_heads
 
 
 def check_heads(name: str, width: int, num_heads: int) -> None:
-    """Refuse a head count that does not divide the width.
-
-    Raises:
-        ValueError: With both numbers and head counts that work.
-    """
+    """Refuse a head count that does not divide the width, with both numbers and head counts that work."""
     if num_heads < 1 or width % num_heads:
         fitting = ", ".join(str(h) for h in (1, 2, 4, 8, 16, 32) if width % h == 0)
         raise ValueError(

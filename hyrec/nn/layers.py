@@ -23,12 +23,7 @@ def _check_num_layers(num_layers: int) -> None:
 
 
 class SequenceLayer(nn.Module):
-    """Encoder and decoder of every sequence at one layer; nothing is shared between sequences.
-
-    Args:
-        encoders: Encoder by sequence name.
-        decoders: Decoder by sequence name.
-    """
+    """Encoder and decoder of every sequence at one layer, by name; nothing is shared between sequences."""
 
     def __init__(self, encoders: dict[str, SequenceEncoder], decoders: dict[str, QueryDecoder]) -> None:
         super().__init__()
@@ -48,12 +43,7 @@ class SequenceLayer(nn.Module):
 
 
 class SequenceStack(nn.Module):
-    """The sequence layers of a backbone, each built for the widths that the layer below hands on.
-
-    Args:
-        ctx: A backbone's context.
-        num_layers: Number of layers.
-    """
+    """The sequence layers of a backbone, each built for the widths that the layer below hands on."""
 
     def __init__(self, ctx: BuildContext, num_layers: int) -> None:
         super().__init__()
@@ -71,12 +61,7 @@ class SequenceStack(nn.Module):
 
 
 class TokenLayer(nn.Module):
-    """One mixing layer over all queries and NS tokens of a sample.
-
-    Args:
-        ctx: A backbone's context.
-        layer: Index of the layer.
-    """
+    """One mixing layer over all queries and NS tokens of a sample."""
 
     def __init__(self, ctx: BuildContext, layer: int) -> None:
         super().__init__()
@@ -90,12 +75,7 @@ class TokenLayer(nn.Module):
 
 
 class MixerStack(nn.Module):
-    """The mixing layers of a backbone.
-
-    Args:
-        ctx: A backbone's context.
-        num_layers: Number of layers.
-    """
+    """The mixing layers of a backbone."""
 
     def __init__(self, ctx: BuildContext, num_layers: int) -> None:
         super().__init__()

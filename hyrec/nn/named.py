@@ -13,9 +13,6 @@ class NamedModules(nn.Module):
     """A dictionary of modules whose keys may be any name of a feature, sequence or table.
 
     ``nn.ModuleDict`` refuses a dot and names such as ``items`` or ``type``, which real data has.
-
-    Args:
-        modules: Modules by name.
     """
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:

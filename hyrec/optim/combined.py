@@ -55,11 +55,7 @@ class CombinedOptimizer(Optimizer):
         return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load the state of every part.
-
-        Raises:
-            ValueError: When the parts differ from those that were saved.
-        """
+        """Load the state of every part; parts that differ from those that were saved are refused."""
         if set(state_dict) != set(self.optimizers):
             raise ValueError(
                 f"This checkpoint holds the optimizers {sorted(state_dict)}, but the model now has "

@@ -27,19 +27,7 @@ def coalesce_gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 
 @torch.no_grad()
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float, algorithm: str) -> Tensor:
-    """Clip dense and sparse gradients together, by their one global norm or by value.
-
-    Args:
-        parameters: Parameters with gradients of either kind.
-        limit: Largest norm, or largest absolute value.
-        algorithm: ``norm`` or ``value``.
-
-    Returns:
-        The norm before clipping.
-
-    Raises:
-        ValueError: For another algorithm.
-    """
+    """Clip dense and sparse gradients together, by their one global norm or by value; return the norm before."""
     values = coalesce_gradients(parameters)
     if not values:
         return torch.zeros(())
@@ -62,9 +50,6 @@ def average_sparse_gradients(parameters: Sequence[nn.Parameter]) -> None:
 
     Works with gloo and NCCL alike, neither of which reduces sparse tensors reliably. Every process ends with the
     same rows in the same order.
-
-    Args:
-        parameters: The embedding tables, the same in every process.
     """
     world = dist.get_world_size()
     if world == 1 or not parameters:

@@ -30,14 +30,7 @@ _FOREIGN = ("lightning", "pytorch_lightning", "torchmetrics", "jsonargparse")
 
 @dataclass(frozen=True)
 class Entry:
-    """A class that a config can name.
-
-    Args:
-        cls: The class.
-        slot: Slot that it fills.
-        distribution: Installed package that it is from; of local code the module.
-        version: Version of that package.
-    """
+    """A class that a config can name, its slot, and the package that it is from; of local code the module."""
 
     cls: type
     slot: str
@@ -82,26 +75,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that is installed or was loaded, by name.
-
-    Args:
-        entries: Classes, sorted by slot and name.
-        plugins: Installed plugins; one that could not be imported says why.
-    """
+    """Everything that is installed or was loaded: classes sorted by slot and name, and plugins, broken ones too."""
 
     entries: tuple[Entry, ...]
     plugins: tuple[Plugin, ...]
 
     @classmethod
     def load(cls, local: Iterable[str] = ()) -> Catalogue:
-        """Import hyrec's own classes, all plugins and local code.
-
-        Args:
-            local: Modules, files or folders, as for ``--plugin``.
-
-        Raises:
-            PluginError: For local code that cannot be loaded.
-        """
+        """Import hyrec's own classes, all plugins and local code: modules, files or folders, as for ``--plugin``."""
         for module in pkgutil.iter_modules(hyrec.callbacks.__path__):
             importlib.import_module(f"hyrec.callbacks.{module.name}")
         installed = discovery.load()
@@ -118,11 +99,7 @@ class Catalogue:
         return cls(tuple(entries), installed)
 
     def find(self, name: str) -> Entry | Plugin:
-        """Return what a name means: a class by name or import path, else a plugin or the package that brings it.
-
-        Raises:
-            CommandError: When it means nothing, with the nearest name, or several classes.
-        """
+        """Return what a name means: a class by name or import path, else a plugin or the package that brings it."""
         found = [entry for entry in self.entries if name in (entry.name, entry.path)]
         if len(found) > 1:
             paths = " and ".join(f"{entry.path} ({entry.source})" for entry in found)

@@ -32,19 +32,13 @@ NOT_CHECKED = {
 def check(
     catalogue: Catalogue, name: str, options: Sequence[str] = (), configs: Sequence[str] = ()
 ) -> dict[Entry, list[RuleResult]]:
-    """Check a class, or all that a plugin brings, against the rules of its slot.
+    """Check a class, or all that a plugin brings, against the rules of its slot; return by class what they found.
 
     Args:
         catalogue: Where to look.
         name: A component or a plugin.
         options: Options as ``[CLASS.]KEY=VALUE``, the value in YAML.
         configs: Configs that say which data to check a data class with. Empty: one that its package ships.
-
-    Returns:
-        What each rule found, by class.
-
-    Raises:
-        CommandError: For a name that means nothing, a plugin that brings nothing, and options that do not fit.
     """
     found = catalogue.find(name)
     entries = _brought(catalogue, found) if isinstance(found, Plugin) else [found]

@@ -23,15 +23,7 @@ REQUIRED = "REQUIRED"
 
 
 def describe(catalogue: Catalogue, name: str) -> str:
-    """Return what a name means.
-
-    Args:
-        catalogue: Where to look.
-        name: A slot or its base class, a component, or a plugin.
-
-    Raises:
-        CommandError: When it means nothing, or several classes.
-    """
+    """Return what a name means: a slot or its base class, a component, or a plugin."""
     for slot, row in SLOT_TABLE.items():
         if name in (slot, row.base_name):
             return _slot(catalogue, slot)
@@ -40,12 +32,7 @@ def describe(catalogue: Catalogue, name: str) -> str:
 
 
 def snippet(catalogue: Catalogue, entry: Entry) -> str:
-    """Return YAML that puts a class into a config, with every option at its default.
-
-    Args:
-        catalogue: Says whether the bare name is enough.
-        entry: The class, of a slot that configs have.
-    """
+    """Return YAML that puts a class into a config, with every option at its default."""
     defaults = {name: option.default for name, option in options_of(entry.cls).items() if option.default is not None}
     options = [f"  {name}: {REQUIRED if value is _NONE else _flow(value)}" for name, value in defaults.items()]
     chosen = [f"class_path: {catalogue.name_in_config(entry)}", *(["init_args:", *options] if options else [])]

@@ -96,12 +96,7 @@ def load() -> tuple[Plugin, ...]:
 def load_local(spec: str) -> str:
     """Import local code by module name, file or package folder, and return the name to store for later runs.
 
-    Args:
-        spec: ``my_package.my_module``, ``path/to/file.py`` or ``path/to/package``. The folder that holds a
-            file or package joins ``sys.path``, so that worker processes find it too.
-
-    Raises:
-        PluginError: When there is no such code, or importing it fails.
+    The folder that holds a file or package joins ``sys.path``, so that worker processes find it too.
     """
     path = Path(spec).expanduser()
     is_path = path.suffix == ".py" or os.sep in spec or path.is_dir()

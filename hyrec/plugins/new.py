@@ -22,15 +22,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(name: str, slot: str) -> dict[str, str]:
-    """Return the files of a package by their paths.
-
-    Args:
-        name: Name of the distribution.
-        slot: Slot that its component fills.
-
-    Raises:
-        CommandError: For a name that cannot be used, or that something installed has.
-    """
+    """Return the files of a package by their paths, for the name of a distribution and the slot that it fills."""
     _check_name(name)
     package, entry, class_name = _package(name), _entry(name), _class_name(name, slot)
     if taken := next(_claims(package, entry, class_name), ""):

@@ -34,11 +34,7 @@ class Slot:
         return found
 
     def in_config(self, chosen: Sequence[str]) -> str:
-        """Return YAML that puts a class into the slot.
-
-        Args:
-            chosen: Lines that name the class and its options.
-        """
+        """Return YAML that puts a class into the slot, from the lines that name the class and its options."""
         above = [f"{'  ' * depth}{key}:" for depth, key in enumerate(self.keys)]
         bullet, rest = ("- ", "  ") if self.keys[-1].endswith("+") else ("", "")
         indent = "  " * len(self.keys)

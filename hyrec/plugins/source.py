@@ -20,13 +20,7 @@ _SLOT_OF_BASE = {slot.base_name: name for name, slot in SLOT_TABLE.items()}
 
 @dataclass(frozen=True)
 class DeclaredClass:
-    """A component as its source declares it.
-
-    Args:
-        name: Class name.
-        slot: Slot that it fills.
-        tags: Its ``tags``, when written as a literal.
-    """
+    """A component as its source declares it; of ``tags`` only a literal is read."""
 
     name: str
     slot: str
@@ -41,14 +35,7 @@ class _Definition(NamedTuple):
 
 
 def declared_classes(files: Iterable[Path]) -> list[DeclaredClass]:
-    """Return the components that Python files declare, found by their base classes: hyrec's, and those in the files.
-
-    Args:
-        files: Python files of one package.
-
-    Raises:
-        SyntaxError: When a file is not valid Python.
-    """
+    """Return the components that files of one package declare, found by base classes: hyrec's, and their own."""
     package = {name: found for file in files for name, found in _definitions(_parse(file)).items()}
     return [
         DeclaredClass(name, slot, _tags_of(definition.node))

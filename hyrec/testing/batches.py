@@ -112,12 +112,6 @@ def pad_batch(batch: Batch, schema: Schema, *, spare: int = 3, longer: int = 1) 
     """Return the batch with spare rows behind the events of every sequence and a longer ``max_length``.
 
     Spare rows hold the largest id of each table, large numbers and a time in the far future.
-
-    Args:
-        batch: Any batch.
-        schema: Its schema.
-        spare: Spare rows to add.
-        longer: Added to ``max_length``.
     """
     sequences = {}
     for name, events in batch.sequences.items():
@@ -132,13 +126,7 @@ def pad_batch(batch: Batch, schema: Schema, *, spare: int = 3, longer: int = 1) 
 
 
 def change_candidates(batch: Batch, schema: Schema, *, seed: int = 1) -> Batch:
-    """Return the batch with other values of the features that differ between candidates, nothing else new.
-
-    Args:
-        batch: Any batch.
-        schema: Its schema.
-        seed: Seed of the new values.
-    """
+    """Return the batch with other values of the features that differ between candidates, nothing else new."""
     rng = torch.Generator().manual_seed(seed)
     features = {
         name: draw_feature(schema.features[name], batch.num_samples, 0.1, rng)

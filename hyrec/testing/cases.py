@@ -35,15 +35,7 @@ SPARE_VALUE = 1e30
 
 @dataclass
 class Case:
-    """The arguments of one forward call.
-
-    Tensors have one row a sample, every ``Sequence`` one a request.
-
-    Args:
-        args: Arguments of ``forward`` in order.
-        num_samples: B.
-        num_requests: R.
-    """
+    """The B samples and R requests of one forward call: tensors have a row a sample, a ``Sequence`` one a request."""
 
     args: tuple[Any, ...]
     num_samples: int
@@ -60,13 +52,7 @@ class Case:
         sequence: Callable[[Sequence], Sequence] | None = None,
         request_of: Callable[[RequestMap], RequestMap | None] = lambda r: r,
     ) -> Case:
-        """Return a case with changed arguments.
-
-        Args:
-            tensor: Applied to every tensor with one row a sample.
-            sequence: Applied to every sequence. Default: ``tensor``, on its values.
-            request_of: Applied to the request map.
-        """
+        """Return a case with changed tensors of one row a sample, sequences (default: their values) and request map."""
         events = sequence or (lambda s: s.replace(tensor(s.values)))
 
         def changed(value: Any) -> Any:
@@ -89,10 +75,6 @@ class Case:
         copy = self.each(lambda t: t.detach().clone())
         return copy.map(lambda t: t.to(dtype) if t.is_floating_point() else t) if dtype else copy
 
-    def to(self, device: torch.device | str) -> Case:
-        """Return a copy on another device."""
-        return self.each(lambda t: t.to(device))
-
     def leaves(self) -> list[Tensor]:
         """Return every tensor of the arguments."""
         return [leaf for leaf in pytree.tree_leaves(self.args) if isinstance(leaf, Tensor)]
@@ -110,19 +92,17 @@ class Case:
 
     def permute_samples(self, order: Tensor) -> Case:
         """Return the samples in another order; requests stay where they are."""
-
-        def moved(r: RequestMap) -> RequestMap:
-            return RequestMap.from_index(r.index[order], self.num_requests)
-
-        return self.map(lambda t: t[order], lambda s: s, moved)
+        return self.map(
+            lambda t: t[order], lambda s: s, lambda r: RequestMap.from_index(r.index[order], self.num_requests)
+        )
 
     def permute_requests(self, order: Tensor) -> Case:
         """Return the requests in another order; samples stay where they are."""
-
-        def moved(r: RequestMap) -> RequestMap:
-            return RequestMap.from_index(torch.argsort(order)[r.index], self.num_requests)
-
-        return self.map(sequence=lambda s: select_requests(s, order), request_of=moved)
+        requests = torch.argsort(order)
+        return self.map(
+            sequence=lambda s: select_requests(s, order),
+            request_of=lambda r: RequestMap.from_index(requests[r.index], self.num_requests),
+        )
 
     def pad(self) -> Case:
         """Return it with three spare rows of ``SPARE_VALUE`` behind the events and a larger ``max_length``."""
@@ -145,14 +125,9 @@ def select_requests(sequence: Sequence, requests: Tensor) -> Sequence:
 
 
 def defined(output: Any, rows: Tensor | None = None, path: str = "") -> dict[str, Tensor]:
-    """Return everything of an output that means something, by path.
+    """Return everything of an output that means something, by path; ``rows`` picks samples, or requests of sequences.
 
     Of a ``Sequence`` that is events, times and lengths: spare rows, capacity and ``max_length`` mean nothing.
-
-    Args:
-        output: What a component returned.
-        rows: Samples (or requests, of sequences) to look at, in this order. Default: all.
-        path: Where the output stands in a larger one.
     """
     if isinstance(output, Tensor):
         return {path or "output": output if rows is None or not output.dim() else output[rows]}
@@ -183,15 +158,9 @@ def draw_case(
     dtype: torch.dtype = torch.float64,
     seed: int = 1,
 ) -> Case:
-    """Draw inputs for a slot.
+    """Draw inputs for a slot; ``lengths`` are the events of each request, which further sequences have rotated.
 
-    Args:
-        slot: Name of the slot.
-        setting: Widths and data.
-        lengths: Events of each request, of the first sequence; the others have them rotated.
-        grouped: Whether R < B, for the slots that know requests.
-        dtype: Precision of the floats.
-        seed: Seed of the draw.
+    ``grouped`` asks for R < B, for the slots that know requests.
     """
     ctx, num_requests = setting.context(slot), len(lengths)
     rng = torch.Generator().manual_seed(seed)
@@ -213,27 +182,21 @@ def draw_case(
     def all_events() -> dict[str, Sequence]:
         return {name: events(ctx.sequence_widths[name], i) for i, name in enumerate(schema.sequences)}
 
+    def loss_inputs() -> tuple[Any, ...]:
+        labels = {task: (draw() > 0).to(dtype) for task in schema.tasks}
+        return {task: draw() for task in schema.tasks}, labels, draw().abs() + 0.1
+
     d, schema = setting.d_model, setting.schema
     ns = draw(ctx.num_ns_tokens, d)
     queries = {name: draw(count, d) for name, count in setting.num_queries.items()}
-    args: tuple[Any, ...]
-    if slot == "tokenizer":
-        args = ({name: draw(width) for name, width in ctx.feature_widths.items()},)
-    elif slot == "encoder":
-        args = (events(ctx.d_sequence),)
-    elif slot == "queries":
-        args = (ns, all_events(), requests)
-    elif slot == "decoder":
-        args = (queries[ctx.sequence], events(ctx.d_memory), requests)
-    elif slot == "mixer":
-        args = (draw(ctx.num_tokens, d),)
-    elif slot == "backbone":
-        args = (queries, ns, all_events(), requests)
-    elif slot == "head":
-        args = (Tokens(queries, ns),)
-    elif slot == "loss":
-        labels = {task: (draw() > 0).to(dtype) for task in schema.tasks}
-        args = ({task: draw() for task in schema.tasks}, labels, draw().abs() + 0.1)
-    else:
-        raise ValueError(f"There is no slot {slot!r} to draw inputs for.")
-    return Case(args, num_samples, num_requests)
+    draws: dict[str, Callable[[], tuple[Any, ...]]] = {
+        "tokenizer": lambda: ({name: draw(width) for name, width in ctx.feature_widths.items()},),
+        "encoder": lambda: (events(ctx.d_sequence),),
+        "queries": lambda: (ns, all_events(), requests),
+        "decoder": lambda: (queries[ctx.sequence], events(ctx.d_memory), requests),
+        "mixer": lambda: (draw(ctx.num_tokens, d),),
+        "backbone": lambda: (queries, ns, all_events(), requests),
+        "head": lambda: (Tokens(queries, ns),),
+        "loss": loss_inputs,
+    }
+    return Case(draws[slot](), num_samples, num_requests)

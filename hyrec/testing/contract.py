@@ -16,11 +16,7 @@ MODULES = (rules_form, rules_compute, rules_data)
 
 
 def rules_of(slot: str) -> list[Rule]:
-    """Return the rules that apply to a slot, in the order in which they are checked.
-
-    Raises:
-        ValueError: For a slot that does not exist, with the nearest right name.
-    """
+    """Return the rules that apply to a slot, in the order in which they are checked."""
     if slot not in SLOTS:
         raise ValueError(unknown("There is no slot", slot, SLOTS, allowed="Slots"))
     place = {module.__name__: i for i, module in enumerate(MODULES)}

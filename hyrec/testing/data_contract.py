@@ -24,12 +24,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 @dataclass
 class DataSubject(Examined):
-    """A data class under examination.
-
-    Args:
-        schema: What the data is. None: only the form of the class is checked.
-        may_be_missing: Whether data that cannot be read skips the rules about rows instead of breaking them.
-    """
+    """A data class under examination; without a schema only its form is, and data ``may_be_missing``."""
 
     cls: type[RankingData]
     schema: Schema | None
@@ -241,18 +236,14 @@ def _shape(value: Any) -> str:
 
 
 _READ = ("signature", "builds", "batches")
+_SCAN_NEEDS = (*_READ, "labels", "repeatable")
 DATA_RULES = (
-    Rule("builds", "it can be built, prepared and set up, and has rows to train on", _builds, (), ("signature",)),
-    Rule("batches", "every batch has the names, types, shapes and id ranges of the schema", _batches, (), _READ[:2]),
-    Rule("labels", "labels are 0, 1 or NaN where unknown, and every split knows some", _labels, (), _READ),
-    Rule("histories", "events are oldest first, and none is newer than its impression", _histories, (), _READ),
-    Rule("repeatable", "validation and test rows come in the same order every time", _repeatable, (), _READ),
-    Rule(
-        "scan",
-        "scan reads the rows of the loader in the same order, and only what is asked for",
-        _scan,
-        needs=(*_READ, "labels", "repeatable"),
-    ),
-    Rule("id_columns", "id_columns returns the schema's id columns of the samples asked for", _id_columns, (), _READ),
+    Rule("builds", "it can be built, prepared and set up, and has rows to train on", _builds, ("signature",)),
+    Rule("batches", "every batch has the names, types, shapes and id ranges of the schema", _batches, _READ[:2]),
+    Rule("labels", "labels are 0, 1 or NaN where unknown, and every split knows some", _labels, _READ),
+    Rule("histories", "events are oldest first, and none is newer than its impression", _histories, _READ),
+    Rule("repeatable", "validation and test rows come in the same order every time", _repeatable, _READ),
+    Rule("scan", "scan reads the rows of the loader in the same order, and only what is asked for", _scan, _SCAN_NEEDS),
+    Rule("id_columns", "id_columns returns the schema's id columns of the samples asked for", _id_columns, _READ),
 )
 """Rules of the data slot that need data, in the order in which they are checked."""

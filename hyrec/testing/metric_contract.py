@@ -145,17 +145,13 @@ _NEEDS = ("signature", "computes")
 _DRAW_NEEDS = (*_NEEDS, "rows_only", "unknown_labels")
 METRIC_RULES = (
     Rule("computes", "update takes (preds, target, group, weights), compute returns a number", _computes),
-    Rule("rows_only", "neither the order of rows nor their cut into batches changes the value", _rows_only, (), _NEEDS),
-    Rule("unknown_labels", "rows whose label is NaN are left out", _unknown_labels, (), _NEEDS),
-    Rule("resets", "after reset nothing of the rows before is left", _resets, (), _NEEDS),
-    Rule("facts", "name, definition and the better end are written down", _facts, (), ("signature",)),
-    Rule("needs_group", "needs_group says whether rows without groups are refused", _needs_group, (), _NEEDS),
+    Rule("rows_only", "neither the order of rows nor their cut into batches changes the value", _rows_only, _NEEDS),
+    Rule("unknown_labels", "rows whose label is NaN are left out", _unknown_labels, _NEEDS),
+    Rule("resets", "after reset nothing of the rows before is left", _resets, _NEEDS),
+    Rule("facts", "name, definition and the better end are written down", _facts, ("signature",)),
+    Rule("needs_group", "needs_group says whether rows without groups are refused", _needs_group, _NEEDS),
     Rule(
-        "draws",
-        "a draw of groups gives the metric of their rows, a group drawn twice being two",
-        _draws,
-        (),
-        _DRAW_NEEDS,
+        "draws", "a draw of groups gives the metric of their rows, a group drawn twice being two", _draws, _DRAW_NEEDS
     ),
 )
 """Rules of metrics, in the order in which they are checked."""

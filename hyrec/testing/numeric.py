@@ -18,11 +18,7 @@ Room for a few layers: about 10 times the rounding of bfloat16 and 100 times tha
 
 
 def tolerance_of(dtype: torch.dtype) -> float:
-    """Return the relative error that a precision allows.
-
-    Args:
-        dtype: Precision of the less precise side; exact types (bool, integers) allow none.
-    """
+    """Return the relative error that a precision allows; exact types (bool, integers) allow none."""
     return TOLERANCES[dtype] if dtype.is_floating_point else 0.0
 
 

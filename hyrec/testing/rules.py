@@ -63,12 +63,7 @@ def skip(reason: str) -> NoReturn:
 
 
 class ContractError(AssertionError):
-    """A class breaks rules of the contract.
-
-    Args:
-        name: Name of the class, with its options.
-        results: What every rule found.
-    """
+    """A class breaks rules of the contract; ``results`` is what every rule found."""
 
     def __init__(self, name: str, results: list[RuleResult]) -> None:
         self.results = results
@@ -79,13 +74,7 @@ class ContractError(AssertionError):
 
 @dataclass
 class Examined:
-    """A class under examination.
-
-    Args:
-        cls: The class.
-        init_args: Its options.
-        lost: What became of the rules that it has not passed so far, by name.
-    """
+    """A class under examination, and by name what became of the rules that it has not passed so far."""
 
     cls: type
     init_args: Mapping[str, Any]
@@ -96,11 +85,7 @@ class Examined:
 
 @dataclass
 class Subject(Examined):
-    """A component class under examination, with its options and its surroundings.
-
-    Args:
-        setting: Its surroundings.
-    """
+    """A component class under examination, with its options and its surroundings."""
 
     cls: type[Component]
     setting: Setting
@@ -135,21 +120,16 @@ class Subject(Examined):
 
 @dataclass(frozen=True)
 class Rule:
-    """One demand on classes.
+    """One demand on classes of some slots, once they have passed the rules that it ``needs``.
 
-    Args:
-        name: Name, as in results.
-        expected: The demand, in one sentence.
-        check: Returns when the component obeys, else calls ``broken`` or ``skip`` (or lets an error pass).
-        slots: Slots that it applies to.
-        needs: Rules that must be passed for this one to say anything.
+    ``check`` returns when the class obeys, else calls ``broken`` or ``skip`` (or lets an error pass).
     """
 
     name: str
     expected: str
     check: Callable[[Any], None]
-    slots: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()
 
     def apply(self, subject: Examined) -> RuleResult:
         """Check one class."""
@@ -170,11 +150,7 @@ class Rule:
 def examine(
     subject: Examined, rules: Iterable[Rule], *, raise_on_failure: bool = False, name: str = ""
 ) -> list[RuleResult]:
-    """Check a class, which an error calls ``name``, against rules in order, so that a rule knows what came of others.
-
-    Raises:
-        ContractError: When a rule is broken, with rule, expected and observed.
-    """
+    """Check a class, which an error calls ``name``, against rules in order; a rule knows what came of others."""
     results = []
     for rule in rules:
         results.append(rule.apply(subject))
@@ -199,16 +175,10 @@ RULES: dict[str, Rule] = {}
 def rule(
     expected: str, *, slots: Iterable[str] = tuple(SLOTS), needs: Iterable[str] = ("runs",)
 ) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
-    """Make a function a rule that has its name.
-
-    Args:
-        expected: What the rule demands, in one sentence.
-        slots: Slots that it applies to. Default: all.
-        needs: Rules without which this one says nothing.
-    """
+    """Make a function a rule that has its name; without the rules that it ``needs`` it says nothing."""
 
     def add(check: Callable[[Subject], None]) -> Callable[[Subject], None]:
-        RULES[check.__name__] = Rule(check.__name__, expected, check, tuple(slots), tuple(needs))
+        RULES[check.__name__] = Rule(check.__name__, expected, check, tuple(needs), tuple(slots))
         return check
 
     return add
@@ -220,11 +190,7 @@ def run(component: Component, case: Case, *, seed: int = 0) -> Any:
 
 
 def gradients(component: Component, case: Case) -> tuple[dict[str, Tensor | None], list[Tensor | None]]:
-    """Return the gradients of a generic function of everything that the output defines.
-
-    Returns:
-        By parameter name, and of the float inputs in order; None where nothing arrives.
-    """
+    """Differentiate a generic function of all outputs, by parameters and float inputs; None where nothing arrives."""
     leaves = case.fresh()
     # Nobody differentiates times; of a loss, only the logits.
     fixed = {id(sequence.time) for sequence in leaves.sequences()}
@@ -253,15 +219,7 @@ def demand_equal(
     exact: bool = False,
     tolerance: float | None = None,
 ) -> None:
-    """Report the first entry in which two results differ.
-
-    Args:
-        got: Tensors by path.
-        want: What they are compared with.
-        what: What was done, for the message.
-        exact: Demand the same bits.
-        tolerance: Relative error allowed. Default: by precision.
-    """
+    """Report the first entry in which two results differ, bit by bit or by relative error (default: by precision)."""
     if list(got) != list(want):
         broken(f"{what}: outputs are {', '.join(got) or 'none'} instead of {', '.join(want) or 'none'}")
     for path, expected in want.items():

@@ -49,7 +49,7 @@ def dtype(subject: Subject) -> None:
 @rule("forward works on any device: nothing is created on the CPU and mixed with the inputs")
 def device(subject: Subject) -> None:
     """Run on the meta device, which computes shapes only, and look for operations that mix devices."""
-    component, case = subject.component().to("meta"), subject.case().fresh().to("meta")
+    component, case = subject.component().to("meta"), subject.case().each(lambda t: t.to("meta"))
     watch = _OneDevice()
     try:
         with (

@@ -19,11 +19,9 @@ from hyrec.slots import Component, QueryDecoder, SequenceEncoder, TokenMixer
 from hyrec.testing.batches import tiny_schema
 
 plain_encoder = partial(TransformerEncoder, num_heads=2, expansion=1)
-"""Builds the encoder that a tested backbone loops over."""
 plain_decoder = partial(CrossAttentionDecoder, num_heads=2)
-"""Builds the decoder that a tested backbone loops over."""
 plain_mixer = partial(SelfAttentionMixer, num_heads=2, expansion=1)
-"""Builds the mixer that a tested backbone loops over."""
+"""Build the parts that a tested backbone loops over."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,7 @@ class Setting:
         return {name: 2 if i == 0 else 1 for i, name in enumerate(self.schema.sequences)}
 
     def context(self, slot: str) -> BuildContext:
-        """Return what a network tells a component of a slot.
-
-        Raises:
-            ValueError: When the slot reads one sequence, and the schema does not have it.
-        """
+        """Return what a network tells a component of a slot."""
         schema = self.schema
         first = self.sequence or next(iter(schema.sequences), "")
         if slot in ("encoder", "decoder") and first not in schema.sequences:

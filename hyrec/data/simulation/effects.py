@@ -45,8 +45,7 @@ def _centred(part: Floats, strength: float) -> Floats:
     known = ~np.isnan(part)
     if strength == 0 or not known.any():
         return np.zeros(len(part))
-    centred = np.where(known, part, 0.0) - part[known].mean()
-    centred[~known] = 0.0
+    centred = np.where(known, part - part[known].mean(), 0.0)
     deviation = centred.std()
     return centred * (strength / deviation) if deviation > 1e-12 else np.zeros(len(part))
 

@@ -22,18 +22,12 @@ from hyrec.schema import NUM_RESERVED_IDS
 
 SPLITS = ("train", "validate", "test")
 REPORT = "attainable.json"
-ROW_GROUP = 4096
-"""Requests of one Parquet row group."""
 PROBABILITY_COLUMN = "true_probability"
 """Holds what was planted. No schema names it, so no model can read it."""
 
 
 def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
     """Write ``train``, ``validate`` and ``test.parquet``, ``schema.yaml`` and ``attainable.json``.
-
-    Args:
-        spec: What to simulate.
-        out_dir: Folder to write into; made when missing.
 
     Returns:
         What ``attainable.json`` holds: the spec, sizes of the files, and by split the figures that the true
@@ -63,7 +57,7 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
         pieces = list(chunks(requests.start, requests.stop))
         with pq.ParquetWriter(path, _table(log, pieces[0]).schema, compression="zstd") as writer:
             for rows in pieces:
-                writer.write_table(_table(log, rows), row_group_size=ROW_GROUP)
+                writer.write_table(_table(log, rows), row_group_size=4096)  # requests
         logit, clicked = true_logit[samples], log.clicked[samples].astype(np.float64)
         terms = {name: term[samples] for name, term in log.terms.items()}
         report["files"][path.name] = {
@@ -83,12 +77,7 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
 
 
 def cache_path(spec: SimulatorSpec, cache_dir: str | Path = "") -> Path:
-    """Return the folder in which the log of ``spec`` is cached, whether it is there or not.
-
-    Args:
-        spec: What to simulate.
-        cache_dir: Where caches live. Empty: ``$HYREC_CACHE``, or else ``~/.cache/hyrec``.
-    """
+    """Return the folder of a log, there or not, in ``cache_dir``, ``$HYREC_CACHE`` or else ``~/.cache/hyrec``."""
     root = Path(cache_dir or os.environ.get("HYREC_CACHE") or Path.home() / ".cache" / "hyrec").expanduser()
     content = json.dumps([VERSION, dataclasses.asdict(spec)], sort_keys=True)
     return root / f"simulated-{digest(content)}"
@@ -153,6 +142,7 @@ def _table(log: Log, rows: slice) -> pa.Table:
     listed = np.arange(users.topics.shape[1]) < users.num_topics[user][:, None]
     tag_offsets = _offsets(items.num_tags[item])
     position = np.arange(len(item)) - np.repeat(offsets[:-1], np.diff(offsets))
+    views = shown.events["views"]
     columns: dict[str, pa.Array] = {
         "request_id": pa.array(np.arange(rows.start, rows.stop)),
         "time": pa.array(shown.time[rows]),
@@ -162,7 +152,7 @@ def _table(log: Log, rows: slice) -> pa.Table:
         "topics": _lists(_offsets(users.num_topics[user]), _ids(users.topics[user][listed])),
         "spend_level": _numbers(users.spend[user]),
         "profile": _lists(np.arange(len(user) + 1) * users.profile.shape[1], _numbers(users.profile[user].ravel())),
-        "num_views": _numbers(shown.num_views[rows]),
+        "num_views": _numbers((views.end - views.begin)[rows]),
         "surface": _ids(shown.surface[rows]),
         "hour": _ids(shown.hour[rows]),
         "item_id": _lists(offsets, _ids(item)),

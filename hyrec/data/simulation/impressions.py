@@ -66,8 +66,3 @@ class Impressions:
     def hour(self) -> Ints:
         """Hour of the day, UTC, ``(R,)``."""
         return self.time // 3600 % 24
-
-    @property
-    def num_views(self) -> Ints:
-        """Views that each request sees, ``(R,)``."""
-        return self.events["views"].end - self.events["views"].begin

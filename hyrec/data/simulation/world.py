@@ -7,21 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hyrec.data.simulation import spec as sizes
 from hyrec.data.simulation.attainable import Floats, Ints
-from hyrec.data.simulation.spec import (
-    CLICK_DAYS,
-    DAY,
-    LOG_PRICE,
-    MAX_TAGS,
-    MAX_TOPICS,
-    NUM_AGES,
-    NUM_BRANDS,
-    NUM_DEVICES,
-    NUM_TAGS,
-    PROFILE_WIDTH,
-    START,
-    SimulatorSpec,
-)
+from hyrec.data.simulation.spec import CLICK_DAYS, DAY, LOG_PRICE, START, SimulatorSpec
 
 
 @dataclass(frozen=True)
@@ -77,15 +65,15 @@ def draw_items(spec: SimulatorSpec) -> Items:
     num, pairs = spec.num_items, spec.num_categories * spec.num_themes
     more = rng.choice(pairs, num - pairs, p=rng.dirichlet(np.full(pairs, 5.0)))
     pair = rng.permutation(np.concatenate([np.arange(pairs), more]))
-    tags = np.argsort(rng.random((num, NUM_TAGS)), axis=1)[:, :MAX_TAGS]
-    num_tags = rng.integers(MAX_TAGS + 1, size=num)
-    shown = np.arange(MAX_TAGS) < num_tags[:, None]
-    tag_weights = np.round(rng.uniform(0.1, 1.0, (num, MAX_TAGS)), 3)
-    from_tags = (rng.standard_normal(NUM_TAGS)[tags] * tag_weights * shown).sum(1)
+    tags = np.argsort(rng.random((num, sizes.NUM_TAGS)), axis=1)[:, : sizes.MAX_TAGS]
+    num_tags = rng.integers(sizes.MAX_TAGS + 1, size=num)
+    shown = np.arange(sizes.MAX_TAGS) < num_tags[:, None]
+    tag_weights = np.round(rng.uniform(0.1, 1.0, (num, sizes.MAX_TAGS)), 3)
+    from_tags = (rng.standard_normal(sizes.NUM_TAGS)[tags] * tag_weights * shown).sum(1)
     return Items(
         category=pair // spec.num_themes,
         theme=pair % spec.num_themes,
-        brand=hide(rng, rng.integers(NUM_BRANDS, size=num), spec.missing, -1),
+        brand=hide(rng, rng.integers(sizes.NUM_BRANDS, size=num), spec.missing, -1),
         price=hide(rng, np.round(np.exp(LOG_PRICE + rng.standard_normal(num)), 2) + 0.01, spec.missing, np.nan),
         duration=hide(rng, np.round(np.exp(4.0 + 0.8 * rng.standard_normal(num)), 1), spec.missing, np.nan),
         num_tags=num_tags,
@@ -100,21 +88,21 @@ def draw_users(spec: SimulatorSpec) -> Users:
     """Draw the users, with interests for every day."""
     rng = rng_of(spec, "users")
     num, days = spec.num_users, CLICK_DAYS + spec.num_days
-    age, device = rng.integers(NUM_AGES, size=num), rng.integers(NUM_DEVICES, size=num)
-    said = rng.standard_normal(NUM_AGES)[age] + rng.standard_normal(NUM_DEVICES)[device]
+    age, device = rng.integers(sizes.NUM_AGES, size=num), rng.integers(sizes.NUM_DEVICES, size=num)
+    said = rng.standard_normal(sizes.NUM_AGES)[age] + rng.standard_normal(sizes.NUM_DEVICES)[device]
     interest = rng.standard_normal((num, days, spec.num_categories), dtype=np.float32).astype(np.float64)
     keep = 1.0 - spec.drift
     for today in range(1, days):
         interest[:, today] = keep * interest[:, today - 1] + np.sqrt(1.0 - keep**2) * interest[:, today]
-    topics = np.argsort(rng.standard_normal(interest[:, 0].shape) - 2 * interest[:, 0], axis=1)[:, :MAX_TOPICS]
-    noise = 0.5 * rng.standard_normal((num, PROFILE_WIDTH))
+    topics = np.argsort(rng.standard_normal(interest[:, 0].shape) - 2 * interest[:, 0], axis=1)[:, : sizes.MAX_TOPICS]
+    noise = 0.5 * rng.standard_normal((num, sizes.PROFILE_WIDTH))
     return Users(
         age=hide(rng, age, spec.missing, -1),
         device=device,
         spend=hide(rng, np.round(rng.standard_normal(num), 3), spec.missing, np.nan),
         num_topics=rng.integers(topics.shape[1] + 1, size=num),
         topics=topics,
-        profile=interest[:, 0] @ rng.standard_normal((spec.num_categories, PROFILE_WIDTH)) + noise,
+        profile=interest[:, 0] @ rng.standard_normal((spec.num_categories, sizes.PROFILE_WIDTH)) + noise,
         readiness=0.5 * said + rng.standard_normal(num),
         activity=rng.lognormal(0.0, 0.7, num),
         interest=interest,

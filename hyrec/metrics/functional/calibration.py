@@ -10,7 +10,7 @@ from torch import Tensor
 from hyrec.messages import suggest
 from hyrec.metrics.functional.rows import (
     changes,
-    check_rows,
+    exact_rows,
     exclusive_cumsum,
     known_rows,
     refuse,
@@ -24,83 +24,43 @@ MIN_PROBABILITY = 1e-7
 """The logarithm sees probabilities clamped to [1e-7, 1 - 1e-7]: float32 sigmoids reach 0 and 1."""
 
 
-NUM_TERMS = 4
-"""What log loss, NE and PCOC are made of: weighted cross entropy (nats), predictions, targets, and weights."""
-
-
 def label_terms(preds: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Return what each row adds to the sums that log loss, NE and PCOC are made of.
-
-    Args:
-        preds: Probabilities.
-        target: 1 or 0.
-        weights: Weight of each row.
-
-    Shape:
-        ``(B,)`` float64 each; returns ``(B, 4)``: cross entropy in nats, prediction, target and one, times the weight.
-    """
+    """Return what log loss, NE and PCOC add up, ``(B, 4)``: weighted cross entropy (nats), prediction, label, 1."""
     p = preds.clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     loss = -(target * p.log() + (1 - target) * (1 - p).log())
     return torch.stack([weights * loss, weights * preds, weights * target, weights], 1)
 
 
 def label_sums(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Add up ``label_terms`` of the rows with a known label, without waiting for the device.
-
-    Returns:
-        ``(10,)`` float64: the four sums, then counts that ``checked_sums`` reads. Sums of several calls may be added.
-    """
-    check_rows(preds, target, None, weights)
-    p, y = preds.detach().double(), target.detach().double()
-    w = torch.ones_like(p) if weights is None else weights.detach().double()
-    unknown, nan = y.isnan(), p.isnan()
-    outside = (p < 0) | (p > 1)
-    bad_target = ~unknown & (y != 0) & (y != 1)
-    bad_weight = ~(w.isfinite() & (w >= 0))
-    use = ~(unknown | nan | outside | bad_target | bad_weight)
-    zero = torch.zeros_like(p)
-    terms = label_terms(*(torch.where(use, column, zero) for column in (p, y, w)))
-    counts = torch.stack([~unknown, unknown, nan, outside, bad_target, bad_weight], 1)
-    return torch.cat([terms, counts.double()], 1).sum(0)
+    """Add up ``label_terms`` of rows with a known label, then six counts: ``(10,)``, without waiting for the device."""
+    p, y, w, wrong = exact_rows(preds, target, None, weights)
+    unknown = y.isnan()
+    unused = unknown | wrong.any(1)
+    terms = label_terms(*(column.masked_fill(unused, 0.0) for column in (p, y, w)))
+    return torch.cat([terms, torch.stack([~unknown, unknown], 1), wrong], 1).sum(0)
 
 
 def checked_sums(sums: Tensor) -> tuple[Tensor, int, int]:
-    """Return the four sums of ``label_sums``, the rows with a known label and those without.
-
-    Raises:
-        ValueError: For predictions that are NaN or outside [0, 1], bad targets or bad weights.
-    """
-    known, unknown, *wrong = (int(count) for count in sums[NUM_TERMS:].tolist())
+    """Return the four sums of ``label_sums``, rows with a known label and those without; raise for rows to refuse."""
+    known, unknown, *wrong = (int(count) for count in sums[4:].tolist())
     refuse(known + unknown, *wrong)
-    return sums[:NUM_TERMS], known, unknown
+    return sums[:4], known, unknown
 
 
 def log_loss_of(sums: Tensor) -> Tensor:
-    """Return the mean cross entropy in nats; NaN without rows.
-
-    Shape:
-        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
-    """
+    """Return the mean cross entropy in nats of sums of ``label_terms``, ``(..., 4)``; NaN without rows."""
     return sums[..., 0] / sums[..., 3]
 
 
 def normalized_entropy_of(sums: Tensor) -> Tensor:
-    """Return log loss over the entropy of the base rate; NaN unless both labels occur.
-
-    Shape:
-        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
-    """
+    """Return log loss over the entropy of the base rate of sums, ``(..., 4)``; NaN unless both labels occur."""
     positive, total = sums[..., 2], sums[..., 3]
     entropy = torch.special.entr(positive / total) + torch.special.entr((total - positive) / total)
     return torch.where((positive > 0) & (positive < total), log_loss_of(sums) / entropy, float("nan"))
 
 
 def pcoc_of(sums: Tensor) -> Tensor:
-    """Return mean prediction over mean label; NaN without a positive.
-
-    Shape:
-        sums: ``(..., 4)``, sums of ``label_terms``; returns ``(...)``.
-    """
+    """Return mean prediction over mean label of sums, ``(..., 4)``; NaN without a positive."""
     return torch.where(sums[..., 2] > 0, sums[..., 1] / sums[..., 2], float("nan"))
 
 
@@ -182,7 +142,6 @@ def calibration_bins(
     """
     check_binning(num_bins, binning)
     p, y, _, w = known_rows(preds, target, None, weights, probabilities=True)
-    w = torch.ones_like(p) if w is None else w
     place = p
     if binning == "equal_mass":
         order = torch.argsort(p)

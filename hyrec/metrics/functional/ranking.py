@@ -95,7 +95,7 @@ def grouped_auc(preds: Tensor, target: Tensor, group: Tensor, weights: Tensor | 
     p, y, ids, w = known_rows(preds, target, group, weights)
     assert ids is not None
     _, g, rows = torch.unique(ids, return_inverse=True, return_counts=True)
-    by_group, impressions = auc_by_group(p, y, g, torch.ones_like(p) if w is None else w)
+    by_group, impressions = auc_by_group(p, y, g, w)
     both = ~by_group.isnan()
     share = impressions[both]
     return GroupedAUC(
@@ -168,11 +168,7 @@ class Ranking:
         self._has_ties = not torch.equal(self._below, self._through)
 
     def beaten(self, negative: Tensor) -> Tensor:
-        """Return for each positive the weight of the negatives that it outranks in its group, ties counting one half.
-
-        Args:
-            negative: Weight of each of ``negatives``.
-        """
+        """Return for each positive the weight of the negatives it outranks in its group, ties counting one half."""
         sums = exclusive_cumsum(negative)
         beaten = sums.index_select(0, self._below)
         if self._has_ties:
@@ -180,12 +176,7 @@ class Ranking:
         return beaten if self._first is None else beaten - sums.index_select(0, self._first)
 
     def auc(self, positive: Tensor, negative: Tensor) -> Tensor:
-        """Return the AUC of rows that are one group, a scalar; NaN without a pair.
-
-        Args:
-            positive: Weight of each of ``positives``.
-            negative: Weight of each of ``negatives``.
-        """
+        """Return the AUC of rows that are one group, of the weights of positives and negatives; NaN without a pair."""
         return positive.dot(self.beaten(negative)) / (positive.sum() * negative.sum())
 
 

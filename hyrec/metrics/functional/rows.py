@@ -8,11 +8,7 @@ from torch.nn.functional import pad
 
 
 def check_rows(preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None) -> None:
-    """Check shapes and types, which costs nothing on any device.
-
-    Raises:
-        ValueError: When a tensor is not ``(B,)`` or predictions are not floating point.
-    """
+    """Raise ``ValueError`` for tensors that are not ``(B,)`` or of a wrong type, which costs nothing on any device."""
     if preds.dim() != 1 or not preds.is_floating_point():
         raise ValueError(
             f"preds must be (B,) of a floating type, got {tuple(preds.shape)} of {preds.dtype}. "
@@ -43,22 +39,28 @@ def refuse(rows: int, nan_preds: int, outside_preds: int, bad_targets: int, bad_
         raise ValueError(f"{bad_weights} of {rows} weights are negative, infinite or NaN; allowed is 0 or more.")
 
 
-def known_rows(
-    preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None, probabilities: bool = False
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Check the rows and return those whose label is known."""
+def exact_rows(
+    preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Check shapes; return float64 predictions, labels, weights, and ``(B, 4)``: whether ``refuse`` names a row."""
     check_rows(preds, target, group, weights)
     p, y = preds.detach().double(), target.detach().double()
-    w = None if weights is None else weights.detach().double()
-    unknown = y.isnan()
-    outside = int(((p < 0) | (p > 1)).sum()) if probabilities else 0
-    bad_weights = 0 if w is None else int((~(w.isfinite() & (w >= 0))).sum())
-    bad_targets = int((~unknown & (y != 0) & (y != 1)).sum())
-    refuse(len(p), int(p.isnan().sum()), outside, bad_targets, bad_weights)
-    if not unknown.any():
+    w = torch.ones_like(p) if weights is None else weights.detach().double()
+    bad_target, bad_weight = ~y.isnan() & (y != 0) & (y != 1), ~(w.isfinite() & (w >= 0))
+    return p, y, w, torch.stack([p.isnan(), (p < 0) | (p > 1), bad_target, bad_weight], 1)
+
+
+def known_rows(
+    preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None, probabilities: bool = False
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """Check the rows and return those whose label is known; without weights every row weighs one."""
+    p, y, w, wrong = exact_rows(preds, target, group, weights)
+    nan, outside, bad_targets, bad_weights = wrong.sum(0).tolist()
+    refuse(len(p), nan, outside if probabilities else 0, bad_targets, bad_weights)
+    known = ~y.isnan()
+    if known.all():
         return p, y, group, w
-    known = ~unknown
-    return p[known], y[known], None if group is None else group[known], None if w is None else w[known]
+    return p[known], y[known], None if group is None else group[known], w[known]
 
 
 def changes(sorted_values: Tensor) -> Tensor:
@@ -80,11 +82,7 @@ def exclusive_cumsum(values: Tensor) -> Tensor:
 
 
 def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """Return the sum of the values of each segment.
-
-    Shape:
-        values: ``(B, ...)``; index: ``(B,)``. Returns ``(num_segments, ...)``.
-    """
+    """Return the sums of values, ``(B, ...)``, in the segments of ``index``, ``(B,)``: ``(num_segments, ...)``."""
     return values.new_zeros(num_segments, *values.shape[1:]).index_add_(0, index, values)
 
 

@@ -31,7 +31,6 @@ class GroupBootstrap:
     Args:
         reference: Scored test rows; rows, labels, groups and weights of all models must be these. Without groups,
             single rows are drawn, which the intervals' notes say.
-        replicates: Number of draws.
         seed: Seed of the draws; the same seed and number of groups give the same draws.
 
     Raises:
@@ -56,10 +55,6 @@ class GroupBootstrap:
     def values(self, metric: RankingMetric, scores: Sequence[Scores]) -> tuple[Floats, Floats]:
         """Return a metric of each model on the rows as they are, and on every draw; NaN where it is not defined.
 
-        Args:
-            metric: The metric.
-            scores: Scored test rows of each model.
-
         Shape:
             Returns ``(models,)`` and ``(replicates, models)``.
 
@@ -83,21 +78,14 @@ class GroupBootstrap:
         return compute(torch.ones(1, self.num_groups))[0], drawn
 
     def _rows(self, scores: Scores) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return predictions, labels, groups and weights of the rows with a known label."""
         weight = np.ones_like(scores.label) if scores.weight is None else scores.weight
         preds, label, weights = (torch.from_numpy(c[self._known]) for c in (scores.score, scores.label, weight))
         return preds, label, self._group, weights
 
     def interval(self, metric: RankingMetric, observed: float, drawn: Floats) -> Interval:
-        """Return the percentile interval of a statistic.
+        """Return the percentile interval of a statistic, from its value on every draw: ``(replicates,)``.
 
-        Args:
-            metric: The metric. Where not all groups count in it, the note speaks of those that do.
-            observed: The statistic on the rows as they are.
-            drawn: The statistic on every draw; NaN where it is not defined.
-
-        Shape:
-            drawn: ``(replicates,)``.
+        Values are NaN where not defined. Where not all groups count in the metric, the note speaks of those that do.
         """
         used = count = self.num_groups
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
@@ -117,11 +105,7 @@ class GroupBootstrap:
 
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield how often each group was drawn, for some draws at a time.
-
-    Shape:
-        ``(draws, num_groups)`` each; together ``replicates`` draws of ``num_groups`` groups.
-    """
+    """Yield how often each group was drawn, for some draws at a time: ``(draws, num_groups)`` each."""
     for start in range(0, replicates, _CHUNK):
         rng = np.random.default_rng([seed, start])
         draws = [rng.integers(num_groups, size=num_groups) for _ in range(min(_CHUNK, replicates - start))]

@@ -25,15 +25,10 @@ The interval is Wilson's for the number of *test rows* (a row that several seeds
 
 @dataclass(frozen=True)
 class Reliability:
-    """How the predictions of a variant compare with what happened.
+    """How the predictions of a variant compare with what happened, over the finished seeds that have predictions.
 
-    Args:
-        variant: Name of the variant.
-        seeds: Finished seeds that have predictions.
-        points: A point for each bin, by ascending prediction; predictions of all seeds are pooled.
-        ne: Normalized entropy, mean over seeds; below 1 is better than predicting the base rate.
-        pcoc: Mean prediction over mean label, mean over seeds; 1 is calibrated.
-        ece: Expected calibration error as in ``hyrec.metrics.CalibrationError``, mean over seeds.
+    Predictions of all seeds are pooled for the points, one a bin by ascending prediction; ``ne``, ``pcoc`` and ``ece``
+    are the metrics of these names, mean over seeds.
     """
 
     variant: str
@@ -45,15 +40,7 @@ class Reliability:
 
 
 def reliability(results: StudyResults, variant: str) -> Reliability:
-    """Return the reliability curve of a variant from its saved predictions.
-
-    Args:
-        results: A study that ran.
-        variant: Name of the variant.
-
-    Raises:
-        StudyError: When no finished cell of the variant has predictions.
-    """
+    """Return the reliability curve of a variant; ``StudyError`` when no finished cell of it has predictions."""
     found = {seed: results.cells[variant, seed].scores() for seed in results.seeds_of(variant)}
     scores = {seed: one for seed, one in found.items() if one is not None}
     if not scores:
@@ -64,11 +51,7 @@ def reliability(results: StudyResults, variant: str) -> Reliability:
 
 
 def reliability_points(scores: list[Scores]) -> tuple[Point, ...]:
-    """Return the points of the pooled predictions, without those of bins that hold no row.
-
-    Args:
-        scores: Predictions of the same rows, one a seed.
-    """
+    """Return the points of pooled predictions of the same rows, without those of bins that hold no row."""
     preds, label = (torch.from_numpy(np.concatenate([getattr(s, k) for s in scores])) for k in ("score", "label"))
     weight = None if scores[0].weight is None else torch.from_numpy(np.concatenate([s.weight for s in scores]))
     bins = calibration_bins(preds, label, weight, NUM_BINS)
@@ -84,10 +67,7 @@ def wilson(rate: float, rows: float, z: float = 1.959964) -> tuple[float, float]
     .. math::
         \frac{p + z^2 / 2n \pm z \sqrt{p (1 - p) / n + z^2 / 4n^2}}{1 + z^2 / n}
 
-    Args:
-        rate: p, positives over rows.
-        rows: n. With none the interval is everything.
-        z: Quantile of the normal distribution; 1.96 is 95 %.
+    Here p is the rate, and n the rows; with none the interval is everything. A z of 1.96 is 95 %.
     """
     if rows <= 0:
         return 0.0, 1.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -20,19 +19,12 @@ from hyrec.studies.analysis.statistics import Interval, holm, paired_t
 from hyrec.studies.plan.plan import PlannedVariant
 from hyrec.studies.plan.study import StudyError
 
-_AGREES = 1e-4
-_ALPHA = 0.05
-
 
 @dataclass(frozen=True)
 class ComparisonRow:
     """One variant on one metric.
 
     Args:
-        variant: Its name.
-        family: Its family.
-        point: Its point of the grid.
-        metric: The metric.
         baseline: Name of the baseline at the same point of the grid.
         is_baseline: Whether this is a baseline row, which is compared with nothing.
         values: The metric by seed.
@@ -51,14 +43,11 @@ class ComparisonRow:
         verdict: ``better``, ``worse``, ``not distinguishable``; ``higher``, ``lower`` for metrics without a better
             end; ``baseline``, ``too few seeds`` (fewer than two), ``no spread`` (two or more with one and the same
             difference), ``no shared seed`` with the baseline, ``no results`` or ``not comparable``.
-        costs: What it costs.
         seconds: Mean wall time of its finished cells, in seconds; NaN without one.
         notes: What else should be known.
     """
 
     variant: str
-    family: str
-    point: Mapping[str, Any]
     metric: str
     baseline: str
     is_baseline: bool
@@ -68,16 +57,16 @@ class ComparisonRow:
     differences: Mapping[int, float]
     missing_seeds: tuple[int, ...]
     interval: Interval | None
-    group_interval: Interval | None
-    group_note: str
-    p_holm: float
     chance: float | None
     relative_auc: float | None
     relative_auc_above_chance: float | None
-    verdict: str
     costs: RelativeCosts
     seconds: float
     notes: tuple[str, ...] = ()
+    group_interval: Interval | None = None
+    group_note: str = ""
+    p_holm: float = math.nan
+    verdict: str = ""
 
     @property
     def runs(self) -> str:
@@ -130,8 +119,8 @@ def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> li
 
 
 def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: float | None) -> ComparisonRow:
-    variant, costs = planned.variant, RelativeCosts.of(results.plan, planned)
-    name, base = variant.name, costs.base.variant.name
+    costs = RelativeCosts.of(results.plan, planned)
+    name, base = planned.variant.name, costs.base.variant.name
     values, base_values = results.finite(name, metric), results.finite(base, metric)
     paired = {} if name == base else {s: (v, base_values[s]) for s, v in values.items() if s in base_values}
     differences = {s: mine - theirs for s, (mine, theirs) in paired.items()}
@@ -144,8 +133,6 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: fl
     seconds = [results.cells[name, seed].seconds for seed in results.seeds_of(name)]
     return ComparisonRow(
         variant=name,
-        family=variant.family,
-        point=variant.point,
         metric=metric,
         baseline=base,
         is_baseline=name == base,
@@ -155,13 +142,9 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: fl
         differences=differences,
         missing_seeds=tuple(s for s in results.plan.study.seeds if s not in used),
         interval=paired_t(list(differences.values())) if differences else None,
-        group_interval=None,
-        group_note="",
-        p_holm=math.nan,
         chance=chance,
         relative_auc=relative,
         relative_auc_above_chance=above_chance,
-        verdict="",
         costs=costs,
         seconds=float(np.mean(seconds)) if seconds else math.nan,
         notes=(f"{metric} is not defined for seed {', '.join(undefined)}",) if undefined else (),
@@ -177,7 +160,7 @@ def _verdict(row: ComparisonRow, direction: int, p_holm: float) -> str:
         return "no shared seed"
     if math.isnan(p_holm):
         return "too few seeds" if row.interval.count < 2 else "no spread"
-    if p_holm > _ALPHA or row.interval.mean == 0:
+    if p_holm > 0.05 or row.interval.mean == 0:
         return "not distinguishable"
     larger = row.interval.mean > 0
     if not direction:
@@ -186,7 +169,6 @@ def _verdict(row: ComparisonRow, direction: int, p_holm: float) -> str:
 
 
 def _with_same_rows(results: StudyResults, row: ComparisonRow) -> ComparisonRow:
-    """Refuse a difference between predictions of other test rows, as the bootstrap does."""
     cells = [results.cells[name, seed] for name in (row.baseline, row.variant) for seed in row.differences]
     reason = other_rows(cells, row.metric.rpartition("/")[0])
     return replace(row, verdict="not comparable", interval=None, group_note=reason) if reason else row
@@ -221,7 +203,7 @@ class _Drawn:
             f"{self.logged} of the saved predictions differs from the logged one by up to {gap:.2g}, so the interval "
             "over groups describes another figure"
         )
-        notes = row.notes if gap <= _AGREES else (*row.notes, note)
+        notes = row.notes if gap <= 1e-4 else (*row.notes, note)
         return replace(row, group_interval=self.bootstrap.interval(self.metric, difference, drawn), notes=notes)
 
     def _values(self, variant: str, seeds: list[int]) -> dict[int, tuple[float, Floats]]:

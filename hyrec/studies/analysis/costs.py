@@ -13,12 +13,7 @@ WITHIN_BUDGET = 0.05
 
 @dataclass(frozen=True)
 class RelativeCosts:
-    """What a variant costs, beside the baseline at its point of the grid.
-
-    Args:
-        planned: The variant.
-        base: Its baseline.
-    """
+    """What a variant costs, beside the baseline at its point of the grid."""
 
     planned: PlannedVariant
     base: PlannedVariant

@@ -11,20 +11,11 @@ import numpy as np
 from hyrec.studies.analysis.scores import Floats
 
 _MAX_POINTS = 120
-"""Points of a curve; longer ones are averaged over stretches of neighbouring steps."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A logged value over the steps of training, averaged over seeds.
-
-    Args:
-        steps: Optimizer steps.
-        mean: Mean over the seeds.
-        low: Smallest value of a seed at the step.
-        high: Largest value of a seed at the step.
-        num_seeds: Seeds that the curve is made of.
-    """
+    """A logged value over optimizer steps: mean, smallest and largest value of a seed."""
 
     steps: Floats
     mean: Floats
@@ -34,11 +25,10 @@ class Curve:
 
 
 def average(runs: Sequence[Sequence[tuple[float, float]]]) -> Curve | None:
-    """Average one curve a seed, over the steps that all of them have; None when there are none.
+    """Average one sequence of steps and values a seed, over the steps that all of them have; None when there are none.
 
-    Args:
-        runs: Pairs of step and value, one sequence a seed; values that are not finite are left out, and so is a seed
-            without any. The band of a stretch spans the seeds' averages of it.
+    Values that are not finite are left out, and so is a seed without any. Long curves are averaged over stretches of
+    neighbouring steps; the band of a stretch spans the seeds' averages of it.
     """
     logged = [{step: value for step, value in run if math.isfinite(value)} for run in runs]
     logged = [run for run in logged if run]

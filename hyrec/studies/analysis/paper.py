@@ -15,11 +15,8 @@ class PaperRow:
     """A variant's relative change to the baseline, here and in the paper.
 
     Args:
-        row: The variant beside its baseline, here.
-        low: Lower end of the relative change's interval over seeds; NaN without one.
-        high: Upper end.
-        paper: Relative change in the paper.
-        paper_above_chance: The same by the other convention; None where the printed baseline is at chance.
+        low: Lower end of the relative change's interval over seeds, up to ``high``; NaN without one.
+        paper_above_chance: The paper's change by the other convention; None where the printed baseline is at chance.
         printed: Figure that the paper prints for the variant.
     """
 
@@ -41,12 +38,7 @@ class PaperRow:
 
 
 def paper_rows(study: Study, rows: Sequence[ComparisonRow]) -> list[PaperRow]:
-    """Return a row for each variant for which the paper prints an AUC, as for its baseline.
-
-    Args:
-        study: The study, with what the paper prints.
-        rows: Its comparison on an AUC.
-    """
+    """Return a row for each variant for which the paper prints an AUC, as for its baseline."""
     found = []
     for row in rows:
         variant = study.variant(row.variant)

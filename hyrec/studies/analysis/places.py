@@ -9,12 +9,7 @@ THE_STUDY = "the study's folder"
 
 
 def inside(text: str, *folders: str | Path) -> str:
-    """Return a text in which absolute paths below a folder start at that folder.
-
-    Args:
-        text: A message.
-        folders: The study's folder; besides, folders where the study lay before.
-    """
+    """Return a text in which absolute paths below a folder, where the study lies or lay, start at that folder."""
     # Absolute ones alone: a relative name such as "tiny" may be any word of the text.
     names = {str(name) for folder in folders for name in (Path(folder).absolute(), Path(folder).resolve())} - {"/"}
     for name in sorted(names, key=len, reverse=True):

@@ -21,18 +21,14 @@ _AT_BOUND = 1.02
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """Fitted curves ``y = a − b · (x / x0)^−c``, one a series.
+    """Fitted curves ``y = a − b · (x / x0)^−c``, one a series: ``(series,)`` each.
 
     Args:
         a: What the curve tends to.
         b: Distance from it at ``x0``, 0 or more.
-        c: Exponent.
         x0: Geometric mean of the sizes.
         limit: Largest value that ``a`` may take.
         error: Sum of squared residuals.
-
-    Shape:
-        ``(series,)`` each.
     """
 
     a: Floats
@@ -64,11 +60,6 @@ class PowerLaw:
 
 def fit_power_law(x: Floats, y: Floats, limit: float = np.inf) -> PowerLaw:
     """Fit ``y = a − b · x^−c`` with b ≥ 0, a ≤ limit and c in [0.01, 5] by least squares.
-
-    Args:
-        x: Sizes, above 0.
-        y: A series a row; none above the limit.
-        limit: Largest value of a, such as 1 for AUC.
 
     Shape:
         x: ``(sizes,)``. y: ``(series, sizes)``.

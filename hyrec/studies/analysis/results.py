@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyrec.files import digest, read_yaml
-from hyrec.messages import suggest, unknown
-from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, base_name, facts_of
+from hyrec.messages import suggest
+from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, facts_of
 from hyrec.studies.analysis.places import inside
 from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.plan.metrics import known_metrics
@@ -29,12 +29,8 @@ from hyrec.studies.run.cell import METRICS_FILE, TEST, cells_of, logged_rows
 class Unfinished(NamedTuple):
     """A cell without results.
 
-    Args:
-        variant: Name of the variant.
-        seed: Its seed.
-        status: ``failed``, ``interrupted``, ``missing`` (never started, or its record cannot be read) or another
-            word that the runner wrote.
-        reason: What is known about it, one or a few lines.
+    Its status is ``failed``, ``interrupted``, ``missing`` (never started, or its record cannot be read) or another word
+    that the runner wrote; the reason has one or a few lines.
     """
 
     variant: str
@@ -45,12 +41,9 @@ class Unfinished(NamedTuple):
 
 @dataclass(frozen=True)
 class CellResult:
-    """What one finished cell found.
+    """What one finished cell found, and the folder of its run.
 
     Args:
-        variant: Name of the variant.
-        seed: Its seed.
-        folder: Folder of the run.
         metrics: Test metrics by name, ``auc`` and not ``test/auc``; NaN where a metric was not defined.
         seconds: Wall time, in seconds.
         version: Version of hyrec that it ran with; empty when the cell's record does not say.
@@ -104,8 +97,6 @@ class StudyResults:
     """The plan of a study and what its cells found.
 
     Args:
-        folder: Folder of the study.
-        plan: What was to be run.
         cells: Finished cells by name of the variant and seed, in the order of the plan.
         failed: Cells that were run and did not succeed.
         missing: Cells that were not run to the end: never started, interrupted, or still running.
@@ -128,17 +119,6 @@ class StudyResults:
     def facts(self, metric: str) -> MetricFacts:
         """Return what is known about a metric by its name, in which a task is ignored; of others no more than that."""
         return facts_of(metric, self.metrics)
-
-    def metric(self, name: str) -> RankingMetric:
-        """Return a metric of the runs by its name, for computing it on saved predictions; a task is ignored.
-
-        Raises:
-            StudyError: When the runs have no such metric, with the nearest name.
-        """
-        found = self.facts(name)
-        if not isinstance(found, RankingMetric):
-            raise StudyError(unknown("There is no metric", base_name(name), self.metrics, allowed="Metrics"))
-        return found
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -204,13 +184,11 @@ def read_results(folder: str | Path, baseline: str = "") -> StudyResults:
             continue
         seconds = float(record.get("seconds") or 0.0)
         source = str(record.get("version") or ""), record.get("commit")
-        found = CellResult(cell.variant, cell.seed, cell.folder, metrics, seconds, *source)
-        cells[cell.variant, cell.seed] = found
+        cells[cell.variant, cell.seed] = CellResult(cell.variant, cell.seed, cell.folder, metrics, seconds, *source)
     return StudyResults(folder, plan, cells, tuple(failed), tuple(missing), own_baseline)
 
 
 def _study_of(cell: Any, place: Path) -> list[Path]:
-    """Return where the study lay when a cell was run there, from the folder of that cell."""
     lay = Path(cell) if isinstance(cell, str) else Path()
     ends = len(place.parts)
     return [Path(*lay.parts[:-ends])] if lay.parts[-ends:] == place.parts and len(lay.parts) > ends + 1 else []
@@ -224,11 +202,7 @@ _NO_REASON = {
 
 
 def read_test_metrics(run: Path) -> dict[str, float]:
-    """Return the test metrics of a run by name without ``test/``, from its ``metrics.csv``.
-
-    Raises:
-        StudyError: When the file is missing or holds none.
-    """
+    """Return the test metrics of a run by name without ``test/``; ``StudyError`` when ``metrics.csv`` holds none."""
     path = run / METRICS_FILE
     if not path.is_file():
         raise StudyError(f"{run} has no metrics.csv, though its cell finished. Run it again: remove its cell.json.")

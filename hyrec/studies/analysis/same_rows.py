@@ -16,11 +16,7 @@ class OtherRowsError(StudyError):
 
 
 def check_same_rows(first: Scores, other: Scores) -> None:
-    """Refuse predictions that cannot be paired: rows, labels, groups and weights must be the same.
-
-    Raises:
-        OtherRowsError: With what differs and how much of it.
-    """
+    """Raise ``OtherRowsError``, with what differs, unless rows, labels, groups and weights are the same."""
     if not np.array_equal(first.row, other.row):
         shared = len(np.intersect1d(first.row, other.row))
         raise OtherRowsError(
@@ -40,12 +36,9 @@ def check_same_rows(first: Scores, other: Scores) -> None:
 def other_rows(cells: Iterable[CellResult], task: str = "") -> str:
     """Return what differs between the test rows of cells; empty where nothing does, or nothing is known.
 
-    Rows, labels, groups and weights are compared by a hash, which a cell computes once for all metrics. Cells without
-    predictions, or whose predictions cannot be read or are not numbered, are left out: nothing can be said.
-
-    Args:
-        cells: The first one is what the others are compared with.
-        task: Task of the labels. Empty: the primary task of each cell.
+    Rows, labels, groups and weights are compared with the first cell's by a hash, which a cell computes once for all
+    metrics. Cells without predictions, or whose predictions cannot be read or are not numbered, are left out: nothing
+    can be said. Without a task, labels are those of each cell's primary one.
     """
     first: CellResult | None = None
     for cell in cells:

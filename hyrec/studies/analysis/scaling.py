@@ -9,18 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hyrec.messages import suggest
-from hyrec.metrics import MetricFacts
 from hyrec.studies.analysis.power_law import PowerLaw, fit_power_law
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.seed_bootstrap import SeedBootstrap
 from hyrec.studies.analysis.size_points import SizePoints, size_points
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
 from hyrec.studies.plan.study import SCALING_AXES, StudyError
-
-_ALPHA = 0.05
-_COMMON_SIZES = 5
-_AT_BOUND = 0.1
-"""Share of the draws of seeds that may end at a bound of the search, for a curve that counts as identified."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +25,8 @@ class ScalingFit:
     Intervals draw whole seeds with replacement, so they generalise over training runs at these sizes.
 
     Args:
-        points: What the family reached at each of its sizes.
         a: What the curve tends to; None when not identified, and b and c with it.
         b: Distance from it at x = 1, for x in its own unit.
-        c: Exponent.
         r2: Share of the variance of the means that the curve explains; NaN when they are all equal.
         reason: Why the data do not determine a, b and c; empty when they do.
         gain: Improvement for ten times the cost: slope of a straight line in log10(x), by Student's t over seeds.
@@ -64,18 +56,13 @@ class ScalingFit:
 
 @dataclass(frozen=True)
 class SlopeComparison:
-    """Two families' improvement for ten times the cost, over the range of sizes that both cover.
+    """Two families' improvement for ten times the cost, from ``low`` to ``high``: the range of sizes that both cover.
 
     Args:
-        family: The family.
-        other: The one that it is compared with.
-        low: Start of the common range.
-        high: Its end.
         difference: Difference in improvement for ten times the cost, by Student's t over paired seeds; None when not
             compared. Both are interpolated to the same sizes first, so that neither is favoured by its range.
         p_holm: Value of p after Holm's correction over the families compared; NaN when not tested.
         verdict: ``gains more``, ``gains less``, ``not distinguishable``, ``too few seeds`` or ``not compared``.
-        reason: Why not compared.
     """
 
     family: str
@@ -93,17 +80,11 @@ class Scaling:
     """The curves of a study for one cost and one metric.
 
     Args:
-        metric: The metric.
-        facts: What is known about it.
-        x: The cost.
         fits: Curves by family.
         refused: Why a family has none, by family.
         slopes: Every other family that has a curve against the study's baseline.
     """
 
-    metric: str
-    facts: MetricFacts
-    x: str
     fits: Mapping[str, ScalingFit]
     refused: Mapping[str, str]
     slopes: tuple[SlopeComparison, ...]
@@ -115,18 +96,12 @@ def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
     A family with fewer than four sizes, or without a seed that finished for all, is refused with the reason; the
     others are fitted.
 
-    Args:
-        results: What the cells found.
-        metric: A test metric with a better end.
-        x: ``dense_parameters``, ``sparse_parameters`` or ``flops_per_sample``.
-
     Raises:
         StudyError: For an unknown cost or metric, or a metric without a better end.
     """
     if x not in SCALING_AXES:
         raise StudyError(f"x is {x!r}.{suggest(x, SCALING_AXES)} Allowed: {', '.join(SCALING_AXES)}.")
-    facts = results.facts(metric)
-    if not facts.direction:
+    if not results.facts(metric).direction:
         raise StudyError(f"{metric} has no better end, so it has no scaling curve. AUC and log loss have one.")
     results.check_metric(metric)
     points: dict[str, SizePoints] = {}
@@ -138,17 +113,18 @@ def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
             refused[family] = str(error)
     baseline = points.get(results.plan.study.baseline)
     slopes = () if baseline is None else _slopes((one for one in points.values() if one is not baseline), baseline)
-    return Scaling(metric, facts, x, {family: _fit(one) for family, one in points.items()}, refused, slopes)
+    what = f"{metric} does not improve with {x}"
+    return Scaling({family: _fit(one, what) for family, one in points.items()}, refused, slopes)
 
 
-def _fit(points: SizePoints) -> ScalingFit:
+def _fit(points: SizePoints, flat: str) -> ScalingFit:
     sign = points.facts.direction
     bootstrap = SeedBootstrap(len(points.seeds))
     means = points.values.mean(0)
     law = fit_power_law(points.sizes, means[None], points.limit)
     drawn = fit_power_law(points.sizes, bootstrap.means(points.values), points.limit)
     gain = paired_t(list(points.gains().values()))
-    reason = _why_not(law, drawn, bootstrap, gain, points)
+    reason = _why_not(law, drawn, bootstrap, gain, flat)
     pairs = ((sign * law.a, sign * drawn.a), (law.scale, drawn.scale), (law.c, drawn.c))
     a, b, c = (None if reason else bootstrap.interval(float(one[0]), draws) for one, draws in pairs)
     spread = float(((means - means.mean()) ** 2).sum())
@@ -156,22 +132,19 @@ def _fit(points: SizePoints) -> ScalingFit:
     return ScalingFit(points, a, b, c, r2, reason, gain, law, drawn, bootstrap)
 
 
-def _why_not(law: PowerLaw, drawn: PowerLaw, bootstrap: SeedBootstrap, gain: Interval, points: SizePoints) -> str:
-    """Return why a, b and c are not identified; empty when they are."""
+def _why_not(law: PowerLaw, drawn: PowerLaw, bootstrap: SeedBootstrap, gain: Interval, flat: str) -> str:
+    """Return why a, b, c are not identified: above all, over a tenth of the draws end at a bound; else empty."""
     if law.b[0] == 0 or (gain.known and gain.low <= 0):
         bounds = f" [{gain.low:+.2g}, {gain.high:+.2g}]" if gain.known else ""
-        return (
-            f"{points.metric} does not improve with {points.x} beyond what seeds explain: "
-            f"{gain.mean:+.2g}{bounds} for ten times the cost"
-        )
-    if len(points.seeds) < 2:
+        return f"{flat} beyond what seeds explain: {gain.mean:+.2g}{bounds} for ten times the cost"
+    if bootstrap.num_seeds < 2:
         return "one seed shows no spread, so nothing says how well a, b and c are determined"
     open_end = "no levelling off is in sight, since the points lie close to a straight line in log x"
     step = "only the smallest size differs from the others, so the exponent is not determined"
     for reason, fitted, draws in ((open_end, law.straight, drawn.straight), (step, law.steep, drawn.steep)):
         if fitted[0]:
             return reason
-        if (share := float(bootstrap.probability[draws].sum())) > _AT_BOUND:
+        if (share := float(bootstrap.probability[draws].sum())) > 0.1:
             return f"{reason} (in {share:.0%} of the draws of seeds)"
     return ""
 
@@ -187,7 +160,7 @@ def _slopes(families: Iterable[SizePoints], baseline: SizePoints) -> tuple[Slope
             reason = f"their sizes do not overlap: one ends at {high:g}, the other starts at {low:g}"
         difference = None
         if not reason:
-            mine, theirs = (one.gains(np.geomspace(low, high, _COMMON_SIZES)) for one in (points, baseline))
+            mine, theirs = (one.gains(np.geomspace(low, high, 5)) for one in (points, baseline))
             difference = paired_t([mine[seed] - theirs[seed] for seed in shared])
         found.append((points.family, low, high, difference, reason))
     adjusted = holm([math.nan if difference is None else difference.p for *_, difference, _ in found])
@@ -202,6 +175,6 @@ def _verdict(difference: Interval | None, p: float) -> str:
         return "not compared"
     if math.isnan(p):
         return "too few seeds"
-    if p > _ALPHA or not difference.mean:
+    if p > 0.05 or not difference.mean:
         return "not distinguishable"
     return "gains more" if difference.mean > 0 else "gains less"

@@ -37,11 +37,9 @@ class Scores:
 
     @classmethod
     def of(cls, predictions: pa.Table, task: str = "") -> Scores:
-        """Read what ``hyrec predict`` or ``hyrec fit --save_predictions true`` wrote.
+        """Read what ``hyrec predict`` or ``hyrec fit --save_predictions true`` wrote: all parts, in any order.
 
-        Args:
-            predictions: All parts in one table, in any order.
-            task: Which labels and scores. Empty: the first one, which is the primary task.
+        Without a task, labels and scores are those of the first one, which is the primary task.
 
         Raises:
             ValueError: For a task that the table does not have, a row that occurs twice, or a score that is missing.
@@ -69,24 +67,13 @@ class Scores:
         return cls(row, label, score, optional["group"], optional["weight"])
 
     def take(self, keep: npt.NDArray[Any]) -> Scores:
-        """Return some of the rows.
-
-        Args:
-            keep: A mask over the rows, or their places in ascending order.
-        """
+        """Return some of the rows: by a mask over them, or by their places in ascending order."""
         group = None if self.group is None else self.group[keep]
         weight = None if self.weight is None else self.weight[keep]
         return Scores(self.row[keep], self.label[keep], self.score[keep], group, weight)
 
     def metric(self, metric: RankingMetric) -> float:
-        """Return a metric of these rows, computed as ``hyrec test`` does; NaN where it is undefined.
-
-        Args:
-            metric: The metric; rows that it has seen before are forgotten.
-
-        Raises:
-            ValueError: For a metric that needs groups, without groups.
-        """
+        """Return a metric of these rows, as ``hyrec test`` does; NaN where undefined, ``ValueError`` without groups."""
         if metric.needs_group and self.group is None:
             raise ValueError(f"{metric.name} needs groups, and the predictions have no column 'group'.")
         metric.reset()
@@ -105,7 +92,6 @@ class Scores:
 
 
 def _numbers(table: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
-    """Return a column as a writable array; null becomes NaN."""
     column = table.column(name)
     if np.issubdtype(dtype, np.integer) and column.null_count:
         raise ValueError(f"The predictions have {column.null_count} nulls in column {name!r}.")

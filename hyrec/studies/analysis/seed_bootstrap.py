@@ -8,7 +8,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from hyrec.studies.analysis.scores import Floats
-from hyrec.studies.analysis.statistics import LEVEL, Interval
+from hyrec.studies.analysis.statistics import LEVEL, ONE_RUN, Interval
 
 _MAX_DRAWS = 2000
 
@@ -21,9 +21,6 @@ class SeedBootstrap:
     plain percentiles of a handful of seeds are too narrow, and the tails are moved out until the interval of a mean
     would be Student's. With five seeds it is nearly all that the draws span, and a 95 % interval holds the truth in
     about 91 % of simulated studies; with three seeds in 75 % only.
-
-    Args:
-        num_seeds: Number of training runs.
     """
 
     def __init__(self, num_seeds: int) -> None:
@@ -42,26 +39,13 @@ class SeedBootstrap:
         self.shares: Floats = counts / num_seeds
 
     def means(self, values: Floats) -> Floats:
-        """Return the mean over the drawn seeds.
-
-        Shape:
-            values: ``(seeds, ...)``; returns ``(draws, ...)``.
-        """
+        """Return the mean over the drawn seeds: ``(draws, ...)`` of ``(seeds, ...)``."""
         return np.asarray(np.tensordot(self.shares, values, axes=1))
 
     def interval(self, estimate: float, drawn: Floats) -> Interval:
-        """Return the expanded percentile interval of a statistic.
-
-        Args:
-            estimate: Its value with every seed once.
-            drawn: Its value on every draw.
-
-        Shape:
-            drawn: ``(draws,)``.
-        """
+        """Return the expanded percentile interval of a statistic, from its value on every draw, ``(draws,)``."""
         if self.num_seeds < 2:
-            note = "one training run has no spread: an interval needs at least two seeds"
-            return Interval(estimate, math.nan, math.nan, math.nan, self.num_seeds, note)
+            return Interval(estimate, math.nan, math.nan, math.nan, self.num_seeds, ONE_RUN)
         from scipy.special import ndtr, stdtrit
 
         n = self.num_seeds

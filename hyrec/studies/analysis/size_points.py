@@ -21,13 +21,9 @@ class SizePoints:
     """What a family reached at each of its sizes.
 
     Args:
-        family: The family.
-        metric: The metric.
-        x: The cost.
         sizes: Cost of its variants, ascending.
         seeds: Seeds that finished for every one of these sizes.
         values: The metric with its sign turned where smaller is better, so that larger is better.
-        facts: What is known about the metric.
         notes: Sizes and seeds that are left out, and why.
 
     Shape:
@@ -35,8 +31,6 @@ class SizePoints:
     """
 
     family: str
-    metric: str
-    x: str
     sizes: Floats
     seeds: tuple[int, ...]
     values: Floats
@@ -52,8 +46,7 @@ class SizePoints:
     def gains(self, at: Floats | None = None) -> dict[int, float]:
         """Return the improvement for ten times the cost, by seed: the slope of a straight line in log10 of the cost.
 
-        Args:
-            at: Sizes to interpolate to, linearly in log10. Default: the family's own.
+        Values are interpolated to the sizes ``at``, linearly in log10. Default: the family's own.
         """
         place = np.log10(self.sizes)
         wanted = place if at is None else np.log10(at)
@@ -63,19 +56,10 @@ class SizePoints:
 
 
 def size_points(results: StudyResults, family: str, metric: str, x: str) -> SizePoints:
-    """Gather the sizes of a family.
+    """Gather the sizes of a family; ``StudyError`` with fewer than four, or without a seed that finished for all.
 
     A size that no seed finished is left out, and so is a seed that some remaining size lacks: a mean over other seeds
     would not be paired.
-
-    Args:
-        results: What the cells found.
-        family: The family.
-        metric: The metric.
-        x: The cost.
-
-    Raises:
-        StudyError: When fewer than four sizes are left, or no seed finished for all of them.
     """
     planned = [p for p in results.plan.variants if p.variant.family == family]
     planned.sort(key=lambda p: float(getattr(p, x)))
@@ -100,4 +84,4 @@ def size_points(results: StudyResults, family: str, metric: str, x: str) -> Size
         raise StudyError(f"No seed finished for all {len(names)} sizes of {family}. Run the study again with --resume.")
     facts = results.facts(metric)
     values = facts.direction * np.asarray([[found[name][s] for name in names] for s in seeds])
-    return SizePoints(family, metric, x, sizes, seeds, values, facts, tuple(notes))
+    return SizePoints(family, sizes, seeds, values, facts, tuple(notes))

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from hyrec.messages import suggest
-from hyrec.metrics import AUC
+from hyrec.messages import suggest, unknown
+from hyrec.metrics import AUC, RankingMetric, base_name
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.same_rows import OtherRowsError, check_same_rows
 from hyrec.studies.analysis.scores import Floats, Scores
@@ -24,13 +24,7 @@ _MAX_BINS = 5
 
 @dataclass(frozen=True)
 class Bin:
-    """A set of rows with similar values.
-
-    Args:
-        low: Smallest value.
-        high: Largest value.
-        rows: Mask over all rows.
-    """
+    """Rows with values from ``low`` to ``high``, as a mask over all rows."""
 
     low: float
     high: float
@@ -41,19 +35,12 @@ class Bin:
         """The bin in words, such as ``4 to 12``."""
         return f"{self.low:,.6g}" if self.low == self.high else f"{self.low:,.6g} to {self.high:,.6g}"
 
-    @property
-    def num_rows(self) -> int:
-        """Number of rows in the bin."""
-        return int(self.rows.sum())
-
 
 @dataclass(frozen=True)
 class SliceRow:
     """A metric of one variant on the test rows of one bin.
 
     Args:
-        variant: Name of the variant.
-        bin: The bin.
         num_groups: Groups that hold both labels inside the bin; 0 when the data has no groups.
         values: Metric by seed; NaN where it is undefined.
         difference: Paired difference to the baseline at the same grid point, with an interval over seeds. None for
@@ -84,15 +71,8 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
     are properties of a request or a user. Where groups are coarser than requests (groups by user), all rows of a
     group go to the bin of its median row, so that no group is torn apart. Other columns, such as ``item_frequency``,
     differ between the candidates of a group: few groups then have both labels inside one bin, so a metric inside
-    groups is replaced by the AUC over all rows of the bin, and ``SliceRow.metric`` says so.
-
-    Args:
-        results: A study that ran.
-        metric: A metric of the runs; a task and a slash before it choose the task.
-        column: Column of ``rows.parquet``.
-
-    Returns:
-        Variants in the order of the plan, and their bins from small to large values.
+    groups is replaced by the AUC over all rows of the bin, and ``SliceRow.metric`` says so. A task and a slash before
+    the metric choose the task.
 
     Raises:
         StudyError: When there are no rows or predictions, the column or the metric does not exist, or a prediction is
@@ -100,7 +80,9 @@ def slice_metric(results: StudyResults, metric: str, column: str) -> list[SliceR
     """
     of_group = column.startswith("history_") or column == "user_activity"
     task, slash, _ = metric.rpartition("/")
-    computed = results.metric(metric)
+    computed = results.facts(metric)
+    if not isinstance(computed, RankingMetric):
+        raise StudyError(unknown("There is no metric", base_name(metric), results.metrics, allowed="Metrics"))
     if computed.needs_group and not of_group:
         computed = AUC()
     shown = f"{task}{slash}{computed.name}"
@@ -137,9 +119,6 @@ def bins_of(values: Floats) -> list[Bin]:
     """Sort rows into bins of about equal size; equal values share a bin, and NaN (unknown) is left out.
 
     A run of equal values goes to the bin of its middle, so a value that many rows have gets a bin of its own.
-
-    Args:
-        values: Value of each row.
     """
     known = ~np.isnan(values)
     distinct, index, counts = np.unique(values[known], return_inverse=True, return_counts=True)
@@ -164,7 +143,6 @@ def group_medians(values: Floats, group: npt.NDArray[Any]) -> Floats:
 
 
 def _read_column(results: StudyResults, column: str) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return row numbers, ascending, and a column of ``rows.parquet``."""
     path = results.folder / ROWS_FILE
     if not path.is_file():
         raise StudyError(f"{path} does not exist: hyrec ablate run writes it before the first cell.")
@@ -178,7 +156,6 @@ def _read_column(results: StudyResults, column: str) -> tuple[npt.NDArray[np.int
 
 
 def _values_of(scores: Scores, row: npt.NDArray[np.int64], value: Floats, of_group: bool) -> Floats:
-    """Return the value that each predicted row is binned by."""
     place = np.minimum(np.searchsorted(row, scores.row), max(len(row) - 1, 0))
     absent = row[place] != scores.row if len(row) else np.ones(len(scores.row), bool)
     if absent.any():

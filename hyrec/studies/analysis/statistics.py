@@ -14,6 +14,7 @@ import numpy as np
 
 LEVEL = 0.95
 """Share of intervals that hold the truth."""
+ONE_RUN = "one training run has no spread: an interval needs at least two seeds"
 _EQUAL = 1e-12
 
 
@@ -60,9 +61,6 @@ def paired_t(differences: Sequence[float]) -> Interval:
     ``mean ± t · sd / sqrt(n)`` with n − 1 degrees of freedom, and assumes that the differences of training runs are
     roughly normal. It also serves for the mean of one variant's values.
 
-    Args:
-        differences: One number a seed.
-
     Raises:
         ValueError: For no difference at all, or one that is not finite.
 
@@ -78,8 +76,7 @@ def paired_t(differences: Sequence[float]) -> Interval:
         raise ValueError(f"paired_t needs finite differences, got {values.tolist()}.")
     n, mean = len(values), float(values.mean())
     if n < 2:
-        note = "one training run has no spread: an interval needs at least two seeds"
-        return Interval(mean, math.nan, math.nan, math.nan, n, note)
+        return Interval(mean, math.nan, math.nan, math.nan, n, ONE_RUN)
     if float(np.ptp(values)) <= _EQUAL * float(np.abs(values).max()):
         if mean == 0:
             return Interval(0.0, 0.0, 0.0, 1.0, n, "every seed gives the very same figures")

@@ -28,12 +28,7 @@ _CLASS = ".class_path"
 
 
 def arguments_of(study: Study, variant: Variant) -> tuple[str, ...]:
-    """Return what follows ``hyrec fit`` for a variant: configs first, then options, the strongest last.
-
-    Args:
-        study: The study.
-        variant: One of its variants.
-    """
+    """Return what follows ``hyrec fit`` for a variant: configs first, then options, the strongest last."""
     merged: dict[str, Any] = {}
     for layer in (study.options, variant.point, variant.options):
         for key, value in layer.items():
@@ -59,12 +54,7 @@ def option(key: str, value: Any) -> str:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A command line of ``hyrec fit`` that has been parsed.
-
-    Args:
-        what: What it is of, such as ``variant no_pooling``; begins messages.
-        experiment: What it asks for.
-    """
+    """A command line of ``hyrec fit`` that has been parsed, and what it is of, such as ``variant no_pooling``."""
 
     what: str
     experiment: Experiment
@@ -112,10 +102,6 @@ class CommandLine:
 
 def costs_at(experiment: Experiment, **changes: Any) -> ModelCosts:
     """Return what the model of an experiment costs, without allocating it.
-
-    Args:
-        experiment: The experiment.
-        changes: Other options of its model, such as ``d_model=32``.
 
     Raises:
         ValueError: From a component that cannot be built with them.

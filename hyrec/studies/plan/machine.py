@@ -9,19 +9,14 @@ from pathlib import Path
 import hyrec
 from hyrec.files import digest
 
-_PLACES = (".", "../configs")
-"""What decides a result, from the package's folder."""
-
 
 def source_commit(package: str | Path | None = None) -> str | None:
     """Return the commit of the checkout that hyrec runs from; None outside of one.
 
     After edits, ``-dirty-`` and a hash of them follow, so that two edited trees of one commit can be told apart.
-
-    Args:
-        package: Folder of the package. Default: that of this hyrec.
     """
     folder = Path(hyrec.__file__).parent if package is None else Path(package)
+    places = (".", "../configs")  # what decides a result
 
     def git(*arguments: str) -> bytes:
         command = ["git", "-C", str(folder), *arguments]
@@ -30,8 +25,8 @@ def source_commit(package: str | Path | None = None) -> str | None:
     try:
         git("ls-files", "--error-unmatch", "__init__.py")
         commit = git("rev-parse", "HEAD").decode().strip()
-        edits = git("diff", "HEAD", "--binary", "--", *_PLACES)
-        new = git("ls-files", "--others", "--exclude-standard", "-z", "--", *_PLACES)
+        edits = git("diff", "HEAD", "--binary", "--", *places)
+        new = git("ls-files", "--others", "--exclude-standard", "-z", "--", *places)
         for name in sorted(filter(None, new.split(b"\0"))):
             edits += name + (folder / name.decode()).read_bytes()
     except (OSError, ValueError, subprocess.SubprocessError):  # no git, or not a checkout of hyrec
@@ -43,9 +38,6 @@ def threads_of_cell(jobs: int) -> int:
     """Return the share of the cores that one of several cells at once gets, at least one.
 
     Only cores that this process may use count: a scheduler or a container often grants fewer than the machine has.
-
-    Args:
-        jobs: Cells that run at once.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // jobs)

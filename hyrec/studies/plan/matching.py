@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from hyrec.config.experiment import Experiment
@@ -20,7 +20,6 @@ _REACH = 16
 _NEIGHBOURS = 4
 """Allowed widths that are looked at on either side of the crossing, where the cost does not grow steadily."""
 _NEAR = 0.25
-_DIVISIBLE = (64, 60)
 
 
 @dataclass(frozen=True)
@@ -83,14 +82,8 @@ def match_variant(
     """Find the ``d_model`` at which a variant costs what the baseline does.
 
     Widths that leave the number of mixed tokens as it is are tried first: with ``pad_tokens``, another width may
-    pad to many more tokens, which is another architecture.
-
-    Args:
-        target: What the baseline costs.
-        variant: The variant, at the width where the search starts.
-        tolerances: Allowed relative deviation by kind of cost, ``flops`` and ``dense_parameters``.
-        fixed: Dotted options that the grid or the variant sets, and that must stay.
-        name: Name of the variant, for errors.
+    pad to many more tokens, which is another architecture. Tolerances are relative, by kind of cost; the dotted options
+    in ``fixed`` must stay.
 
     Raises:
         CommandError: When the width is fixed, when the variant cannot be built, or when no width
@@ -124,7 +117,7 @@ def match_variant(
 
     usual = built(start)
     if isinstance(usual, str):
-        refusals = {str(built(width)) for width in (start, *(-(-start // d) * d for d in _DIVISIBLE))}
+        refusals = {str(built(width)) for width in (start, *(-(-start // d) * d for d in (64, 60)))}
         if len(refusals) == 1:  # in the same words at widths that divide well: it is not about the width
             raise CommandError(f"{name} cannot be built. {refusals.pop()}")
         match = search(None)
@@ -178,7 +171,8 @@ def solve_width(
 
     def nearest_to(wanted: int, low: int, high: int) -> Match | None:
         """Return the allowed width that is nearest to a wanted one, between two bounds."""
-        return next((match for width in _outwards(wanted, low, high) if (match := at(width))), None)
+        outwards = sorted(range(low, high + 1), key=lambda width: (abs(width - wanted), width))
+        return next((match for width in outwards if (match := at(width))), None)
 
     def best(found: Iterable[Match]) -> Match:
         return min(found, key=lambda match: (match.worst, abs(match.width - start), match.width))
@@ -206,10 +200,3 @@ def solve_width(
 def _excess(match: Match) -> float:
     """Grows with the width, and is zero where the largest deviation is smallest."""
     return max(match.ratios) + min(match.ratios)
-
-
-def _outwards(wanted: int, low: int, high: int) -> Iterator[int]:
-    for distance in range(max(wanted - low, high - wanted) + 1):
-        for candidate in (wanted - distance, wanted + distance) if distance else (wanted,):
-            if low <= candidate <= high:
-                yield candidate

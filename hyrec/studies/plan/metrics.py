@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,9 +13,6 @@ from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 def metrics_of(options: Mapping[str, Any]) -> dict[str, RankingMetric]:
     """Return new metrics that a run with these options logs, by name.
 
-    Args:
-        options: All options by dotted key.
-
     Raises:
         ValueError: When one cannot be built, two have one name, or one needs groups that the schema does not have.
     """
@@ -23,19 +21,9 @@ def metrics_of(options: Mapping[str, Any]) -> dict[str, RankingMetric]:
 
 
 def known_metrics(chosen: Iterable[Any]) -> dict[str, RankingMetric]:
-    """Return new metrics by name; left out are those whose class is not installed here, and a second one of a name.
-
-    Args:
-        chosen: What stands in ``model.metrics``, of any number of runs.
-    """
+    """Return new metrics by name; left out are those whose class is not installed here, and a second one of a name."""
     known: dict[str, RankingMetric] = {}
     for entry in {json.dumps(entry, sort_keys=True): entry for entry in chosen}.values():
-        known = {**_known(entry), **known}
+        with contextlib.suppress(ValueError, TypeError):  # a report still shows what it logged
+            known = {**build_metrics([entry]), **known}
     return known
-
-
-def _known(entry: Any) -> dict[str, RankingMetric]:
-    try:
-        return build_metrics([entry])
-    except (ValueError, TypeError):  # a report still shows what it logged
-        return {}

@@ -63,11 +63,7 @@ class PlannedVariant:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def differences(self, other: PlannedVariant) -> list[str]:
-        """Return what the same variant of another plan would run differently, one line each.
-
-        Args:
-            other: The variant there.
-        """
+        """Return what the same variant of another plan would run differently, one line each."""
         mine, theirs = self.options, other.options
         if mine and theirs:
             pairs = [
@@ -122,11 +118,7 @@ class Plan:
         return {**asdict(self), "variants": rows}
 
     def save(self, folder: str | Path, *, replace: bool = True) -> Path:
-        """Write ``plan.json``; readers see the whole file or none.
-
-        Args:
-            folder: Folder of the study; made when it does not exist.
-            replace: Whether a plan that is there gives way.
+        """Write ``plan.json``, over an older one only with ``replace``; readers see the whole file or none.
 
         Raises:
             FileExistsError: When there is a plan that is to stay.
@@ -157,9 +149,6 @@ class Plan:
         """Return what keeps another plan from resuming the cells of this one, one line each.
 
         Seeds, variants, metrics, slices and fits may be added; what is there must stay as it is.
-
-        Args:
-            other: The plan to resume with, such as that of a study file that has been edited since.
         """
         mine, theirs = self.study, other.study
         lines = [f"name: {mine.name} -> {theirs.name}"] if mine.name != theirs.name else []

@@ -10,7 +10,7 @@ from typing import Any
 
 import hyrec
 from hyrec.config.shipped import load_mapping
-from hyrec.messages import listed, suggest
+from hyrec.messages import listed, suggest, unknown
 from hyrec.metrics import default_metrics, facts_of
 from hyrec.metrics.facts import LossFacts
 from hyrec.schema import Role, Schema
@@ -33,9 +33,6 @@ _WITHOUT_TEST: dict[str, Callable[[Any], bool]] = {
 
 def make_plan(request: StudyRequest) -> Plan:
     """Resolve every variant of a study and count what it costs; touches no data.
-
-    Args:
-        request: The study, and what was chosen of it.
 
     Raises:
         StudyError: For the first variant that cannot be trained, with its name in front.
@@ -103,11 +100,7 @@ def make_plan(request: StudyRequest) -> Plan:
 
 
 def check_unchanged(plan: Plan) -> list[str]:
-    """Parse the command lines of a stored plan again; return one line for each option that is another now.
-
-    Args:
-        plan: The stored plan.
-    """
+    """Parse the command lines of a stored plan again; return one line for each option that is another now."""
     told = []
     for planned in plan.variants:
         what = f"variant {planned.variant.name}"
@@ -159,33 +152,24 @@ def check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> No
             metrics = metrics_of(flatten(options))
         except ValueError as error:
             raise StudyError(f"variant {variant.name}: {error}") from error
-        if not (options.get("trainer") or {}).get("callbacks"):
-            test = "no test" if variant == study.variants[0] else f"no test of variant {variant.name}"
-            _check_logged(study, test, options, [*metrics, LossFacts.name])
-
-
-def _check_logged(study: Study, test: str, options: Mapping[str, Any], names: list[str]) -> None:
-    """Refuse a metric of the study that is none of those that a variant logs for a task."""
-    schema = options["schema"]
-    primary = (options["model"].get("init_args") or {}).get("primary_task") or next(iter(schema["tasks"]))
-    known = names + [f"{task}/{name}" for task in schema["tasks"] if task != primary for name in names]
-    for name in study.metrics:
-        if facts_of(name, default_metrics()).needs_group and not schema.get("group_column"):
-            raise StudyError(
-                f"metrics: the schema has no group_column, so {test} logs {name!r}: name others in "
-                f"the study's metrics. {listed(known, 'Allowed')}"
-            )
-        if name not in known:
-            raise StudyError(f"metrics: {test} logs {name!r}.{suggest(name, known)} {listed(known, 'Allowed')}")
+        if (options.get("trainer") or {}).get("callbacks"):
+            continue
+        test = "no test" if variant == study.variants[0] else f"no test of variant {variant.name}"
+        names, schema = [*metrics, LossFacts.name], options["schema"]
+        primary = (options["model"].get("init_args") or {}).get("primary_task") or next(iter(schema["tasks"]))
+        known = names + [f"{task}/{name}" for task in schema["tasks"] if task != primary for name in names]
+        for name in study.metrics:
+            if facts_of(name, default_metrics()).needs_group and not schema.get("group_column"):
+                raise StudyError(
+                    f"metrics: the schema has no group_column, so {test} logs {name!r}: name others in "
+                    f"the study's metrics. {listed(known, 'Allowed')}"
+                )
+            if name not in known:
+                raise StudyError(unknown(f"metrics: {test} logs", name, known))
 
 
 def counted_features(schema: Schema, user: str | None = None, item: str | None = None) -> dict[Role, str]:
-    """Return the feature of each role whose training impressions slice the test rows.
-
-    Args:
-        schema: The data.
-        user: Feature that tells users apart. None: the id feature of role ``user`` with the most values.
-        item: Feature that tells items apart. None: the id feature of role ``item`` with the most values.
+    """Return the feature of each role whose training impressions slice the test rows; None: the largest id feature.
 
     Raises:
         StudyError: When a feature does not exist or is no id.

@@ -42,10 +42,6 @@ class StudyRequest:
     def read(cls, file: str, selection: Mapping[str, Any] | None = None) -> StudyRequest:
         """Read a study file.
 
-        Args:
-            file: Path of the file, or ``pkg:hyrec/ablations/NAME.yaml``.
-            selection: What is chosen or changed.
-
         Raises:
             StudyError: When the file, a config that it names or the selection cannot be used.
         """
@@ -79,9 +75,6 @@ class StudyRequest:
         """Return what a study continues with: what was chosen then, with what is named now in its place.
 
         Without seeds named now the seeds stay, those that the study file has gained are added, and that is said.
-
-        Args:
-            stored: The plan that the study was begun with.
         """
         kept, now, of_file = stored.selection, self.selection, self.whole.seeds
         merged: dict[str, Any] = {}

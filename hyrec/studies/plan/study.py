@@ -114,10 +114,6 @@ class Study:
     def select(self, *, variants: Sequence[str] = (), seeds: Sequence[int] = ()) -> Study:
         """Return the study with some of its variants and other seeds; the baseline always stays.
 
-        Args:
-            variants: Families or names of variants. Default: all.
-            seeds: Seeds. Default: those of the study.
-
         Raises:
             StudyError: For a variant that the study has not, or seeds that are named twice.
         """
@@ -133,11 +129,7 @@ class Study:
         return replace(self, variants=kept, seeds=tuple(seeds) or self.seeds)
 
     def differences(self, other: Study) -> list[str]:
-        """Return what another study would run or compare differently, one line each.
-
-        Args:
-            other: The study to compare with, such as the same file after it has been edited.
-        """
+        """Return what another study would run or compare differently, one line each."""
         lines = []
         for name in ("name", "metrics", "seeds", "baseline"):
             values = [getattr(study, name) for study in (self, other)]
@@ -159,10 +151,6 @@ class Study:
 
 def from_plain(kind: Any, value: Any) -> Any:
     """Build a dataclass from the mappings and lists that JSON has made of it; lists become the tuples they were.
-
-    Args:
-        kind: The dataclass, or the type of one of its fields.
-        value: What was read.
 
     Raises:
         TypeError: For keys that it has not, or that are missing.

@@ -31,10 +31,7 @@ _SAFE_VALUE = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
 def load_study(path: str | Path) -> Study:
-    """Read a study file.
-
-    Args:
-        path: YAML file. Its stem is the study's name unless it has a ``name``.
+    """Read a study file, whose stem is the study's name unless it has a ``name``.
 
     Raises:
         StudyError: For a file that is no study, with the place and the nearest right spelling.
@@ -54,15 +51,7 @@ def load_study(path: str | Path) -> Study:
 
 
 def read_study(content: Mapping[str, Any], *, default_name: str) -> Study:
-    """Build a study from the content of its file.
-
-    Args:
-        content: Keys and values of the file.
-        default_name: Name of a study that has none.
-
-    Raises:
-        StudyError: As for :func:`load_study`.
-    """
+    """Build a study from the content of its file."""
     _known(content, _STUDY_KEYS, "the study")
     base = _mapping(content.get("base", {}), "base", ("configs", "options"))
     families = _mapping(content.get("variants"), "variants")
@@ -171,10 +160,6 @@ def _axis(key: str, values: Any) -> list[tuple[str, dict[str, Any]]]:
 
 def read_options(value: Any, place: str) -> dict[str, Any]:
     """Check overrides by dotted key.
-
-    Args:
-        value: Value by key.
-        place: Where they stand, for errors.
 
     Raises:
         StudyError: For a key that is no option, or that the study sets itself.

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +18,24 @@ from hyrec.studies.plan.machine import threads_of_cell
 from hyrec.studies.plan.plan import Plan
 
 _LINES = 3
-_STEPS = 20
-"""Batches that a probe times."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Estimated wall time of one cell.
-
-    Args:
-        seconds_per_cell: From the start of the process to its end; data that had to be made first is not counted.
-        train_batches: Training batches of the whole run.
-        eval_batches: Batches of all validations and of the test.
-        fixed_seconds: Time that does not depend on the data: imports, building, checkpoints, the end.
-    """
-
-    seconds_per_cell: float
-    train_batches: int
-    eval_batches: int
-    fixed_seconds: float
 
 
 def timed(plan: Plan, jobs: int, *, report: Callable[[str], object]) -> Plan:
-    """Return a plan with the estimated time of a cell of every variant, with the threads that a cell has.
-
-    Args:
-        plan: The plan.
-        jobs: Cells that will run at once.
-        report: Takes one line before each variant.
-    """
+    """Return a plan with the estimated time of a cell of every variant, with the threads that a cell has."""
     variables = {"OMP_NUM_THREADS": str(threads_of_cell(jobs)), **os.environ}
     rows = []
     for planned in plan.variants:
         report(f"Timing {planned.variant.name}")
-        rows.append(replace(planned, seconds_per_cell=probe(planned.arguments, variables).seconds_per_cell))
+        rows.append(replace(planned, seconds_per_cell=probe(planned.arguments, variables)))
     return replace(plan, variants=tuple(rows))
 
 
-def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> Estimate:
-    """Estimate the wall time of ``hyrec fit`` by running its first steps in a process of their own.
+def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Estimate the seconds that ``hyrec fit`` takes by running its first steps in a process of their own.
 
     The short run is the real one, with its data, callbacks and batches, except that it logs to no service and writes
     to a folder that is deleted. It times some training batches after a few to warm up, and as many for evaluation.
     Stopping criteria that depend on what is learned are not foreseen.
-
-    Args:
-        arguments: What follows ``hyrec fit``.
-        environment: Environment of a cell, such as ``OMP_NUM_THREADS``.
 
     Raises:
         CommandError: When the short run fails, or the run's length is unknown; with its last words.
@@ -72,7 +43,7 @@ def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> Estimate:
     with tempfile.TemporaryDirectory(prefix="hyrec-probe-") as name:
         folder = Path(name)
         result, log = folder / "times.json", folder / "log.txt"
-        command = [sys.executable, "-m", "hyrec.cli.probe", str(result), str(_STEPS), *arguments]
+        command = [sys.executable, "-m", "hyrec.cli.probe", str(result), "20", *arguments]
         started = time.perf_counter()
         with log.open("wb") as output:
             done = subprocess.run(
@@ -88,12 +59,10 @@ def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> Estimate:
         return estimate(json.loads(result.read_text()), wall)
 
 
-def estimate(times: Mapping[str, Any], wall: float) -> Estimate:
-    """Extrapolate a short run to the whole one.
+def estimate(times: Mapping[str, Any], wall: float) -> float:
+    """Extrapolate a short run, whose process took ``wall`` seconds, to those of the whole one.
 
-    Args:
-        times: What the short run measured and knows of the whole one.
-        wall: Seconds from the start of its process to its end.
+    Data that had to be made first is not counted.
 
     Raises:
         CommandError: When the whole run has no end.
@@ -105,23 +74,17 @@ def estimate(times: Mapping[str, Any], wall: float) -> Estimate:
     if not ends:
         raise CommandError("The run has no end that is known beforehand: set trainer.max_epochs or trainer.max_steps.")
     total = min(ends)
-    fixed = max(0.0, wall - times["preparation"] - sum(loop["measured"] for loop in loops.values()))
+    fixed: float = max(0.0, wall - times["preparation"] - sum(loop["measured"] for loop in loops.values()))
     seconds = total / per_epoch * _seconds(train) if per_epoch else 0.0
-    eval_batches = 0
     if (validation := loops.get("validate")) is not None:
         batches = validation["batches"]
         count = _validations(total, per_epoch, times["val_check_batch"], times["check_every_n_epoch"])
         sanity = batches if times["sanity"] < 0 else min(times["sanity"], batches)
         seconds += count * _seconds(validation)
         seconds += _seconds({**validation, "windows": 1, "batches": sanity}) if sanity else 0.0
-        eval_batches += count * batches + sanity
     if times["max_time"] is not None:
-        allowed = min(1.0, times["max_time"] / max(seconds, 1e-9))
-        total, eval_batches, seconds = int(total * allowed), int(eval_batches * allowed), seconds * allowed
-    if (test := loops.get("test")) is not None:
-        seconds += _seconds(test)
-        eval_batches += test["batches"]
-    return Estimate(fixed + seconds, total, eval_batches, fixed)
+        seconds = min(seconds, float(times["max_time"]))
+    return fixed + seconds + (_seconds(loops["test"]) if "test" in loops else 0.0)
 
 
 def _seconds(loop: Mapping[str, Any]) -> float:

@@ -14,17 +14,12 @@ from hyrec.data.parquet.loader import BatchLoader
 from hyrec.messages import CommandError
 
 _WARM_UP = 5
-_SANITY = 2
-"""Validation batches that Lightning runs before training unless it is told otherwise."""
 
 
 class Stopwatch(L.Callback):
-    """Time the batches of a run, and end its training after some.
+    """Time the batches of a run, and end its training ``steps`` batches after those that warm up.
 
     The batches before training serve to time evaluation; the run itself does not validate.
-
-    Args:
-        steps: Training batches to time, after those that warm up.
     """
 
     def __init__(self, steps: int) -> None:
@@ -105,10 +100,6 @@ class Stopwatch(L.Callback):
 def short_run(arguments: Sequence[str], steps: int) -> dict[str, Any] | None:
     """Train for a few steps with the data, callbacks and batches of the real run; log to files only.
 
-    Args:
-        arguments: What follows ``hyrec fit``.
-        steps: Batches to time.
-
     Returns:
         What was measured, and what the whole run would be; None in all processes but the first.
 
@@ -132,7 +123,8 @@ def short_run(arguments: Sequence[str], steps: int) -> dict[str, Any] | None:
     experiment.test_best(trainer, model, data)
     if "train" not in watch.loops:
         raise CommandError("No training batch was run: there are no training rows, or trainer options forbid it.")
-    known = {"sanity": _SANITY if sanity is None else int(sanity), "preparation": preparation}
+    # Lightning validates 2 batches before training unless it is told otherwise.
+    known = {"sanity": 2 if sanity is None else int(sanity), "preparation": preparation}
     return {"loops": watch.loops, **watch.facts, **known} if trainer.is_global_zero else None
 
 

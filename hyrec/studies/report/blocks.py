@@ -67,14 +67,8 @@ class Table:
 class Figure:
     """Charts with their numbers as a table; very many charts are folded away until they are asked for.
 
-    Args:
-        name: Folder-safe name, unique in the report; the file for Markdown is called after it.
-        title: What is drawn.
-        description: What is to be seen, in words, for those who cannot see it.
-        charts: The charts.
-        caption: How to read them; shown below.
-        columns: Charts a row in the file for Markdown.
-        table: The numbers.
+    The file for Markdown is called after the name, which is unique in the report, and has ``columns`` charts a row. The
+    description is for those who cannot see them.
     """
 
     name: str
@@ -88,19 +82,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class ForestRow:
-    """A variant in a forest plot.
+    """A variant in a forest plot: the estimate and both intervals, and the words beside them.
 
-    Args:
-        name: Variant.
-        tone: Verdict as a colour.
-        verdict: Verdict in words.
-        p: The p value in words; empty without one.
-        level: Mean and spread of the metric, one line each.
-        estimate: Mean difference to the baseline; None when there is none, and for the baseline itself 0.
-        seeds: Interval over seeds.
-        groups: Interval over groups.
-        lines: Difference and intervals in words, one line each.
-        note: Remark under the name.
+    The estimate is None when there is none, and 0 for the baseline itself. ``level`` holds mean and spread of the
+    metric, and ``lines`` difference and intervals, one line each.
     """
 
     name: str
@@ -120,13 +105,10 @@ class Forest:
     """Differences to the baseline: in HTML a table with a strip of the chart in each row, in Markdown one chart.
 
     Args:
-        metric: Metric.
         direction: What lies left and right of zero, such as ``("worse", "better")``.
         groups: Rows, each with its strip, under a heading each; the heading is empty without a grid.
         group_word: What the groups of the bootstrap are called.
         scale: Labels of the axis by their place, in per cent of its length.
-        chart: All rows in one chart, with names and numbers.
-        table: The same as plain cells.
     """
 
     metric: str

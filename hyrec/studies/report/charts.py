@@ -28,13 +28,7 @@ _SERIES = tuple(zip("osD^v", ("-", (0, (7, 4)), (0, (2, 3)), (0, (9, 3, 2, 3)), 
 
 @dataclass(frozen=True)
 class Series:
-    """A family in a scaling chart.
-
-    Args:
-        family: The family.
-        points: Cost, and mean over seeds with its interval, by ascending cost.
-        curve: Cost and fitted value with its interval; empty without a curve.
-    """
+    """A family in a scaling chart: means over seeds and fitted values, if any, with intervals by ascending cost."""
 
     family: str
     points: tuple[tuple[float, Interval], ...]
@@ -48,7 +42,8 @@ def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[Compari
     The margin names the family and the values of its point. Points of nearly equal cost would hide one another: they
     are set a little apart.
     """
-    labels = [f"{row.family} {', '.join(str(value) for value in row.point.values())}".strip() for row, _ in points]
+    variants = [row.costs.planned.variant for row, _ in points]
+    labels = [f"{one.family} {', '.join(str(value) for value in one.point.values())}".strip() for one in variants]
     labels = [style.shorten(label, _LONGEST) for label in labels]
     means = [paired_t(list(row.values.values())) for row, _ in points]
     right = 370 - max(style.text_width(label) for label in labels)
@@ -64,7 +59,7 @@ def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[Compari
     across = style.spread(wanted, min(11.0, 60.0 / len(points)), 56, right)
     heights = _heights(axes, [mean.mean for mean in means])
     for (row, cost_), mean, label, x, y in zip(points, means, labels, across, heights, strict=True):
-        tone: Tone = "baseline" if row.is_baseline else tone_of(row.verdict)
+        tone = tone_of(row)
         at = float(axes.transData.inverted().transform((x, 0))[0])
         style.line(figure, [(x, _down(axes, mean.mean)), (right + 6, y), (right + 14, y)], style.COLOURS["rule"])
         style.estimate(axes, at, mean, tone, tip=f"{row.variant}: {fixed(mean.mean)} at {short(cost_)}")
@@ -160,22 +155,13 @@ def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], ends: style.
         found = row.difference
         if found is None:
             continue
-        style.estimate(axes, number, found, slice_tone(row), size=9, tip=f"{row.bin.label}: {signed(found.mean)}")
+        tone: Tone = "neutral"
+        if row.direction and not found.holds_zero:  # its own interval: nothing is corrected for the number of bins
+            tone = "better" if found.mean * row.direction > 0 else "worse"
+        style.estimate(axes, number, found, tone, size=9, tip=f"{row.bin.label}: {signed(found.mean)}")
         said.append(f"{row.bin.label}: {signed(found.mean)} {span(found)}")
     title = f"Difference of {variant} to the baseline by {subtitle}"
     return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
-
-
-def slice_limits(rows: Sequence[SliceRow]) -> style.Limits:
-    """Return an axis that holds zero and all intervals."""
-    return style.limits([0.0, *(end for row in rows if row.difference for end in row.difference.ends)])
-
-
-def slice_tone(row: SliceRow) -> Tone:
-    """Colour a bin by whether its own interval excludes zero; nothing is corrected for the number of bins."""
-    if row.difference is None or row.difference.holds_zero or not row.direction:
-        return "neutral"
-    return "better" if row.difference.mean * row.direction > 0 else "worse"
 
 
 def bin_lines(low: float, high: float) -> tuple[str, ...]:
@@ -212,12 +198,6 @@ def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> 
         tip = f"prediction {fixed(p)}, label {fixed(label)}, {count:,} rows"
         style.mark(axes, p, label, tone, size=6, tip=tip, marker="o")
     return Chart(name, f"Reliability of {curve.variant}", f"{facts}.", figure)
-
-
-def reliability_limit(curves: Sequence[Reliability]) -> float:
-    """Return the end of axes that hold every point with its interval."""
-    ends = [value for curve in curves for p, label, low, high, _ in curve.points for value in (p, label, low, high)]
-    return max([0.0, *ends]) * 1.04 or 1.0
 
 
 def _heights(axes: Axes, values: Sequence[float]) -> list[float]:

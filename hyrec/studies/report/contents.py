@@ -18,9 +18,7 @@ from hyrec.studies.report.slicing import calibration_section, slices_section
 from hyrec.studies.report.training import curves_section, runtimes_section
 
 _ORDER = ("better", "worse", "higher", "lower", "not distinguishable")
-_MAX_ERROR = 200
 CLAIM_SEEDS = 5
-"""Seeds that a claim about a variant needs at least."""
 _SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     *(effects_section, paper_section, costs_section, scaling_section, curves_section),
     *(slices_section, calibration_section, changes_section, runtimes_section, provenance_section),
@@ -57,12 +55,11 @@ def summary(findings: Findings) -> tuple[Block, ...]:
         "“Not distinguishable” is not “equal”: a difference inside the interval cannot be ruled out."
         f"{_few_seeds(others)}"
     )
-    tones = tuple(tone_of(row.verdict) for row in ordered)
+    tones = tuple(tone_of(row) for row in ordered)
     return (*blocks, Text(_headline(findings, others)), Bullets(lines, tones), Text(remark, small=True))
 
 
 def _few_seeds(rows: list[ComparisonRow]) -> str:
-    """Warn where a verdict rests on fewer seeds than a claim needs; empty when none does."""
     counts = [row.interval.count for row in rows if row.verdict in _ORDER and row.interval is not None]
     few = sum(count < CLAIM_SEEDS for count in counts)
     if not few:
@@ -83,7 +80,7 @@ def unfinished(findings: Findings) -> Notice | None:
     lines: list[Inline] = []
     for word, cell in sorted(((words.get(c.status, "Not run"), c) for c in cells), key=lambda one: order.index(one[0])):
         reason = " ".join(cell.reason.split())
-        short = reason if len(reason) <= _MAX_ERROR else f"…{reason[-_MAX_ERROR:]}"
+        short = reason if len(reason) <= 200 else f"…{reason[-200:]}"
         lines.append((f"{word}: ", Code(f"{cell.variant} s{cell.seed}"), f". {short}"))
     title = (
         f"{len(cells)} of {len(findings.study.variants) * len(findings.study.seeds)} cells "
@@ -110,7 +107,7 @@ def _headline(findings: Findings, rows: list[ComparisonRow]) -> Inline:
         verb = plural.get(verb, verb) if counts[verdict] > 1 else verb
         parts.append(f"{counts[verdict]} {verb} {rest}")
     spans: list[str] = ["Measured by ", Code(findings.metric), " against ", Code(findings.study.baseline)]
-    at = " at the same point of the grid" if any(row.point for row in rows) else ""
+    at = " at the same point of the grid" if any(row.costs.planned.variant.point for row in rows) else ""
     if len(rows) == 1:
         return (*spans, f"{at}, the only variant ", Strong(parts[0].partition(" ")[2]), ".")
     return (*spans, f"{at}, of {len(rows)} variants ", Strong(listing(parts)), ".")
@@ -121,7 +118,6 @@ def _place(verdict: str) -> int:
 
 
 def _line(row: ComparisonRow, group_word: str) -> Inline:
-    """Say in a sentence how a variant compares, how sure that is, and at what cost."""
     name = Code(row.variant)
     if row.verdict not in _ORDER or row.interval is None:
         reason = row.group_note if row.verdict == "not comparable" else ""
@@ -140,7 +136,6 @@ def _line(row: ComparisonRow, group_word: str) -> Inline:
 
 
 def _doubt(row: ComparisonRow, groups: Interval | None, group_word: str) -> str:
-    """Say where the verdict and an interval seem to speak against each other."""
     if row.verdict != "not distinguishable":
         unsure = groups is not None and groups.holds_zero
         return f" Another sample of test {group_word} could turn it." if unsure else ""

@@ -23,9 +23,6 @@ COSTS = {
 }
 """Costs in words."""
 _DRAWN = ("flops_per_sample", "dense_parameters")
-_CURVE_POINTS = 40
-_SHORT = 5
-"""Drawn intervals of so few seeds hold the truth less often than they say (``analysis.seed_bootstrap``)."""
 
 
 def costs_section(findings: Findings) -> Section:
@@ -74,11 +71,11 @@ def scaling_section(findings: Findings) -> Section | None:
             blocks.append(absent(f"No curve against {COSTS.get(x, x)}", error))
             continue
         words = COSTS[x]
-        series = [one for family in findings.study.families if (one := _series(findings, scaling, family)).points]
+        series = [one for family in findings.study.families if (one := _series(findings, scaling, family, x)).points]
         if series:
-            blocks.append(_figure(scaling, series, words))
+            blocks.append(_figure(findings.metric, scaling, series, x))
         if scaling.fits:
-            blocks.append(_table(scaling, words))
+            blocks.append(_table(findings, scaling, words))
         blocks += [absent(f"{family}: {reason}") for family, reason in scaling.refused.items()]
         blocks += [absent(f"{name}: {note}.") for name, fit in scaling.fits.items() for note in fit.points.notes]
         if scaling.slopes:
@@ -86,34 +83,32 @@ def scaling_section(findings: Findings) -> Section | None:
     return Section("scaling", "How quality grows with size", tuple(blocks))
 
 
-def _series(findings: Findings, scaling: Scaling, family: str) -> Series:
+def _series(findings: Findings, scaling: Scaling, family: str, x: str) -> Series:
     points = []
-    for planned in findings.results.plan.variants:
-        values = findings.results.finite(planned.variant.name, scaling.metric)
+    for planned in sorted(findings.results.plan.variants, key=lambda planned: float(getattr(planned, x))):
+        values = findings.results.finite(planned.variant.name, findings.metric)
         if planned.variant.family == family and values:
-            points.append((float(getattr(planned, scaling.x)), paired_t(list(values.values()))))
-    points.sort(key=lambda point: point[0])
-    if family not in scaling.fits:
+            points.append((float(getattr(planned, x)), paired_t(list(values.values()))))
+    if (fit := scaling.fits.get(family)) is None:
         return Series(family, tuple(points), ())
-    fit = scaling.fits[family]
-    at = np.geomspace(fit.points.sizes[0], fit.points.sizes[-1], _CURVE_POINTS).tolist()
+    at = np.geomspace(fit.points.sizes[0], fit.points.sizes[-1], 40).tolist()
     return Series(family, tuple(points), tuple(zip(at, fit.curve(at), strict=True)))
 
 
-def _figure(scaling: Scaling, series: list[Series], words: str) -> Figure:
+def _figure(metric: str, scaling: Scaling, series: list[Series], x: str) -> Figure:
+    words, name = COSTS[x], f"scaling-{slug(x)}"
     ends = ((one.family, (one.points[0], one.points[-1])) for one in series)
     said = "; ".join(
         f"{family} goes from {' to '.join(f'{fixed(mean.mean)} at {short(cost)}' for cost, mean in both)}"
         for family, both in ends
     )
-    name = f"scaling-{slug(scaling.x)}"
-    chart = scaling_chart(f"{name}-chart", scaling.metric, words, series, f"{said}.")
+    chart = scaling_chart(f"{name}-chart", metric, words, series, f"{said}.")
     caption = (
         "Points: means over seeds with the 95 % interval of that mean. Lines: fitted curves with 95 % bands (seeds "
         "drawn with replacement). Curves end where the sizes end: nothing is extrapolated."
     )
     seeds = [len(fit.points.seeds) for fit in scaling.fits.values() if len(fit.points.seeds) > 1]
-    if seeds and min(seeds) <= _SHORT:
+    if seeds and min(seeds) <= 5:  # see analysis.seed_bootstrap
         caption += (
             f" The bands and the intervals of a, b and c draw {min(seeds)} seeds, which is few: in simulated studies "
             "they hold the truth in about 91 % of cases with five seeds and in about 75 % with three. The gain's is "
@@ -125,10 +120,10 @@ def _figure(scaling: Scaling, series: list[Series], words: str) -> Figure:
         for cost, mean in one.points
     )
     table = Table(("Family", words, "Mean", "95 %"), rows, range(1, 4))
-    return Figure(name, f"{scaling.metric} against {words}", f"{said}.", (chart,), caption, 1, table)
+    return Figure(name, f"{metric} against {words}", f"{said}.", (chart,), caption, 1, table)
 
 
-def _table(scaling: Scaling, words: str) -> Table:
+def _table(findings: Findings, scaling: Scaling, words: str) -> Table:
     rows = []
     for family, fit in scaling.fits.items():
         cells, determined = (MISSING,) * 4, f"no: {fit.reason}"
@@ -137,8 +132,8 @@ def _table(scaling: Scaling, words: str) -> Table:
             cells, determined = (_bounded(fit.a, fixed), _bounded(fit.b, "{:.3g}".format), c, fixed(fit.r2, 3)), "yes"
         rows.append((Code(family), str(len(fit.points.seeds)), _bounded(fit.gain, signed), *cells, determined))
     header = ("Family", "Seeds", "Gain for ten times the cost", "a", "b", "c", "R²", "Determined")
-    formula = f"a {'−' if scaling.facts.direction > 0 else '+'} b · x^−c"
-    caption = f"{scaling.metric} = {formula}, x = {words}; 95 % intervals over seeds"
+    formula = f"a {'−' if findings.results.facts(findings.metric).direction > 0 else '+'} b · x^−c"
+    caption = f"{findings.metric} = {formula}, x = {words}; 95 % intervals over seeds"
     return Table(header, tuple(rows), range(1, 7), caption)
 
 

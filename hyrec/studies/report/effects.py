@@ -7,25 +7,12 @@ from collections.abc import Sequence
 
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.paper import PaperRow, paper_rows
-from hyrec.studies.report.blocks import (
-    Block,
-    Code,
-    Figure,
-    Forest,
-    ForestRow,
-    Inline,
-    Section,
-    Strong,
-    Table,
-    Text,
-    absent,
-)
+from hyrec.studies.report.blocks import Block, Code, Figure, Forest, ForestRow, Section, Strong, Table, Text, absent
 from hyrec.studies.report.findings import Findings, tone_of
 from hyrec.studies.report.forest import forest_chart, forest_limits, forest_scale, forest_strip, paper_chart
 from hyrec.studies.report.numbers import MISSING, difference, fixed, percent, probability, span
 
-ENDS = {1: ("worse", "better"), -1: ("better", "worse"), 0: ("lower", "higher")}
-"""What lies left and right of zero, by the direction of a metric."""
+_ENDS = {1: ("worse", "better"), -1: ("better", "worse"), 0: ("lower", "higher")}
 
 
 def effects_section(findings: Findings) -> Section:
@@ -40,26 +27,28 @@ def effects_section(findings: Findings) -> Section:
 
 
 def _forest(findings: Findings, metric: str) -> Forest:
-    rows, word, facts = findings.comparisons[metric], findings.group_word, findings.results.facts(metric)
+    rows, word = findings.comparisons[metric], findings.group_word
     points: dict[str, list[ForestRow]] = {}
     for row in rows:
-        point = ", ".join(f"{key} = {value}" for key, value in row.point.items())
+        point = ", ".join(f"{key} = {value}" for key, value in row.costs.planned.variant.point.items())
         points.setdefault(point, []).append(_forest_row(row, findings))
     name = f"forest-{metric.replace('/', '-')}"
     title = f"{metric}: difference to {findings.study.baseline}"
     title += " at the same point of the grid" if len(points) > 1 else ""
-    axis, ends = forest_limits([row for group in points.values() for row in group]), ENDS[facts.direction]
+    axis, ends = (
+        forest_limits([row for group in points.values() for row in group]),
+        _ENDS[findings.results.facts(metric).direction],
+    )
     strips = tuple(
         (point, tuple((row, forest_strip(f"{name}-{i}-{k}", row, axis)) for k, row in enumerate(group)))
         for i, (point, group) in enumerate(points.items())
     )
     chart = forest_chart(name, title, metric, ends, points, word)
-    table = _table(rows, metric, word)
-    return Forest(metric, ends, strips, word, forest_scale(axis), chart, table)
+    return Forest(metric, ends, strips, word, forest_scale(axis), chart, _table(rows, metric, word))
 
 
 def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
-    used = row.values if row.is_baseline else row.differences
+    used, variant = row.values if row.is_baseline else row.differences, row.costs.planned.variant
     compared = row.interval if row.verdict != "not comparable" else None
     lines: tuple[str, ...] = ()
     groups = row.group_interval if compared and row.group_interval and row.group_interval.known else None
@@ -68,8 +57,8 @@ def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
         lines = (difference(row.difference), f"seeds {span(compared) if compared.known else unknown}")
         lines += (f"{findings.group_word} {span(groups)}",) if groups else ()
     return ForestRow(
-        name=row.family if row.point else row.variant,
-        tone="baseline" if row.is_baseline else tone_of(row.verdict),
+        name=variant.family if variant.point else variant.name,
+        tone=tone_of(row),
         verdict=row.verdict,
         p=f"p {probability(row.p_holm)}" if math.isfinite(row.p_holm) else "",
         level=fixed(row.mean) + (f"\n± {fixed(row.sd)}" if math.isfinite(row.sd) else ""),
@@ -82,7 +71,7 @@ def _forest_row(row: ComparisonRow, findings: Findings) -> ForestRow:
 
 
 def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table:
-    lines: list[tuple[Inline, ...]] = []
+    lines = []
     for row in rows:
         level = f"{fixed(row.mean)} ± {fixed(row.sd)}" if math.isfinite(row.sd) else fixed(row.mean)
         found = (difference(row.difference) if row.interval else MISSING, span(row.interval), span(row.group_interval))
@@ -96,7 +85,6 @@ def _table(rows: Sequence[ComparisonRow], metric: str, group_word: str) -> Table
 
 
 def _remarks(rows: Sequence[ComparisonRow]) -> list[Block]:
-    """List what stands in no column: the notes of single rows, those over groups last."""
     said = [(row, note) for row in rows for note in (*row.notes, row.group_note, row.interval and row.interval.note)]
     said += [(row, row.group_interval.note) for row in rows if row.group_interval]
     lines = dict.fromkeys(f"{row.variant}: {note.rstrip('.')}." for row, note in said if note)

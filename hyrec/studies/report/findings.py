@@ -11,18 +11,12 @@ from hyrec.studies.analysis.results import StudyResults, read_results
 from hyrec.studies.plan.study import Study
 from hyrec.studies.report.blocks import Tone
 
-_TONES: Mapping[str, Tone] = {"better": "better", "worse": "worse", "baseline": "baseline"}
+_TONES: Mapping[str, Tone] = {"better": "better", "worse": "worse"}
 
 
 @dataclass(frozen=True)
 class Findings:
-    """A study's results, compared once for all sections.
-
-    Args:
-        results: What the cells found.
-        comparisons: Rows by metric, for the metrics that can be compared.
-        refused: Why a metric cannot be compared, by metric.
-    """
+    """A study's results, compared once for all sections: rows by metric, or why it cannot be compared."""
 
     results: StudyResults
     comparisons: Mapping[str, Sequence[ComparisonRow]]
@@ -73,9 +67,9 @@ class Findings:
         """Colour of a variant: its verdict on the metric that decides."""
         if variant == self.baseline_of(variant):
             return "baseline"
-        return next((tone_of(row.verdict) for row in self.rows if row.variant == variant), "neutral")
+        return next((tone_of(row) for row in self.rows if row.variant == variant), "neutral")
 
 
-def tone_of(verdict: str) -> Tone:
+def tone_of(row: ComparisonRow) -> Tone:
     """Colour of a verdict."""
-    return _TONES.get(verdict, "neutral")
+    return "baseline" if row.is_baseline else _TONES.get(row.verdict, "neutral")

@@ -57,13 +57,7 @@ def forest_chart(
 ) -> Chart:
     """Draw differences with both intervals on one axis, with names, levels and numbers beside it.
 
-    Args:
-        name: Folder-safe name.
-        title: What is compared.
-        metric: Metric.
-        direction: What lies left and right of zero.
-        groups: Rows by heading, which is empty without a grid.
-        group_word: What the groups of the bootstrap are called.
+    The direction says what lies left and right of zero. Rows are grouped by heading, which is empty without a grid.
     """
     rows = [row for group in groups.values() for row in group]
     bottom = _TOP + _ROW * len(rows) + _HEADING * sum(map(bool, groups))
@@ -100,7 +94,7 @@ def paper_chart(name: str, metric: str, baseline: str, rows: Sequence[PaperRow])
     ends = [100 * v for one in rows for v in (one.row.relative_auc or 0.0, one.low, one.high, one.paper, 0.0)]
     _rows(figure, axes, style.limits(ends), ("worse", "better"), 4, " %")
     for number, one in enumerate(rows):
-        y, tone = top + height * (number + 0.5), tone_of(one.row.verdict)
+        y, tone = top + height * (number + 0.5), tone_of(one.row)
         style.write(figure, 0, y + 4, style.shorten(one.row.variant, 18), weight="bold")
         if math.isfinite(one.low):
             style.bar(axes, [100 * one.low, 100 * one.high], [y - 5, y - 5], style.TONES[tone], 3)
@@ -134,7 +128,7 @@ def _rows(
 
 
 def _draw(axes: Axes, row: ForestRow, y: float) -> None:
-    """Draw a row: estimate and interval over seeds at ``y`` in units, the interval over groups below them."""
+    """Draw estimate and interval over seeds at ``y`` in units, and the interval over groups below them."""
     color = style.TONES[row.tone]
     if row.seeds is not None:
         style.bar(axes, row.seeds, [y, y], color, 3)
@@ -157,7 +151,6 @@ def _words(figure: Figure, row: ForestRow, y: float) -> None:
 
 
 def _interval(figure: Figure, left: float, right: float, y: float, width: float) -> None:
-    """Draw an interval of the key."""
     style.line(figure, [(left, y), (right, y)], style.TONES["neutral"], width)
     for end in (left, right) if width < 2 else ():
         style.line(figure, [(end, y - 3.5), (end, y + 3.5)], style.TONES["neutral"], width)

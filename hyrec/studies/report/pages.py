@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hyrec.studies.analysis.places import inside
-from hyrec.studies.report.blocks import Block, Document, Figure, Forest, Inline, Tone
+from hyrec.studies.report.blocks import Block, Document, Figure, Forest, Tone
 from hyrec.studies.report.style import asset
 from hyrec.studies.report.svg import RULES, chart_file
 
@@ -21,7 +21,9 @@ SIGNS: Mapping[Tone, str] = {"better": "▲", "worse": "▼", "neutral": "●", 
 def html(document: Document, folder: Path) -> str:
     """Write a document as a page: styles, script and charts are all inside, and paths start at the study's folder."""
     environment = _environment(folder, autoescape=True)
-    environment.filters |= {"joined": _joined, "wrappable": _wrappable}
+    environment.filters["wrappable"] = _wrappable
+    # Keeps numbers together with the signs behind them.
+    environment.filters["joined"] = lambda text: re.sub(" (?=[%×])", "\N{NO-BREAK SPACE}", text)
     style, script = f"{asset('colours.css')}{RULES}{asset('page.css')}", asset("page.js")
     return environment.get_template("page.html.jinja").render(
         document=document, style=style, script=script, signs=SIGNS
@@ -31,7 +33,9 @@ def html(document: Document, folder: Path) -> str:
 def markdown(document: Document, folder: Path) -> tuple[str, Mapping[str, str]]:
     """Write a document as Markdown, and the charts that it shows by file name; paths start at the study's folder."""
     environment = _environment(folder, autoescape=False)
-    environment.filters |= {"plain": plain, "plain_part": _plain_part, "code": _code, "cell": _cell}
+    environment.filters |= {"plain": plain, "plain_part": _plain_part, "code": _code}
+    # In code too: a table is cut into cells before its code is read.
+    environment.filters["cell"] = lambda text: re.sub(r"(?<!\\)\|", r"\\|", text)
     text = environment.get_template("report.md.jinja").render(document=document)
     blocks = [*document.lead, *(block for section in document.sections for block in section.blocks)]
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n", dict(_files(blocks))
@@ -51,19 +55,11 @@ def plain(text: str) -> str:
 def _environment(folder: Path, *, autoescape: bool) -> Environment:
     loader = PackageLoader("hyrec.studies.report", "")
     environment = Environment(loader=loader, autoescape=autoescape, undefined=StrictUndefined)
-    environment.filters |= {"kind": lambda block: type(block).__name__, "spans": _spans}
+    environment.filters["kind"] = lambda block: type(block).__name__
+    environment.filters["spans"] = lambda content: content if isinstance(content, tuple) else (content,)
     # A report is read elsewhere too, so it does not say where the study lay.
     environment.filters["local"] = lambda text: inside(text, folder)
     return environment
-
-
-def _spans(content: Inline) -> tuple[str, ...]:
-    return content if isinstance(content, tuple) else (content,)
-
-
-def _joined(text: str) -> str:
-    """Keep numbers together with the signs behind them."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" ×", "\N{NO-BREAK SPACE}×")
 
 
 def _wrappable(name: str) -> Markup:
@@ -81,11 +77,6 @@ def _code(text: str) -> str:
     ticks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"
-
-
-def _cell(text: str) -> str:
-    """Escape bars in code too: a table is cut into cells before its code is read."""
-    return re.sub(r"(?<!\\)\|", r"\\|", text)
 
 
 def _files(blocks: Iterable[Block]) -> Iterator[tuple[str, str]]:

@@ -12,16 +12,10 @@ from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
 from hyrec.studies.run.progress import duration
 
 _MAX_VALUE = 60
-_LINE = 120
 
 
 def plan_as_text(plan: Plan, *, jobs: int = 1) -> str:
-    """Return what a study would run: costs, then the resolved differences of each variant.
-
-    Args:
-        plan: The plan.
-        jobs: Cells that run at once, for the estimated time.
-    """
+    """Return what a study would run: costs, the time with ``jobs`` cells at once, and each variant's differences."""
     study = plan.study
     cells = len(study.seeds) * len(plan.variants)
     head = [f"{study.name}: {study.question}" if study.question else study.name]
@@ -44,18 +38,13 @@ def plan_as_text(plan: Plan, *, jobs: int = 1) -> str:
         changes = "\n".join([_change(change, planned) for change in planned.changes] or ["  nothing"])
         alike.setdefault(changes, []).append(planned.variant.name)
     blocks = ["\n".join(head), "\n".join([table(shown[0], shown[1:], right=range(1, len(filled))), *notes])]
-    wrapped = partial(textwrap.fill, width=_LINE, break_long_words=False, break_on_hyphens=False)
+    wrapped = partial(textwrap.fill, width=120, break_long_words=False, break_on_hyphens=False)
     differs = [f"{wrapped(' '.join(names))}\n{changes}" for changes, names in alike.items()]
     return "\n\n".join([*blocks, "\n".join(["What differs from the base", *differs])])
 
 
 def plan_as_dict(plan: Plan, *, jobs: int = 1) -> dict[str, Any]:
-    """Return the plan as plain mappings, with the cells by index and the estimated total time in seconds.
-
-    Args:
-        plan: The plan.
-        jobs: Cells that run at once, for the estimated time.
-    """
+    """Return the plan as plain mappings, with the cells by index and the estimated total time in seconds."""
     cells = [f"{planned.variant.name}/s{seed}" for seed in plan.study.seeds for planned in plan.variants]
     deviations = {planned.variant.name: _deviations(plan, planned) for planned in plan.variants}
     added = {"cells": cells, "deviations": deviations, "jobs": jobs, "seconds_total": total_seconds(plan, jobs)}
@@ -63,12 +52,7 @@ def plan_as_dict(plan: Plan, *, jobs: int = 1) -> dict[str, Any]:
 
 
 def total_seconds(plan: Plan, jobs: int) -> float | None:
-    """Return the estimated wall time of all cells, in seconds; None when a cell's time is not known.
-
-    Args:
-        plan: The plan.
-        jobs: Cells that run at once, each as fast as one alone.
-    """
+    """Return the wall time of all cells, ``jobs`` at once as fast as one alone, in seconds; None when not known."""
     times = [planned.seconds_per_cell for planned in plan.variants]
     known = [seconds for seconds in times if seconds is not None]
     cells = sorted((seconds for seconds in known for _ in plan.study.seeds), reverse=True)

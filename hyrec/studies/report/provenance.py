@@ -77,7 +77,6 @@ def provenance_section(findings: Findings) -> Section:
 
 
 def _ran_with(findings: Findings) -> tuple[str, ...]:
-    """Say which versions the cells ran with, where one is known to be another than the plan's."""
     plan = findings.results.plan
     counts = Counter((cell.version, cell.commit) for cell in findings.results.cells.values())
     if all(source == (plan.version, plan.commit) for source in counts if source[0]):
@@ -104,17 +103,12 @@ def _rows(findings: Findings) -> str:
         groups = len(file.read(columns=["group"]).column("group").unique())
         text += f", in {groups:,} groups"
         if any(isinstance(findings.results.facts(metric), GroupAUC) for metric in findings.study.metrics):
-            text += _ranked(findings)
+            try:
+                found = (cell.scores() for cell in findings.results.cells.values())
+                if scores := next((one for one in found if one is not None), None):
+                    text += (
+                        f"; {scores.num_ranked_groups():,} of these hold both labels and count in metrics inside groups"
+                    )
+            except ValueError as error:
+                text += f"; how many of these hold both labels is not known ({str(error).rstrip('.')})"
     return text
-
-
-def _ranked(findings: Findings) -> str:
-    """Say how many groups count in metrics inside groups, from the first saved predictions."""
-    try:
-        found = (cell.scores() for cell in findings.results.cells.values())
-        scores = next((one for one in found if one is not None), None)
-    except ValueError as error:
-        return f"; how many of these hold both labels is not known ({str(error).rstrip('.')})"
-    if scores is None:
-        return ""
-    return f"; {scores.num_ranked_groups():,} of these hold both labels and count in metrics inside groups"

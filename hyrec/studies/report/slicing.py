@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import pyarrow.parquet as pq
 
 from hyrec.studies.analysis.calibration import Reliability, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
 from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent
-from hyrec.studies.report.charts import reliability_chart, reliability_limit, slice_chart, slice_limits
+from hyrec.studies.report.charts import reliability_chart, slice_chart
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, between, difference, fixed, slug, span
+from hyrec.studies.report.style import limits
 from hyrec.studies.run.cell import ROWS_FILE
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -30,16 +31,14 @@ def slices_section(findings: Findings) -> Section:
         blocks: list[Block] = [absent(f"No slices: {ROWS_FILE} is missing, so nothing is known about the test rows.")]
     else:
         names = pq.read_schema(path).names
-        blocks = [_slices(findings, column) if column in names else _unknown(column) for column in COLUMNS]
+        blocks = [_slices(findings, column, names) for column in COLUMNS]
     return Section("slices", "Where the differences are", tuple(blocks))
 
 
-def _unknown(column: str) -> Block:
-    return absent(f"Nothing by {COLUMNS[column][0]}: {ROWS_FILE} has no column {column}.")
-
-
-def _slices(findings: Findings, column: str) -> Block:
+def _slices(findings: Findings, column: str, known: Container[str]) -> Block:
     words, counted = COLUMNS[column]
+    if column not in known:
+        return absent(f"Nothing by {words}: {ROWS_FILE} has no column {column}.")
     try:
         rows = slice_metric(findings.results, findings.metric, column)
     except ValueError as error:
@@ -47,7 +46,8 @@ def _slices(findings: Findings, column: str) -> Block:
     shown = [row for row in rows if row.variant != findings.baseline_of(row.variant) and row.difference is not None]
     if not shown:
         return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
-    metric, ends = shown[0].metric, slice_limits(shown)
+    metric = shown[0].metric
+    ends = limits([0.0, *(end for row in shown if row.difference for end in row.difference.ends)])
     charts = tuple(
         slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], ends)
         for i, variant in enumerate(dict.fromkeys(row.variant for row in shown))
@@ -79,7 +79,7 @@ def _said(rows: Sequence[SliceRow]) -> str:
 def _table(rows: Sequence[SliceRow], words: str) -> Table:
     lines = []
     for row in rows:
-        counts = (f"{row.bin.num_rows:,}", f"{row.num_groups:,}", fixed(row.mean))
+        counts = (f"{row.bin.rows.sum():,}", f"{row.num_groups:,}", fixed(row.mean))
         change = difference(row.difference.mean) if row.difference else MISSING
         lines.append((Code(row.variant), row.bin.label, *counts, change, span(row.difference)))
     header = ("Variant", words.capitalize(), "Rows", "Groups with both labels", rows[0].metric, "Difference")
@@ -99,7 +99,7 @@ def calibration_section(findings: Findings) -> Section:
     if not curves:
         none = absent("No calibration curves: no finished cell saved predictions.")
         return Section("calibration", "Calibration", (none,))
-    end = reliability_limit(curves)
+    end = max([0.0, *(end for c in curves for point in c.points for end in point[:4])]) * 1.04 or 1.0
     charts = tuple(
         reliability_chart(f"reliability-{i}", c, findings.tone(c.variant), end) for i, c in enumerate(curves)
     )

@@ -35,12 +35,7 @@ def asset(name: str) -> str:
 COLOURS: dict[str, str] = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6})", asset("colours.css")))
 """Colours for light grounds by name. ``svg.py`` makes them follow the reader, so charts know no other."""
 INK, MUTED = COLOURS["ink"], COLOURS["muted"]
-TONES: dict[Tone, str] = {
-    "better": COLOURS["better"],
-    "worse": COLOURS["worse"],
-    "neutral": COLOURS["neutral"],
-    "baseline": INK,
-}
+TONES: dict[Tone, str] = {**{tone: COLOURS[tone] for tone in ("better", "worse", "neutral")}, "baseline": INK}
 MARKERS: dict[Tone, str] = {"better": "^", "worse": "v", "neutral": "o", "baseline": "D"}
 """Marker by verdict, so that no chart depends on colour."""
 SMALL: dict[str, Any] = {"size": 11, "color": MUTED}

@@ -25,18 +25,13 @@ RULES = "".join(
 )
 RULES += "svg text { font-variant-numeric: tabular-nums; }\n"
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-_EMPTY = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing, and what is to be seen in words.
+    """A drawing, and what is to be seen in words, which screen readers read out.
 
-    Args:
-        name: Folder-safe name, unique in a report; ids are made of it.
-        title: What is drawn, read out by screen readers; empty where the text beside it says all.
-        description: What is to be seen, read out after the title.
-        figure: The drawing.
+    Ids are made of the name, which is unique in a report; the title is empty where the text beside it says all.
     """
 
     name: str
@@ -90,7 +85,7 @@ def _marks(figure: Figure, name: str) -> str:
     # Ids are made of the salt and what they stand for: no two charts of a page share one, and they stay the same.
     with matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts may have it
-        figure.savefig(file, format="svg", metadata=_EMPTY)
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     root = ElementTree.fromstring(file.getvalue())
     root.remove(root[0])  # a style that would reach out of the drawing
     for element in list(root.iter()):

@@ -11,14 +11,9 @@ from hyrec.studies.analysis.statistics import Interval
 
 
 def comparison_as_text(results: StudyResults) -> str:
-    """Return the table of a study: means, paired differences with both intervals, verdicts, and what is missing.
-
-    Args:
-        results: What the cells found; at least one has finished.
-    """
+    """Return the table of a study: means, paired differences with both intervals, verdicts, and what is missing."""
     study = results.plan.study
     known = [name for name in study.metrics if name in results.metric_names]
-    unknown = [name for name in study.metrics if name not in known]
     blocks = [f"{study.name}, {len(results.cells)} of {len(study.seeds) * len(study.variants)} cells"]
     if known:
         rows = compare(results, known[0])
@@ -30,10 +25,9 @@ def comparison_as_text(results: StudyResults) -> str:
             "Mean and standard deviation over seeds; differences are paired by seed. Intervals of 95%: over seeds "
             "(other runs)\nand by bootstrap over groups (other test groups). p is over seeds, by Holm's correction."
         )
-    if unknown:
+    if unknown := [name for name in study.metrics if name not in known]:
         blocks.append(f"No cell has logged {', '.join(unknown)}.")
-    absent = [*results.failed, *results.missing]
-    if absent:
+    if absent := [*results.failed, *results.missing]:
         lines = [f"  {cell.variant} s{cell.seed}: {cell.status}" for cell in absent]
         blocks.append("Without a result:\n" + "\n".join(lines))
     return "\n\n".join(blocks)

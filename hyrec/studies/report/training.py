@@ -22,11 +22,10 @@ def curves_section(findings: Findings) -> Section:
         blocks.append(absent(f"No curve of {wanted}: no cell logged a validation metric."))
     for logged in (*([wanted] if wanted in validation else validation[:1]), "train/loss"):
         curves: dict[str, Curve] = {}
-        for variant in findings.study.variants:
-            seeds = findings.results.seeds_of(variant.name)
-            curve = average([logs[variant.name, seed].get(logged, []) for seed in seeds])
-            if curve is not None:
-                curves[variant.name] = curve
+        for name in (variant.name for variant in findings.study.variants):
+            seeds = findings.results.seeds_of(name)
+            if curve := average([logs[name, seed].get(logged, []) for seed in seeds]):
+                curves[name] = curve
         missing = absent(f"No curve of {logged}: no cell logged it.")
         blocks.append(_figure(findings, logged, curves) if curves else missing)
     return Section("curves", "Learning curves", tuple(blocks))

@@ -10,26 +10,19 @@ from typing import Any
 from hyrec.loggers.wandb_run import require_wandb, start_run
 from hyrec.studies.analysis.comparison import ComparisonRow, compare
 from hyrec.studies.analysis.results import StudyResults
-from hyrec.studies.plan.plan import Plan
 from hyrec.studies.run.wandb import run_id
 
 COLUMNS = (
     *("variant", "metric", "seeds", "mean_seeds", "mean", "sd", "difference", "low", "high", "p_holm"),
     *("group_low", "group_high", "verdict", "dense_parameters", "sparse_parameters", "flops_per_sample", "seconds"),
 )
-"""Columns of a study's table: ``low`` and ``high`` bound the difference over seeds, ``group_*`` over test groups.
-
-``seeds`` counts those of the difference, ``mean_seeds`` those of mean and sd.
-"""
+"""Columns: ``low`` and ``high`` are over seeds, ``group_*`` over test groups; ``mean_seeds`` are those of the mean."""
 
 
 def log_study(results: StudyResults, project: str, *, replicates: int = 1000) -> None:
     """Log the table of a study, variant by metric with intervals and costs, as a run of its own.
 
-    Args:
-        results: What the cells found.
-        project: Project, or ``ENTITY/PROJECT``.
-        replicates: Draws of the bootstrap over groups; 0 leaves it out.
+    The project is ``PROJECT`` or ``ENTITY/PROJECT``; ``replicates`` are draws of the bootstrap over groups.
 
     Raises:
         WandbMissingError: When W&B is not installed.
@@ -49,15 +42,15 @@ def log_study(results: StudyResults, project: str, *, replicates: int = 1000) ->
 
 def study_table(rows: Sequence[ComparisonRow]) -> list[list[Any]]:
     """Return the cells of the table, in the order of ``COLUMNS``; None where there is no figure."""
-    return [[None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in _cells(r)] for r in rows]
-
-
-def _cells(row: ComparisonRow) -> list[Any]:
-    over_seeds, over_groups = ([i.low, i.high] if i else [None, None] for i in (row.interval, row.group_interval))
-    seeds, planned = len(row.values if row.is_baseline else row.differences), row.costs.planned
-    figures = [row.mean, row.sd, row.difference, *over_seeds, row.p_holm, *over_groups]
-    costs = [planned.dense_parameters, planned.sparse_parameters, planned.flops_per_sample, row.seconds]
-    return [row.variant, row.metric, seeds, len(row.values), *figures, row.verdict, *costs]
+    table = []
+    for row in rows:
+        over_seeds, over_groups = ([i.low, i.high] if i else [None, None] for i in (row.interval, row.group_interval))
+        seeds, planned = len(row.values if row.is_baseline else row.differences), row.costs.planned
+        figures = [row.mean, row.sd, row.difference, *over_seeds, row.p_holm, *over_groups]
+        costs = [planned.dense_parameters, planned.sparse_parameters, planned.flops_per_sample, row.seconds]
+        cells = [row.variant, row.metric, seeds, len(row.values), *figures, row.verdict, *costs]
+        table.append([None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in cells])
+    return table
 
 
 def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str) -> None:
@@ -65,6 +58,7 @@ def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str
     import wandb
 
     plan, study, folder = results.plan, results.plan.study, results.folder
+    content = plan.to_dict()  # less the resolved options of every variant, which the cells log themselves
     entity, _, name = project.rpartition("/")
     run = start_run(
         project=name,
@@ -77,7 +71,7 @@ def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str
         id=run_id(f"{study.name}/table", folder, ""),
         resume="allow",
         dir=str(folder),
-        config=_config(plan),
+        config={**content, "variants": [{k: row[k] for k in row if k != "options"} for row in content["variants"]]},
     )
     run.log({"study": wandb.Table(columns=list(COLUMNS), data=study_table(rows))})
     counts = {"finished": len(results.cells), "failed": len(results.failed), "missing": len(results.missing)}
@@ -88,9 +82,3 @@ def log_table(results: StudyResults, rows: Sequence[ComparisonRow], project: str
             artifact.add_file(str(path.resolve()), name=str(path.relative_to(folder)))
     run.log_artifact(artifact)
     run.finish()
-
-
-def _config(plan: Plan) -> dict[str, Any]:
-    """Return the plan without the resolved options of every variant, which the cells log themselves."""
-    content = plan.to_dict()
-    return {**content, "variants": [{k: v for k, v in row.items() if k != "options"} for row in content["variants"]]}

@@ -54,11 +54,7 @@ class Cell:
         return digest([self.arguments, self.seed, self.order_option])
 
     def options(self, checkpoint: Path | None = None) -> tuple[str, ...]:
-        """Return all that follows ``hyrec fit``. What ``arguments`` say of bar and order is left as it is.
-
-        Args:
-            checkpoint: Where the run continues from.
-        """
+        """Return all that follows ``hyrec fit``. What ``arguments`` say of bar and order is left as it is."""
         settled = {
             "--seed_everything": str(self.seed),
             # Absolute, since a checkpoint remembers its folder and the next attempt may start somewhere else.
@@ -77,12 +73,7 @@ class Cell:
 
 
 def cells_of(plan: Plan, folder: str | Path) -> tuple[Cell, ...]:
-    """Return the cells of a plan, all variants of the first seed first, so that a half-done study is balanced.
-
-    Args:
-        plan: The plan.
-        folder: Folder of the study.
-    """
+    """Return the cells of a plan, all variants of the first seed first, so that a half-done study is balanced."""
     return tuple(
         Cell(
             study=plan.study.name,
@@ -100,9 +91,6 @@ def cells_of(plan: Plan, folder: str | Path) -> tuple[Cell, ...]:
 def logged_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a file that a run logged its metrics to; a last line that a kill has cut is left out.
 
-    Args:
-        path: ``metrics.csv`` or one that an earlier attempt left.
-
     Raises:
         StudyError: When the file cannot be read, or is no table.
     """
@@ -119,11 +107,7 @@ def logged_rows(path: Path) -> list[dict[str, str]]:
 
 
 def logged_test_metrics(folder: Path) -> dict[str, float]:
-    """Return the test metrics that the latest attempt has logged, as ``{"auc": 0.7}``; empty when none can be read.
-
-    Args:
-        folder: Folder of the run.
-    """
+    """Return the test metrics that the latest attempt has logged, as ``{"auc": 0.7}``; empty when none can be read."""
     path = folder / METRICS_FILE
     try:
         cells = [cell for row in (logged_rows(path) if path.is_file() else []) for cell in row.items()]

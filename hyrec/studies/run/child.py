@@ -19,21 +19,14 @@ from hyrec.studies.run.record import LOG_FILE, CellRecord, Status, begin, now
 
 _STOPPING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that others send to end a process, unlike those of a crash."""
-_LOG_LINES = 8
-_LOG_BYTES = 65_536
 
 
 class Child:
     """A child process that runs one cell, in a process group of its own.
 
     A terminal's Ctrl-C reaches the runner alone, which decides what becomes of its children. On Linux the child is
-    killed when the runner dies without a word; elsewhere it runs on, and its lock keeps others from its folder.
-
-    Args:
-        cell: What to run.
-        lock: The cell's lock; the child inherits it.
-        program: Command that the cell's options follow.
-        environment: Environment of the child.
+    killed when the runner dies without a word; elsewhere it runs on, and its lock, which it inherits, keeps others from
+    its folder.
     """
 
     def __init__(self, cell: Cell, lock: CellLock, program: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -84,11 +77,7 @@ class Child:
         self._process.wait()
 
     def finish(self) -> CellRecord:
-        """Write down how the cell ended, and let go of its lock.
-
-        Returns:
-            The record that ``cell.json`` now holds.
-        """
+        """Let go of the cell's lock, and return the record of how it ended, which ``cell.json`` now holds."""
         code = self._process.wait()
         changes: dict[str, Any] = {"exit_code": code, "seconds": round(self.seconds, 3)}
         if code == 0 and logged_test_metrics(self.cell.folder):
@@ -109,7 +98,7 @@ class Child:
             killed = -code == signal.SIGKILL and not self._stopped
             cause = f"ended by {name}" + (" (the system does that when memory runs out)" if killed else "")
         with self.log.open("rb") as file:
-            file.seek(max(self._log_start, file.seek(0, os.SEEK_END) - _LOG_BYTES))
+            file.seek(max(self._log_start, file.seek(0, os.SEEK_END) - 65_536))
             text = file.read().decode(errors="replace")
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]  # a progress bar's states are lines too
-        return "\n".join([cause, *lines[-_LOG_LINES:]])
+        return "\n".join([cause, *lines[-8:]])

@@ -20,9 +20,6 @@ class CellLock:
 
     The child that runs the cell inherits it. So it stays held when the runner is killed and its child lives on, and is
     free again the moment that both are gone: nothing has to be cleaned up after a crash.
-
-    Args:
-        descriptor: Open and locked file; what the child must inherit.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -31,9 +28,6 @@ class CellLock:
     @classmethod
     def take(cls, folder: Path) -> CellLock | None:
         """Lock a cell; None when somebody else holds it.
-
-        Args:
-            folder: Folder of the cell; made when it does not exist.
 
         Raises:
             StudyError: On a file system without locks.

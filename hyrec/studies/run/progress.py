@@ -8,15 +8,7 @@ from hyrec.studies.run.cell import Cell
 
 
 class StudyProgress:
-    """Count cells, estimate the time that is left, and print.
-
-    Args:
-        total: Cells of the study.
-        jobs: Cells that run at once.
-        metrics: Test metrics to print, those that a cell has.
-        report: Takes one line.
-        before: Cells that are not run again, with the wall time that they took, in seconds.
-    """
+    """Count cells, estimate the time left from the seconds that those done ``before`` took, and report line by line."""
 
     def __init__(
         self,
@@ -40,32 +32,21 @@ class StudyProgress:
         self.report(f"{place if ended else ' ' * len(place)} {cell.variant} s{cell.seed} {text}")
 
     def finished(self, cell: Cell, seconds: float, metrics: Mapping[str, float], waiting: Mapping[Cell, float]) -> None:
-        """Say what a cell reached.
-
-        Args:
-            cell: The cell.
-            seconds: Its wall time, earlier attempts included.
-            metrics: Its test metrics.
-            waiting: Cells that have not ended, with the seconds for which they have been running.
-        """
+        """Say what a cell reached; ``waiting`` has those that have not ended, and the seconds that they have run."""
         self._seconds.setdefault(cell.variant, []).append(seconds)
         figures = ", ".join(f"{name} {metrics[name]:.4f}" for name in self.metrics if name in metrics)
-        left = f"; about {duration(self._left(waiting))} left" if waiting else ""
+        left = ""
+        if waiting:
+            known = {variant: sum(values) / len(values) for variant, values in self._seconds.items()}
+            typical = sum(known.values()) / len(known)
+            still = [max(0.0, known.get(other.variant, typical) - spent) for other, spent in waiting.items()]
+            left = f"; about {duration(max(*still, sum(still) / self.jobs))} left"
         result = f": {figures}" if figures else ""
         self.note(cell, f"finished in {duration(seconds)}{result}{left}", ended=True)
 
-    def _left(self, waiting: Mapping[Cell, float]) -> float:
-        known = {variant: sum(values) / len(values) for variant, values in self._seconds.items()}
-        typical = sum(known.values()) / len(known)
-        left = [max(0.0, known.get(cell.variant, typical) - spent) for cell, spent in waiting.items()]
-        return max(max(left), sum(left) / self.jobs)
-
 
 def duration(seconds: float) -> str:
-    """Return a wall time in the unit in which it reads best.
-
-    Args:
-        seconds: The time, in seconds.
+    """Return a wall time in seconds in the unit in which it reads best.
 
     Example:
         >>> duration(41.3), duration(754.0), duration(7500.0)

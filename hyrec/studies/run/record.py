@@ -89,10 +89,6 @@ class CellRecord:
                 "version of hyrec."
             ) from error
 
-    def belongs_to(self, cell: Cell) -> bool:
-        """Whether this is the record of the same experiment."""
-        return self.fingerprint == cell.fingerprint
-
     def changes(self, cell: Cell) -> str:
         """Return in one line how a cell differs from what was run, for a message."""
         before, after = (_words((*of.arguments, "--seed_everything", str(of.seed))) for of in (self, cell))
@@ -106,9 +102,6 @@ def begin(cell: Cell) -> tuple[CellRecord, Path | None, str]:
     An interrupted cell continues from ``checkpoints/last.ckpt``. Its ``metrics.csv`` becomes the next free
     ``metrics-<n>.csv``, since the logger deletes a file that it finds; predictions that were being written go. A failed
     cell starts from the beginning, and so does one without a usable checkpoint, or with one of other arguments.
-
-    Args:
-        cell: A cell whose lock is held.
 
     Returns:
         The record that ``cell.json`` now holds, the checkpoint (None from the beginning), and what the user should know
@@ -163,7 +156,7 @@ def _obstacle(cell: Cell, record: CellRecord | None) -> str:
     checkpoint = cell.folder / _CHECKPOINT
     if record is None:
         return "it holds files, but no record of what made them" if checkpoint.exists() else ""
-    if not record.belongs_to(cell):
+    if record.fingerprint != cell.fingerprint:
         return f"it was begun with other arguments ({record.changes(cell)})"
     if record.status == "failed":
         return "it failed before"

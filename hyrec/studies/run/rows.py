@@ -41,10 +41,6 @@ def write_rows(plan: Plan, folder: str | Path) -> Path | None:
     Cells that start together then find their data and do not make it twice. Of the baseline's points of the grid, the
     one that reads the longest histories describes the rows. A file that describes the same data is kept.
 
-    Args:
-        plan: The study.
-        folder: Folder of the study; made when missing.
-
     Returns:
         The path of ``rows.parquet``; None for data that do not number their rows, after a note.
 
@@ -99,11 +95,6 @@ def describe_rows(data: RankingData, user: str | None = None, item: str | None =
     ``history_<name>``; ``user_activity`` and ``item_frequency``, training impressions with the same value of the user
     and of the item feature. Such a count is null where the value is missing, and 0 where the vocabulary does not hold
     it. What the schema has no sequence or feature for is left out.
-
-    Args:
-        data: Data whose rows of ``train`` and ``test`` can be read.
-        user: Feature that tells users apart. None: the id feature of role ``user`` with the most values.
-        item: Feature that tells items apart. None: the id feature of role ``item`` with the most values.
 
     Raises:
         StudyError: When a feature does not exist or is no id, or there are no test rows.

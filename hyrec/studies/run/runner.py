@@ -23,20 +23,13 @@ from hyrec.studies.run.lock import CellLock, holder
 from hyrec.studies.run.progress import StudyProgress, duration
 from hyrec.studies.run.record import CellRecord
 
-GRACE = 20.0
-"""Seconds that children get to end by themselves after Ctrl-C."""
-PROGRAM = (sys.executable, "-m", "hyrec", "fit")
 PRINT = functools.partial(print, flush=True)
 """Prints a line at once, so that a log file shows where a study stands."""
 _PAUSE = 0.1
 
 
 class StudyInterrupted(KeyboardInterrupt):
-    """A study was stopped from outside; its folder is in order and can be resumed.
-
-    Args:
-        number: The signal.
-    """
+    """A study was stopped from outside; its folder is in order and can be resumed."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -72,31 +65,20 @@ def run_cells(
     jobs: int = 1,
     report: Callable[[str], object] = PRINT,
     metrics: Sequence[str] = ("query_auc", "auc", "logloss"),
-    program: Sequence[str] = PROGRAM,
-    grace: float = GRACE,
+    program: Sequence[str] = (sys.executable, "-m", "hyrec", "fit"),
+    grace: float = 20.0,
 ) -> list[CellOutcome]:
-    """Run every cell that has not finished, and return how all of them stand.
+    """Run every cell that has not finished, and return how all of them stand, in their order.
 
     A cell that finished before is left alone; one that was interrupted continues from its last checkpoint; one that
     failed starts again. A failure is reported and does not stop the rest. Several runners may work on one study at
     once: none takes a cell that another is running.
 
     After SIGINT, SIGTERM or SIGHUP no cell is started, those that run are asked to end and killed if they have not
-    ended in time, and the study can be resumed. A second signal kills them at once.
+    ended in ``grace`` seconds, and the study can be resumed. A second signal kills them at once.
 
     Variables of a cell stand over those of this process, and ``OMP_NUM_THREADS`` is the number of cores over ``jobs``
     unless it is set.
-
-    Args:
-        cells: Cells in the order in which they start.
-        jobs: Cells that run at once.
-        report: Takes one line of progress.
-        metrics: Test metrics that are printed when a cell finishes.
-        program: Command that the options of a cell follow.
-        grace: Seconds that cells get to end by themselves.
-
-    Returns:
-        One outcome a cell, in the order of ``cells``.
 
     Raises:
         StudyError: When two cells share a folder, or one has finished with other arguments than it has now; nothing has
@@ -164,7 +146,7 @@ def _finished_before(cell: Cell) -> CellOutcome | None:
     record = CellRecord.load(cell.folder)
     if record is None or record.status != "finished":
         return None
-    if not record.belongs_to(cell):
+    if record.fingerprint != cell.fingerprint:
         raise StudyError(
             f"{cell.name} has finished with other arguments in {cell.folder}: {record.changes(cell)}. "
             "Remove that folder to run the cell again, or give the study another --out."

@@ -25,7 +25,6 @@ from hyrec.studies.run.runner import PRINT, CellOutcome, run_cells
 from hyrec.studies.run.wandb import tracked
 
 _LOG = logging.getLogger(__name__)
-_MAX_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,6 @@ class StudyRun:
 
 def run_study(run: StudyRun, *, report: Callable[[str], object] = PRINT) -> tuple[Plan, list[CellOutcome]]:
     """Run the cells of a study that have not finished, and return its plan and how they stand.
-
-    Args:
-        run: The study and how it is to be run.
-        report: Takes one line of progress.
 
     Raises:
         CommandError: When the folder holds this study and ``resume`` is off, another study, or one that has changed.
@@ -139,8 +134,8 @@ def _settled_plan(run: StudyRun) -> Plan:
 
 
 def _shown(lines: Sequence[str]) -> str:
-    more = [f"and {len(lines) - _MAX_SHOWN} more"] if len(lines) > _MAX_SHOWN else []
-    return "\n".join(["", *(f"  {line}" for line in lines[:_MAX_SHOWN]), *more])
+    more = [f"and {len(lines) - 3} more"] if len(lines) > 3 else []
+    return "\n".join(["", *(f"  {line}" for line in lines[:3]), *more])
 
 
 def _tell_where_from(stored: Plan) -> None:

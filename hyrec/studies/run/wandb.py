@@ -19,12 +19,7 @@ from hyrec.studies.run.cell import Cell
 
 
 def tracked(plan: Plan, cell: Cell, project: str) -> Cell:
-    """Return the cell that also logs to W&B.
-
-    Args:
-        plan: The study.
-        cell: The cell.
-        project: Project, or ``ENTITY/PROJECT``.
+    """Return the cell that also logs to a W&B project, named ``PROJECT`` or ``ENTITY/PROJECT``.
 
     Raises:
         WandbMissingError: When W&B is not installed.
@@ -41,10 +36,6 @@ def cell_environment(plan: Plan, cell: Cell) -> dict[str, str]:
 
     The group is the study, the name ``study/variant/s0``, and the tags say model, data, variant and commit. The id
     follows from the cell and its folder, so that a cell that is resumed continues its run.
-
-    Args:
-        plan: The study.
-        cell: The cell.
     """
     planned = plan.planned(cell.variant)
     point = [f"{key.rpartition('.')[2]}={value}" for key, value in planned.variant.point.items()]
@@ -70,11 +61,6 @@ def sweep_of(request: StudyRequest, folder: str | Path, project: str = "hyrec") 
 
     A trial is one cell, a run of ``hyrec fit`` in its folder below ``folder``; ``hyrec ablate report`` reads them
     afterwards like those of an undivided study, when the agents share that folder.
-
-    Args:
-        request: The study, and what was chosen of it.
-        folder: Folder of the study.
-        project: Project, or ``ENTITY/PROJECT``.
     """
     entity, _, name = project.rpartition("/")
     study = request.study

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 
 from hyrec.studies.analysis.comparison import ComparisonRow
@@ -23,19 +21,10 @@ def rows_of(*, metric: str = "auc", verdict: str = "better", shift: float = 0.1)
     differences = {seed: other[seed] - base[seed] for seed in other}
     return [
         ComparisonRow(
-            *(name, name, {}, metric, "base", name == "base", values, 0.8, 0.1, found, ()),
-            *(
-                paired_t(list(found.values())) if found else None,
-                None,
-                "",
-                math.nan,
-                0.5 if metric == "auc" else None,
-                relative,
-                relative,
-                verdict,
-                COSTS,
-                1.0,
-            ),
+            *(name, metric, "base", name == "base", values, 0.8, 0.1, found, ()),
+            *(paired_t(list(found.values())) if found else None, 0.5 if metric == "auc" else None),
+            *(relative, relative, COSTS, 1.0),
+            verdict=verdict,
         )
         for name, values, found, relative in (("base", base, {}, None), ("other", other, differences, 0.25))
     ]

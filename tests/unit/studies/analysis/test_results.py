@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from hyrec.studies.analysis.results import StudyResults, read_curves, read_results, read_test_metrics
+from hyrec.studies.analysis.slices import slice_metric
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
 
@@ -193,4 +194,4 @@ def test_the_metrics_are_those_of_the_runs_without_what_is_not_installed_here(tm
     assert set(results.metrics) == {"ece@5", "logloss"}
     assert [results.facts(name).direction for name in ("like/ece@5", "loss", "recall@3")] == [-1, -1, 0]
     with pytest.raises(StudyError, match=r"There is no metric 'loglos'. Did you mean 'logloss'"):
-        results.metric("like/loglos")
+        slice_metric(results, "like/loglos", "user_activity")

@@ -71,7 +71,7 @@ def test_each_bin_holds_the_metric_of_its_rows(results, test_rows):
         score, label = (table[name].to_numpy()[inside] for name in ("score_click", "label_click"))
         mean, _, num_groups, _ = reference.grouped_auc(score, label, test_rows["group"][inside])
         assert row.values[1] == pytest.approx(mean, abs=1e-12)
-        assert (row.bin.num_rows, row.num_groups) == (inside.sum(), num_groups)
+        assert (row.bin.rows.sum(), row.num_groups) == (inside.sum(), num_groups)
         assert row.mean == pytest.approx(np.mean(list(row.values.values())))
 
 
@@ -95,7 +95,7 @@ def test_what_differs_inside_groups_is_shown_as_auc(results, test_rows):
     rows = slice_metric(results, "query_auc", "item_frequency")
     assert {row.metric for row in rows} == {"auc"}
     base = [row for row in rows if row.variant == "base"]
-    assert sum(row.bin.num_rows for row in base) == (test_rows["item_frequency"] > 0).sum()
+    assert sum(row.bin.rows.sum() for row in base) == (test_rows["item_frequency"] > 0).sum()
     assert slice_metric(results, "logloss", "item_frequency")[0].metric == "logloss"
 
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure as Drawing
 
 from hyrec.studies.analysis.curves import average
 from hyrec.studies.analysis.statistics import paired_t
+from hyrec.studies.plan.study import Variant
 from hyrec.studies.report.blocks import Figure, Forest, ForestRow
 from hyrec.studies.report.charts import cost_chart, curve_limits
 from hyrec.studies.report.contents import contents
@@ -133,7 +134,9 @@ def test_no_verdict_is_told_by_colour_alone(findings: Findings) -> None:
 
 def test_names_in_the_margin_stay_apart_where_all_points_coincide(findings: Findings) -> None:
     (row, *_) = findings.rows
-    points = [(replace(row, family=f"variant_{i}", is_baseline=False), 2e6) for i in range(30)]
+    variants = [Variant(f"variant_{i}", f"variant_{i}") for i in range(30)]
+    costs = [replace(row.costs, planned=replace(row.costs.planned, variant=variant)) for variant in variants]
+    points = [(replace(row, costs=one, is_baseline=False), 2e6) for one in costs]
     figure = cost_chart("cost", "auc", "FLOPs", points).figure
     heights = sorted(text.get_position()[1] for text in figure.texts if text.get_text().startswith("variant_"))
     assert len(heights) == 30
