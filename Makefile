@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 # Tests run on all cores, a file on one of them; PARALLEL= runs them one after another.
 PARALLEL ?= --numprocesses auto --dist loadfile
 
-.PHONY: help fit test install dev browser format clean
+.PHONY: help fit test kills fuzz install dev browser format clean
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -24,6 +24,12 @@ test: $(VENV)/.dev browser ## Format check, lint, types, import rules, tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/architecture tests/parity tests/property tests/unit
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules hyrec plugins
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/integration
+
+kills: $(VENV)/.dev ## Kill 60 runs by five signals, at steps, in validations and while writing: all resume to the last bit
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m long tests/integration/test_exactness.py
+
+fuzz: $(VENV)/.dev ## Try 2,000 mutated configs: each is used or refused in five lines, and nothing of them is executed
+	OMP_NUM_THREADS=1 HYREC_MUTATIONS=2000 $(BIN)/python -m pytest --quiet --numprocesses auto tests/property/test_mutated_configs.py
 
 install: $(VENV)/.installed ## Create the environment and install hyrec into it
 dev: $(VENV)/.dev ## The same with the development tools

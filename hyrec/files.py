@@ -17,6 +17,10 @@ import yaml
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 
 
+MAX_DEPTH, MAX_VALUES = 50, 1_000_000
+"""What a YAML file may hold, aliases written out: ten lines of them can stand for more values than memory has."""
+
+
 class RepeatedKeyError(yaml.constructor.ConstructorError):
     """A key that is written twice in one mapping: YAML would keep the last and drop the other."""
 
@@ -39,12 +43,25 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def read_yaml(text: str) -> Any:
-    """Read YAML as ``yaml.safe_load`` does, but refuse a key that is written twice.
+    """Read YAML as ``yaml.safe_load`` does, but refuse a key that is written twice, and what is too deep or too large.
 
     Raises:
         yaml.YAMLError: With line and column; :func:`yaml_problem` puts it into words.
     """
-    return yaml.load(text, Loader=_StrictLoader)
+    try:
+        content = yaml.load(text, Loader=_StrictLoader)
+    except RecursionError:
+        raise yaml.YAMLError(f"nested more than {MAX_DEPTH} deep") from None
+    left, total = [(content, 0)], 0
+    while left:
+        value, depth = left.pop()
+        total += 1
+        if depth > MAX_DEPTH or total > MAX_VALUES:
+            what = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
+            raise yaml.YAMLError(what)
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple, set)) else ()
+        left += ((item, depth + 1) for item in inner)
+    return content
 
 
 def yaml_problem(error: yaml.YAMLError) -> str:

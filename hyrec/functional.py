@@ -111,3 +111,17 @@ def time_buckets(seconds: Tensor, num_buckets: int) -> Tensor:
     piece = (seconds.clamp(min=1.0).log() * (pieces / limit)).clamp(max=pieces - 1).nan_to_num(0.0)
     known = torch.where(seconds < 1.0, 1, piece.floor().to(torch.int64) + 2)
     return torch.where(seconds.isnan(), 0, known)
+
+
+def probability(logit: Tensor) -> Tensor:
+    """Return the sigmoid in float64: in float32 all logits above 17 are one score, and ties lose their order.
+
+    Args:
+        logit: Any shape; where a device has no float64 (Apple's GPUs), the result is on the CPU.
+
+    Example:
+        >>> float(probability(torch.tensor(20.0)) < probability(torch.tensor(21.0)))
+        1.0
+    """
+    wide = logit.cpu() if logit.device.type == "mps" else logit
+    return wide.double().sigmoid()

@@ -26,8 +26,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the closest of ``known``; None when nothing is close."""
-    lowered = {n.lower(): n for n in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    lowered = {str(n).lower(): n for n in known}
+    close = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
     return lowered[close[0]] if close else None
 
 

@@ -20,6 +20,7 @@ import hyrec.components  # noqa: F401  (so that YAML finds each component by its
 from hyrec.batch import Batch
 from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
+from hyrec.functional import probability
 from hyrec.messages import suggest
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 from hyrec.network import Network, Parts
@@ -36,9 +37,11 @@ from hyrec.slots import (
     Tokenizer,
     TokenMixer,
 )
+from hyrec.trust import refuse_code
 
 Prefix = Literal["val", "test"]
 """First word of the names of logged metrics."""
+_HALF = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
 _SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
 
 
@@ -136,7 +139,17 @@ class Ranker(L.LightningModule):
             ]
 
     def setup(self, stage: str) -> None:
-        """Make the metrics, which only a trainer needs: they hold real numbers even in a model built without memory."""
+        """Make the metrics, which only a trainer needs: they hold real numbers even in a model built without memory.
+
+        Raises:
+            ValueError: For a precision that would round times to hours or days.
+        """
+        precision = str(self._trainer.precision) if self._trainer else ""
+        if precision in _HALF:
+            raise ValueError(
+                f"trainer.precision {precision} would round every time to the nearest hours or days, and counters with "
+                f"it. Use {precision.replace('true', 'mixed')}: layers compute in half precision, times stay exact."
+            )
         if len(self.metrics):
             return
         chosen: dict[str, Any] = dict(self.new_metrics())
@@ -151,6 +164,25 @@ class Ranker(L.LightningModule):
             ValueError: When two have one name, or one needs groups that the schema does not have.
         """
         return build_metrics(self._chosen_metrics, has_groups=bool(self.schema.group_column))
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Ranker:
+        """Load a model as Lightning does, from a file that holds weights and options and no code.
+
+        Args:
+            checkpoint_path: The file.
+            args: As for Lightning.
+            kwargs: As for Lightning.
+
+        Raises:
+            UntrustedCodeError: For a file whose options name functions, or classes that fill no slot.
+        """
+        stored = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
+        options = dict(stored.get("hyper_parameters", {}))
+        path = options.pop("_class_path", f"{cls.__module__}.{cls.__qualname__}")
+        refuse_code(Ranker, {"class_path": path, "init_args": options}, f"{checkpoint_path}: model")
+        loaded: Ranker = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+        return loaded
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the logits by task, ``{task: (B,)}``."""
@@ -176,8 +208,15 @@ class Ranker(L.LightningModule):
         return self._update_metrics("test", batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Return the predicted probability of every task, ``{task: (B,)}``."""
-        return {task: logit.sigmoid() for task, logit in self(batch).items()}
+        """Return the predicted probability of every task in float64, ``{task: (B,)}``."""
+        return {task: probability(logit) for task, logit in self(batch).items()}
+
+    def logged_names(self) -> list[str]:
+        """Return the names that training and validation log."""
+        losses = [f"train/{task}/loss" for task in self.schema.tasks if len(self.schema.tasks) > 1]
+        tasks = {task: "val" if task == self.primary_task else f"val/{task}" for task in self.schema.tasks}
+        measured = [f"{path}/{name}" for task, path in tasks.items() for name in self._metrics_of("val", task)]
+        return [*measured, "val/loss", "train/loss", *losses, "train/auc", "train/samples_per_s"]
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of all validation rows."""
@@ -197,6 +236,15 @@ class Ranker(L.LightningModule):
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Begin with the tables and the seed of the first process: DDP sends the layers, and leaves out these."""
+        if self.trainer.world_size == 1:
+            return
+        self.random_seed = int(self.trainer.strategy.broadcast(self.random_seed))
+        if self.tables_are_sparse and torch.distributed.is_initialized():
+            for table in self.network.sparse_parameters():
+                torch.distributed.broadcast(table.data, src=0)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Average the tables' gradients over processes."""
@@ -220,7 +268,12 @@ class Ranker(L.LightningModule):
         checkpoint["hyrec_seed"] = self.random_seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another schema; continue with its seed."""
+        """Refuse a checkpoint of another schema; continue with its seed.
+
+        Outside training, a callback that averages weights would put the last step's in place of those of the file.
+        """
+        if "current_model_state" in checkpoint and self._trainer is not None and self.trainer.state.fn != "fit":
+            checkpoint["current_model_state"] = checkpoint["state_dict"]
         saved = checkpoint.get("hyrec_schema")
         if saved is not None and saved != self.schema.to_dict():
             changed = [k for k in asdict(self.schema) if saved.get(k) != self.schema.to_dict().get(k)]
@@ -242,7 +295,7 @@ class Ranker(L.LightningModule):
         logits = self(batch)
         loss, _ = self.loss(logits, batch.labels, batch.weights)
         self.log(f"{prefix}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
-        scores = {task: logit.detach().sigmoid() for task, logit in logits.items()}
+        scores = {task: probability(logit.detach()) for task, logit in logits.items()}
         for task, score in scores.items():
             metrics = self._metrics_of(prefix, task)
             metrics.update(score, batch.labels[task], group=batch.group, weights=batch.weights)
@@ -267,9 +320,10 @@ class Ranker(L.LightningModule):
 
     def _dense_groups(self) -> list[dict[str, Any]]:
         parameters = [*self.network.dense_parameters(), *self.loss.parameters()]
+        biases = {id(getattr(m, name)) for m in self.modules() for name in getattr(m, "token_biases", ())}
         return [
-            {"params": [p for p in parameters if p.dim() > 1]},
-            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+            {"params": [p for p in parameters if p.dim() > 1 and id(p) not in biases]},
+            {"params": [p for p in parameters if p.dim() <= 1 or id(p) in biases], "weight_decay": 0.0},
         ]
 
     def _check_sparse_optimizer(self, optimizer: Optimizer) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from hyrec.files import replaced
-from hyrec.messages import suggest
+from hyrec.messages import suggest, unknown
 from hyrec.metrics import MetricFacts, RankingMetric, base_name, build_metrics, facts_of
 from hyrec.ranker import Ranker
 
@@ -31,8 +32,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         monitor: Metric that chooses the best state. Default: ``val/query_auc``, or ``val/auc`` when the
-            schema has no group column, or the model's first metric that has a better end; without validation the
-            newest state counts as the best.
+            schema has no group column, or the model's first metric that has a better end. Without validation, and as
+            long as the metric is undefined (NaN), the newest state counts as the best.
         mode: Whether a larger (``max``) or a smaller (``min``) value is better. Default: as the metric says.
         every_n_train_steps: Also write ``last.ckpt`` every so many steps. Default: after validations and epochs only.
         train_time_interval: Also write it after so much time, as ``00:00:10:00`` (days, hours, minutes, seconds).
@@ -42,7 +43,8 @@ class BestCheckpoint(ModelCheckpoint):
         dirpath: Folder. Default: ``checkpoints`` in the run's folder.
 
     Raises:
-        ValueError: At the start of a run, without ``mode`` for a metric of which no end is better or nothing is known.
+        ValueError: At the start of a run, for a metric that nothing logs, and without ``mode`` for one of which no end
+            is better. Before a file is written, for weights that are not finite: they never replace those that are.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class BestCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
-        self._follows_metric, self._last_waits = mode is None, False
+        self.stop_after_save: Callable[[], None] | None = None  # set by RunGuard when a signal has come
+        self._follows_metric, self._last_waits, self._told_undefined = mode is None, False, False
 
     @property
     def state_key(self) -> str:
@@ -98,14 +101,26 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict({**state_dict, "dirpath": self.dirpath})
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget an earlier best state whose file is gone."""
-        if not self.best_model_path or self.file_exists(self.best_model_path, trainer):
+        """Refuse a metric that nothing will log; take an earlier best state along, or forget one that is gone."""
+        self._check_monitor(trainer, pl_module)
+        earlier = self.best_model_path
+        if not earlier:
             return
-        rank_zero_warn(
-            f"The best state so far was {self.best_model_path}, which is not there: the next validation chooses anew."
-        )
-        self.best_model_path, self.best_model_score = "", None
-        self.best_k_models, self.kth_best_model_path = {}, ""
+        if not self.file_exists(earlier, trainer):
+            rank_zero_warn(
+                f"The best state so far was {earlier}, which is not there: the next validation chooses anew."
+            )
+            self.best_model_path, self.best_model_score = "", None
+            self.best_k_models, self.kth_best_model_path = {}, ""
+            return
+        own = str(Path(str(self.dirpath)) / "best.ckpt")
+        if Path(earlier).resolve() != Path(own).resolve() and "://" not in own + earlier:
+            if trainer.is_global_zero:
+                with replaced(own) as partial:
+                    shutil.copyfile(earlier, partial)
+            trainer.strategy.barrier("best.ckpt")
+            self.best_k_models = dict(zip([own], self.best_k_models.values(), strict=False))
+            self.best_model_path, self.kth_best_model_path = own, own if self.best_k_models else ""
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Write ``last.ckpt`` when it is due, unless it will be at the end of a validation or an epoch that is next."""
@@ -123,7 +138,17 @@ class BestCheckpoint(ModelCheckpoint):
         """Choose ``best.ckpt``, write ``last.ckpt``."""
         if not _may_save(trainer):
             return
-        self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+        metrics = self._monitor_candidates(trainer)
+        score = metrics.get(self.monitor or "")
+        undefined = score is not None and bool(score.isnan())
+        _refuse_broken(trainer, pl_module)
+        if undefined and self.best_model_score is None and self.save_top_k:
+            if not self._told_undefined:
+                rank_zero_warn(f"{self.monitor} is undefined so far: best.ckpt is the newest state.")
+                self._told_undefined = True
+            self._save_none_monitor_checkpoint(trainer, metrics)
+        elif not undefined:
+            self._save_topk_checkpoint(trainer, metrics)
         self._last_waits = trainer.fit_loop.epoch_loop._should_accumulate()
         if not self._last_waits:
             self._save(trainer)
@@ -136,14 +161,27 @@ class BestCheckpoint(ModelCheckpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make the newest state the best when the run has ended before its first validation."""
         if _may_save(trainer) and self.save_top_k and not self.best_model_path:
+            _refuse_broken(trainer, pl_module)
             self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    def _check_monitor(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse a metric that nothing will log, before the first step; callbacks of others may log anything."""
+        foreign = [
+            c
+            for c in getattr(trainer, "callbacks", [])
+            if type(c).__module__.split(".")[0] not in ("hyrec", "lightning")
+        ]
+        known = getattr(pl_module, "logged_names", None)
+        if self.monitor is None or known is None or foreign or self.monitor in (names := known()):
+            return
+        raise ValueError(unknown("checkpoint.monitor is", self.monitor, names, allowed="Logged"))
 
     def _is_due(self, trainer: Trainer) -> bool:
         steps, interval = self._every_n_train_steps, self._train_time_interval
         # training that stops inside an epoch is saved here: on_train_epoch_end would count that epoch as a whole one
         stops = 0 <= trainer.max_steps <= trainer.global_step
         stops = stops or (trainer.should_stop and trainer.fit_loop._can_stop_early)
-        if stops or self._last_waits or (steps and trainer.global_step % steps == 0):
+        if stops or self.stop_after_save or self._last_waits or (steps and trainer.global_step % steps == 0):
             return True
         if interval is None or self._last_time_checked is None:
             return False
@@ -151,11 +189,14 @@ class BestCheckpoint(ModelCheckpoint):
         return bool(trainer.strategy.broadcast(due))  # the clock of the first process decides
 
     def _save(self, trainer: Trainer, *, newest_is_best: bool = False) -> None:
+        _refuse_broken(trainer, trainer.lightning_module)
         metrics = self._monitor_candidates(trainer)
         if newest_is_best and self.save_top_k:
             self._save_none_monitor_checkpoint(trainer, metrics)
         self._save_last_checkpoint(trainer, metrics)
         self._last_waits, self._last_time_checked = False, time.monotonic()
+        if self.stop_after_save:
+            self.stop_after_save()
 
 
 class _ReplacedWhenComplete(TorchCheckpointIO):
@@ -171,6 +212,18 @@ class _ReplacedWhenComplete(TorchCheckpointIO):
             return
         with replaced(path) as partial:
             torch.save(checkpoint, partial)
+
+
+def _refuse_broken(trainer: Trainer, pl_module: LightningModule) -> None:
+    """Raise when a weight is not finite: resuming from such a state, or scoring with it, is no use."""
+    fine = all(bool(p.detach().isfinite().all()) for p in pl_module.parameters())
+    if not trainer.strategy.reduce_boolean_decision(fine, all=True):
+        broken = [name for name, p in pl_module.named_parameters() if not bool(p.detach().isfinite().all())]
+        raise ValueError(
+            f"Weights are not finite at step {trainer.global_step}, so no checkpoint is written: {len(broken)} "
+            f"tensors, the first is {broken[0] if broken else 'in another process'}. Earlier checkpoints stay.\n"
+            "Lower the learning rate or set trainer.gradient_clip_val."
+        )
 
 
 def _mode_of(monitor: str, metrics: Mapping[str, RankingMetric]) -> Literal["max", "min"]:

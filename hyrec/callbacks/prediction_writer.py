@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -140,6 +141,7 @@ def prediction_table(
 
 
 def _array(values: Tensor) -> pa.Array:
-    numbers = values.detach().float() if values.is_floating_point() else values.detach()
+    half = values.dtype in (torch.bfloat16, torch.float16)  # which NumPy or Arrow lack
+    numbers = values.detach().float() if half else values.detach()
     array: np.ndarray[Any, Any] = numbers.cpu().numpy()
     return pa.array(array, from_pandas=True)

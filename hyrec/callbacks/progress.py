@@ -71,4 +71,4 @@ class RankingProgress(L.Callback):
         labels = labels[known]
         if not 0 < float(labels.sum()) < len(labels):
             return None
-        return float(auc(logits[known].sigmoid(), labels))
+        return float(auc(logits[known], labels))

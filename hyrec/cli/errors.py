@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ def guarded(command: Callable[[], int]) -> int:
         if os.environ.get("HYREC_DEBUG"):
             raise
         return _report(str(error))
+    except KeyboardInterrupt:
+        return _report("Stopped by Ctrl-C.", 128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -39,13 +42,13 @@ def guarded(command: Callable[[], int]) -> int:
         return _report(_message(told))
 
 
-def _report(message: str) -> int:
+def _report(message: str, code: int = 2) -> int:
     lines = [line.rstrip() for line in message.strip().splitlines() if line.strip()]
     if len(lines) > MAX_LINES:
         lines = [*lines[: MAX_LINES - 1], "(more with HYREC_DEBUG=1)"]
     sys.stdout.flush()
     print("\n".join(["hyrec: " + lines[0], *lines[1:]] if lines else ["hyrec: failed"]), file=sys.stderr)
-    return 2
+    return code
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

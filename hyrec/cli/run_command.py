@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
+from types import FrameType
 
+from hyrec.callbacks.run_guard import Stopped
 from hyrec.config.experiment import Experiment
 
 
@@ -16,8 +19,21 @@ def run(arguments: list[str]) -> int:
     """
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
-    Experiment.parse(arguments).run()
+    # Before and between Lightning's loops; inside them RunGuard listens, which lets a training step end first.
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number, handler in before.items():
+        if handler in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _end)
+    try:
+        Experiment.parse(arguments).run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise Stopped(128 + number)
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

@@ -181,8 +181,10 @@ def _check_class(base: type, value: Any, place: str) -> Wrong | None:
     found = _find_class(base, str(path), place)
     if isinstance(found, Wrong):
         return found
-    flat = {k: v for k, v in value.items() if k not in CLASS_KEYS}
-    return _check_options(found, {**(value.get("init_args") or {}), **flat}, place, what=found.__name__)
+    flat, given = {k: v for k, v in value.items() if k not in CLASS_KEYS}, value.get("init_args") or {}
+    if not isinstance(given, Mapping):
+        return Wrong(place, f"{place}.init_args must be a mapping of options, got {given!r}.")
+    return _check_options(found, {**given, **flat}, place, what=found.__name__)
 
 
 def _find_class(base: type, path: str, place: str) -> type | Wrong:

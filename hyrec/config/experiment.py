@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,22 @@ from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from hyrec.callbacks.baseline_table import BaselineTable
+from hyrec.callbacks.checkpoint import BestCheckpoint
 from hyrec.callbacks.prediction_writer import PredictionWriter
 from hyrec.callbacks.progress import RankingProgress
-from hyrec.config.diagnose import diagnose, refused_option
+from hyrec.callbacks.run_guard import RunGuard
+from hyrec.config.diagnose import diagnose, merge_options, refused_option
 from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of, shortened
-from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint
+from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint, held
 from hyrec.config.shipped import shipped_configs
 from hyrec.config.sources import Sources, read_sources
 from hyrec.data.base import RankingData
 from hyrec.messages import CommandError, listed, suggest, unknown
 from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
+from hyrec.trust import UntrustedCodeError, refuse_code
 
+_NO_TEXT = "Unable to serialize instance"  # what the parser writes in place of such a value
 _INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 _MAX_DIFFERENCES = 4
 
@@ -74,6 +79,7 @@ class Experiment:
         if command not in COMMANDS:
             raise CommandError(unknown("There is no command", command, COMMANDS, allowed="Commands"))
         sources, parser = read_sources(options), parser_of(command)
+        _refuse_code(sources)
         try:
             config = parser.parse_args(sources.args)
         except ParseError as error:
@@ -86,10 +92,9 @@ class Experiment:
     @property
     def options(self) -> dict[str, Any]:
         """Every option, defaults included, as plain mappings; the schema stands once, at the top."""
-        content: dict[str, Any] = json.loads(
-            self._parser.dump(self._config, skip_unset=False, skip_validation=True, format="json")
-        )
-        return content
+        content = self._parser.dump(self._config, skip_unset=False, skip_validation=True, format="json")
+        plain: dict[str, Any] = _plain(json.loads(content))
+        return plain
 
     @property
     def run_folder(self) -> Path:
@@ -145,6 +150,7 @@ class Experiment:
             init_args = getattr(logger, "init_args", None)
             if init_args is not None and init_args.get("save_dir", "") in (None, "."):
                 init_args["save_dir"] = str(self.run_folder)
+        refuse_code(Trainer, config, "trainer")
         given = _namespace(trainer=config, checkpoint=self._config.checkpoint.clone(), schema=self._config.schema)
         parts = self._parser.instantiate(given)
         callbacks_given = parts.trainer.callbacks or []
@@ -166,6 +172,11 @@ class Experiment:
 
     def run(self) -> None:
         """Run the command; ``fit`` ends with a test of the best checkpoint."""
+        writes = self.command == "fit" and self._keeps_files
+        with held(self.run_folder, self._config.ckpt_path) if writes else nullcontext():
+            self._run()
+
+    def _run(self) -> None:
         data, model = self.data(), self.model()
         trainer = self.trainer()
         getattr(trainer, self.command)(model, datamodule=data, **self._method_arguments())
@@ -182,7 +193,7 @@ class Experiment:
         """
         if not self._config.test_after_fit or not self._keeps_files or trainer.interrupted or not _has_test_rows(data):
             return
-        best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+        best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), "")
         rank_zero_info(f"Testing {best or 'the last step (no checkpoint was written)'}")
         trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True if best else None)
 
@@ -192,8 +203,9 @@ class Experiment:
 
     def _build(self, key: str, config: Namespace) -> Any:
         """Build the model or the data; a checkpoint then holds the options and not the objects."""
+        refuse_code(GROUPS[key], config, key)
         settings: dict[str, Any] = {"skip_unset": False, "skip_link_targets": False, "skip_validation": True}
-        options = json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings))[key]
+        options = _plain(json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings)))[key]
         named = {**options.get("init_args", {}), **options.get("dict_kwargs", {})}
         hparams = {"_class_path": options["class_path"], **named}
         with _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR):
@@ -220,7 +232,7 @@ class Experiment:
         return [*loggers, CSVLogger(str(self.run_folder), name="", version="")]
 
     def _callbacks(self, checkpoint: Callback) -> list[Callback]:
-        callbacks: list[Callback] = []
+        callbacks: list[Callback] = [RunGuard(self._config.on_nonfinite_loss)]
         if self.command in ("fit", "test"):
             callbacks.append(BaselineTable())
         if self.command == "fit":
@@ -248,6 +260,7 @@ class Experiment:
             return
         before = _flat(self._config.model.init_args)
         model = {"class_path": stored.pop("_class_path"), "dict_kwargs": stored} if "_class_path" in stored else stored
+        refuse_code(Ranker, model, f"{path}: model")
         self._config = self._parser.parse_object({"model": model}, self._config)
         after = _flat(self._config.model.init_args)
         changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
@@ -283,6 +296,20 @@ class Experiment:
         )
 
 
+def _refuse_code(sources: Sources) -> None:
+    """Refuse functions and foreign classes in what was given, before the parser imports them."""
+    merged: dict[str, Any] = {}
+    source = None
+    try:
+        for source in sources.trees:
+            merge_options(merged, source.tree)
+            for key, value in merged.items():
+                refuse_code(GROUPS.get(key, Any), value, key)
+    except UntrustedCodeError as error:
+        where = f"\n(in {source.name})" if source and not source.name.startswith("--") else ""
+        raise UntrustedCodeError(f"{error}{where}") from error
+
+
 def _explain(message: str, command: str, sources: Sources, parser: HyrecParser) -> str:
     """Turn what the parser refuses into the nearest right spelling."""
     found = diagnose(sources.trees, {name: GROUPS.get(name, Any) for name in parser.option_names})
@@ -316,6 +343,14 @@ def _trainer_mistake(error: Exception, trainer: Any) -> str:
         if isinstance(given, str) and given not in known:
             return unknown(f"trainer.{option} is", given, sorted(known))
     return f"trainer: {text}"
+
+
+def _plain(options: Any) -> Any:
+    """Leave out defaults that no file can hold, such as a device: whoever reads the file gets them anew."""
+    if isinstance(options, dict):
+        kept = {key: _plain(value) for key, value in options.items()}
+        return {key: value for key, value in kept.items() if not str(value).startswith(_NO_TEXT)}
+    return [_plain(value) for value in options] if isinstance(options, list) else options
 
 
 def _namespace(**parts: Any) -> Namespace:

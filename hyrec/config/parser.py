@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
 from lightning import Trainer
@@ -84,6 +84,12 @@ def parser_of(command: str) -> HyrecParser:
     add("--plugins", type=list[str], default=[], help="Local code to load; see --plugin.")
     add("--name", type=str | None, help="Name of the run, for runs/<name>/<time>. Default: that of the first config.")
     add("--test_after_fit", type=bool, default=True, help="Whether fit ends with a test of the best checkpoint.")
+    add(
+        "--on_nonfinite_loss",
+        type=Literal["stop", "skip"],
+        default="stop",
+        help="Whether a loss that is no finite number ends the run, or its step is left out and counted.",
+    )
     add("--output", type=str | None, help="Folder of the predictions. Default: predictions in the run's.")
     add(
         "--save_predictions",

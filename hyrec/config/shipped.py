@@ -59,7 +59,10 @@ def find_file(text: str, what: str = "config") -> Path:
     """
     if text.startswith(PREFIX):
         package, _, rest = text[len(PREFIX) :].partition("/")
-        path = shipped_folder(package) / rest
+        folder = shipped_folder(package)
+        path = folder / rest
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise CommandError(f"{text!r} leads out of the package {package!r}. Write a plain path.")
         if path.is_file():
             return path
         known = shipped_configs(package)

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from hyrec import trust
 from hyrec.config.shipped import SIMULATED, find_file, load_mapping
 from hyrec.files import RepeatedKeyError, plain_value
 from hyrec.messages import CommandError
@@ -86,31 +87,37 @@ def read_sources(args: list[str]) -> Sources:
     out = Sources()
     files = [(value, load_mapping(value)) for key, value in options if key in CONFIG_FLAGS]
     out.config_paths = [find_file(value) for value, _ in files]
-    local = [spec for name, tree in files for spec in _plugin_list(tree, name)]
-    local += [value for key, value in options if key == "--plugin"]
+    named = [value for key, value in options if key == "--plugin"]
+    local = [spec for name, tree in files for spec in _trusted_plugins(tree, name, named)]
     discovery.load()
-    out.plugins = list(dict.fromkeys(discovery.load_local(spec) for spec in local))
+    out.plugins = list(dict.fromkeys(discovery.load_local(spec) for spec in [*local, *named]))
+    for spec in named:
+        trust.remember(spec)
     if not _chooses_data(options, [tree for _, tree in files]):
         options.insert(0, ("--config", SIMULATED))
     elif not _names_data(options, [tree for _, tree in files]):
         options.insert(0, ("--data", "ParquetData"))  # a schema alone: files are what it describes
-    schema: dict[str, Any] | None = None
+    given: tuple[Any, str] | None = None  # the last schema and where it stands; those before it are not opened
+    changes: list[tuple[str, Any]] = []
     for key, value in options:
         if key in CONFIG_FLAGS:
             tree = load_mapping(value)
             out.trees.append(Source(value, tree))
             if "schema" in tree:
-                schema = _schema_mapping(tree["schema"], value)
+                given, changes = (tree["schema"], value), []
             path = find_file(value).resolve()
             settled = {"schema", "plugins"} & set(tree)
             out.args.append(f"--config={_without(path.read_text(), settled) if settled else path}")
         elif key == "--schema":
-            schema = _schema_mapping(_value_of(key, value), key)
+            given, changes = (_value_of(key, value), key), []
         elif key.startswith("--schema."):
-            schema = _override(schema, key.removeprefix("--schema."), _value_of(key, value))
+            changes.append((key.removeprefix("--schema."), _value_of(key, value)))
         elif key != "--plugin":
             out.args += [key] if value is None else [f"{key}={value}"]
             out.trees.append(Source(key, _nest(key.lstrip("-"), _value_of(key, value))))
+    schema = _schema_mapping(*given) if given else None
+    for dotted, change in changes:
+        schema = _override(schema, dotted, change)
     if schema is not None:
         out.args.append(f"--schema={json.dumps(dataclasses.asdict(Schema.from_dict(schema)))}")
     if out.plugins:
@@ -168,10 +175,21 @@ def _nest(dotted: str, value: Any) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
-def _plugin_list(tree: Mapping[str, Any], name: str) -> list[str]:
+def _trusted_plugins(tree: Mapping[str, Any], name: str, named: list[str]) -> list[str]:
+    """Return the local code that a config loads.
+
+    Raises:
+        UntrustedCodeError: For code that the user has never named with ``--plugin``, or that has changed since.
+    """
     listed = tree.get("plugins") or []
     if not isinstance(listed, list) or not all(isinstance(spec, str) for spec in listed):
         raise CommandError(f"{name}: plugins must be a list of modules and paths, got {listed!r}.")
+    for spec in listed:
+        if spec not in named and not trust.is_trusted(spec):
+            raise trust.UntrustedCodeError(
+                f"{name} loads the code of {spec!r}, which you have not named with --plugin as it is now.\n"
+                f"If you trust it, add --plugin {spec}"
+            )
     return listed
 
 

@@ -21,6 +21,7 @@ class CombinedOptimizer(Optimizer):
 
     def __init__(self, optimizers: dict[str, Optimizer]) -> None:
         self.optimizers = optimizers
+        self.skips_next = False
         super().__init__([p for o in optimizers.values() for g in o.param_groups for p in g["params"]], {})
 
     @property
@@ -37,11 +38,14 @@ class CombinedOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Evaluate the closure once, then step every part."""
+        """Evaluate the closure once, then step every part, unless ``skips_next`` was set since the last step."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if self.skips_next:
+            self.skips_next = False
+            return loss
         for optimizer in self.optimizers.values():
             optimizer.step()
         return loss

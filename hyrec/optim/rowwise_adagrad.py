@@ -35,7 +35,7 @@ class RowWiseAdagrad(Optimizer):
         initial_accumulator: float = 0.0,
     ) -> None:
         for name, value in (("lr", lr), ("eps", eps), ("initial_accumulator", initial_accumulator)):
-            if value < 0:
+            if not isinstance(value, (int, float)) or value < 0:
                 raise ValueError(f"RowWiseAdagrad needs {name} >= 0, got {value}.")
         super().__init__(params, {"lr": lr, "eps": eps, "initial_accumulator": initial_accumulator})
 

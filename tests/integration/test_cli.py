@@ -2,8 +2,10 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,19 +19,7 @@ from hyrec.metrics.functional import auc
 from hyrec.ranker import Ranker
 
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-PLUGIN = '''
-from hyrec.slots import TokenMixer
-
-class ReverseMixer(TokenMixer):
-    """Reverse the order of the tokens."""
-
-    def __init__(self, ctx):
-        super().__init__()
-
-    def forward(self, tokens):
-        """Reverse."""
-        return tokens.flip(1)
-'''
+LOCAL_CODE = Path(__file__).parents[1] / "local_code"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +39,7 @@ def newest(pattern, folder):
 @pytest.fixture(scope="module")
 def run(folder):
     """Train with a mixer that local code brings."""
-    (folder / "reverse_mixer.py").write_text(PLUGIN)
+    shutil.copy(LOCAL_CODE / "reverse_mixer.py", folder)
     options = ["--plugin", "reverse_mixer.py", "--model.mixer", "ReverseMixer"]
     assert main(["fit", "--config", "pkg:hyrec/debug.yaml", *options, *QUIET]) == 0
     return newest("runs/debug/*", folder)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,34 +18,12 @@ SETTINGS = [
     "--model.mixer.dropout",
     "0.2",
 ]
-KILLER = '''
-import os
-import signal
-
-from lightning.pytorch.callbacks import Callback
-
-
-class KilledAfter(Callback):
-    """Kill this process after a step, as a machine that fails would.
-
-    Args:
-        step: Optimizer steps to survive.
-    """
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_batch_end(self, trainer, *_):
-        """Kill."""
-        if trainer.global_step == self.step:
-            os.kill(os.getpid(), signal.SIGKILL)
-'''
+KILLER = str(Path(__file__).parents[1] / "local_code" / "killed_after.py")
 
 
 @pytest.fixture(scope="module")
 def hyrec(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exact")
-    (folder / "killer.py").write_text(KILLER)
     environment = {
         **os.environ,
         "HYREC_CACHE": str(folder / "cache"),
@@ -104,21 +83,65 @@ def best_score(state):
     return float(found["best_model_score"])
 
 
+def killed(hyrec, whole, name, options, *, code, resumed=()):
+    """Kill a run as ``options`` of ``KilledAfter`` say, resume it, and compare all that it leaves with ``whole``."""
+    settings = [*CONTINUED, *resumed, "--trainer.default_root_dir", name]
+    killer = ["--plugin", KILLER, "--trainer.callbacks+=KilledAfter"]
+    killer += [f"--trainer.callbacks.{key}={value}" for key, value in options.items()]
+    folder = hyrec("fit", *settings, *killer, code=code)
+    saved = folder / name / "checkpoints/last.ckpt"
+    stopped = torch.load(saved, weights_only=True)["global_step"]
+    hyrec("fit", *settings, "--ckpt_path", str(saved))
+    continued = states(folder / name)
+    for kind, expected in states(whole).items():
+        assert continued[kind]["global_step"] == expected["global_step"]
+        assert best_score(continued[kind]) == best_score(expected)
+        for weight, value in expected["state_dict"].items():
+            assert torch.equal(value, continued[kind]["state_dict"][weight]), (kind, weight)
+    assert measured(folder / name) == measured(whole)
+    return stopped
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("epoch", [0, 1], ids=["before_the_first_validation", "after_it"])
-def test_a_killed_run_that_continues_ends_with_the_weights_of_an_undisturbed_one(hyrec, whole, epoch):
-    undisturbed, broken = states(whole), f"broken{epoch}"
-    begin = undisturbed["last"]["global_step"] // 2 * epoch
-    settings = [*CONTINUED, "--trainer.default_root_dir", broken]
-    killer = ["--plugin", "killer.py", "--trainer.callbacks+=KilledAfter", f"--trainer.callbacks.step={begin + 3}"]
-    folder = hyrec("fit", *settings, *killer, code=-signal.SIGKILL)
-    saved = folder / broken / "checkpoints/last.ckpt"
-    assert torch.load(saved, weights_only=True)["global_step"] == begin + 2, "inside the epoch"
-    hyrec("fit", *settings, "--ckpt_path", str(saved))
-    continued = states(folder / broken)
-    for name, expected in undisturbed.items():
-        assert continued[name]["global_step"] == expected["global_step"]
-        assert best_score(continued[name]) == best_score(expected)
-        for weight, value in expected["state_dict"].items():
-            assert torch.equal(value, continued[name]["state_dict"][weight]), (name, weight)
-    assert measured(folder / broken) == measured(whole)
+def test_a_killed_run_that_resumes_ends_with_the_weights_of_an_undisturbed_one(hyrec, whole, epoch):
+    begin = states(whole)["last"]["global_step"] // 2 * epoch
+    stopped = killed(hyrec, whole, f"broken{epoch}", {"step": begin + 3}, code=-signal.SIGKILL)
+    assert stopped == begin + 2, "inside the epoch"
+
+
+@pytest.mark.slow
+def test_a_signal_lets_the_step_end_and_saves_it(hyrec, whole):
+    assert killed(hyrec, whole, "term", {"step": 3, "name": "SIGTERM"}, code=143) == 4, "the step that was under way"
+
+
+SIGNALS = {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130, "SIGHUP": 129, "SIGUSR1": 138}
+PAIR = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.use_distributed_sampler", "false"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(hyrec):
+    """Return a run that nothing disturbs, by number of workers and of processes."""
+    runs = {}
+
+    def run(workers, processes):
+        settings = ["--data.num_workers", str(workers), *(PAIR if processes == 2 else [])]
+        if (workers, processes) not in runs:
+            name = f"whole{workers}{processes}"
+            runs[workers, processes] = hyrec("fit", *CONTINUED, *settings, "--trainer.default_root_dir", name) / name
+        return settings, runs[workers, processes]
+
+    return run
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("when", ["step", "validation", "writing"])
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_kill_is_survived_to_the_last_bit(hyrec, undisturbed, workers, processes, name, when):
+    settings, whole = undisturbed(workers, processes)
+    # SIGKILL takes the first process, whose end the other sees; signals come to the second, which tells the first.
+    rank = 0 if name == "SIGKILL" or processes == 1 or when == "writing" else 1
+    options = {"step": 3, "name": name, "rank": rank, "when": when}
+    killed(hyrec, whole, f"{name}-{when}-{workers}-{processes}", options, code=SIGNALS[name], resumed=settings)

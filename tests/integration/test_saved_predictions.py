@@ -2,8 +2,10 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,13 +16,7 @@ from hyrec.studies.analysis.scores import Scores
 
 QUIET = ["--trainer.enable_progress_bar", "false"]
 FIT = ["fit", "--config", "pkg:hyrec/debug.yaml", *QUIET]
-LOGGER = '''
-from lightning.pytorch.loggers.logger import DummyLogger
-
-
-class FirstLogger(DummyLogger):
-    """Logs nothing."""
-'''
+LOCAL_CODE = Path(__file__).parents[1] / "local_code"
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +32,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(folder):
-    (folder / "first_logger.py").write_text(LOGGER)
-    logger = ["--trainer.logger", "first_logger.FirstLogger"]
+    shutil.copy(LOCAL_CODE / "first_logger.py", folder)
+    logger = ["--plugin", "first_logger", "--trainer.logger", "first_logger.FirstLogger"]
     assert main([*FIT, "--save_predictions", "true", "--trainer.default_root_dir", "run", *logger]) == 0
     return folder / "run"
 

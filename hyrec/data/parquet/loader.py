@@ -205,7 +205,9 @@ class BatchLoader(DataLoader[Any]):
                 "end-of-epoch checkpoint."
             )
         self.sampler.set_epoch(state["epoch"])
-        self._resume = None if differ else dict(state)
+        finished = {**state, "batch": len(self), "streams": self.sampler.rows.layout.streams}
+        # an epoch that was finished in another order is not begun again
+        self._resume = dict(state) if not differ else finished if state["batch"] else None
 
     def _order(self) -> dict[str, Any]:
         """Return what the order of rows depends on, besides the epoch and the streams."""

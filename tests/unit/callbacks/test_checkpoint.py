@@ -1,6 +1,7 @@
 """Which states a run keeps, and what it continues from."""
 
 import contextlib
+import math
 import os
 from datetime import timedelta
 
@@ -219,8 +220,8 @@ def test_a_run_that_continues_knows_the_earlier_best_score(tmp_path, elsewhere, 
     model, checkpoint = fit(folder, [0.7, 0.8], checkpoint=checkpoint, ckpt_path=last, max_epochs=3)
     assert model.validated == [12, 18]
     assert float(checkpoint.best_model_score) == pytest.approx(0.9)
-    assert checkpoint.best_model_path == str(tmp_path / "checkpoints/best.ckpt")
-    assert saved(tmp_path, "best") == 6
+    assert checkpoint.best_model_path == str(folder / "checkpoints/best.ckpt")
+    assert saved(folder, "best") == 6
     assert saved(folder, "last") == 18
 
 
@@ -289,6 +290,28 @@ def test_files_are_written_beside_the_earlier_ones_and_renamed(tmp_path, monkeyp
     with pytest.raises(OSError, match="No space left"):
         fit(tmp_path, [0.9], ckpt_path=tmp_path / "checkpoints/last.ckpt", max_epochs=2)
     assert kept(tmp_path) == {"best": 6, "last": 6}
+
+
+def test_while_the_metric_is_undefined_the_newest_state_is_the_best(tmp_path):
+    with pytest.warns(UserWarning, match="val/auc is undefined so far: best.ckpt is the newest state"):
+        _, checkpoint = fit(tmp_path, [math.nan] * 3, checkpoint=BestCheckpoint(monitor="val/auc"), max_epochs=3)
+    assert kept(tmp_path) == {"best": 18, "last": 18}
+    assert checkpoint.best_model_score is None
+
+
+def test_the_first_defined_metric_chooses_and_an_undefined_one_later_does_not(tmp_path):
+    scores = [math.nan, 0.6, math.nan, 0.5]
+    with pytest.warns(UserWarning, match="undefined"):
+        fit(tmp_path, scores, checkpoint=BestCheckpoint(monitor="val/auc"), max_epochs=4)
+    assert kept(tmp_path) == {"best": 12, "last": 24}
+
+
+def test_a_run_that_resumes_in_another_folder_has_its_best_state_there_at_once(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    fit(first, [0.9], max_epochs=1)
+    _, checkpoint = fit(second, [0.2], max_epochs=2, ckpt_path=first / "checkpoints/last.ckpt")
+    assert kept(second) == {"best": 6, "last": 12}
+    assert checkpoint.best_model_path == str(second / "checkpoints/best.ckpt")
 
 
 @pytest.mark.parametrize(

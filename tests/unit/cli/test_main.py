@@ -6,19 +6,12 @@ import pytest
 from hyrec import __version__
 from hyrec.cli.main import main
 
-_PROBE = """
-import sys
-from hyrec.cli.main import main
-code = main(sys.argv[1:])
-heavy = sorted({"torch", "lightning", "pyarrow", "polars", "jsonargparse"} & set(sys.modules))
-print("HEAVY", heavy)
-sys.exit(code)
-"""
-
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["plugins", "list"], ["fitt"]])
 def test_quick_commands_import_nothing_heavy(arguments):
-    done = subprocess.run([sys.executable, "-c", _PROBE, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.local_code.heavy_imports", *arguments], capture_output=True, text=True, timeout=60
+    )
     assert "HEAVY []" in done.stdout, done.stdout + done.stderr
 
 

@@ -1,0 +1,52 @@
+"""A local plugin for tests: a process that gets a signal at a step, as from a machine, a terminal or a scheduler."""
+
+import os
+import signal
+from typing import Literal
+
+import torch
+from lightning.pytorch.callbacks import Callback
+
+
+class KilledAfter(Callback):
+    """Send this process a signal.
+
+    Args:
+        step: Optimizer steps to survive.
+        name: The signal, such as ``SIGKILL``.
+        rank: The process that gets it.
+        when: ``step``: at its end. ``validation``: in the first one after it. ``writing``: when half of the next
+            checkpoint's bytes are on the disk.
+    """
+
+    def __init__(
+        self,
+        step: int,
+        name: str = "SIGKILL",
+        rank: int = 0,
+        when: Literal["step", "validation", "writing"] = "step",
+    ) -> None:
+        self.step, self.number, self.rank, self.when = step, getattr(signal, name), rank, when
+
+    def on_train_batch_end(self, trainer, *_):
+        """Kill, or prepare to."""
+        if trainer.global_step != self.step or trainer.global_rank != self.rank:
+            return
+        if self.when == "step":
+            os.kill(os.getpid(), self.number)
+        elif self.when == "writing":
+            save = torch.save
+
+            def torn(content, file):
+                save(content, file)
+                os.truncate(file, os.path.getsize(file) // 2)
+                os.kill(os.getpid(), self.number)
+
+            torch.save = torn
+
+    def on_validation_batch_end(self, trainer, *_):
+        """Kill inside a validation."""
+        due = self.when == "validation" and trainer.global_step >= self.step and not trainer.sanity_checking
+        if due and trainer.global_rank == self.rank:
+            os.kill(os.getpid(), self.number)
+            self.when = "step"
