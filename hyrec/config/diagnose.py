@@ -15,8 +15,11 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
+
 from hyrec.config.sources import Source
-from hyrec.messages import listed, suggest
+from hyrec.messages import listed, suggest, unknown
 
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
@@ -274,3 +277,15 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def trainer_mistake(error: Exception, trainer: Any) -> str:
+    """Return Lightning's words, and the nearest right name of a device or strategy."""
+    text = str(error).splitlines()[0]
+    names = {"accelerator": AcceleratorRegistry.available_accelerators() | {"auto", "gpu"}}
+    names["strategy"] = {"auto", *StrategyRegistry.available_strategies()}
+    for option, known in names.items():
+        given = trainer[option]
+        if isinstance(given, str) and given not in known:
+            return unknown(f"trainer.{option} is", given, sorted(known))
+    return f"trainer: {text}"

@@ -13,10 +13,8 @@ import torch
 from jsonargparse import Namespace
 from lightning import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.core.mixins.hparams_mixin import _given_hyperparameters_context
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from hyrec.callbacks.baseline_table import BaselineTable
@@ -24,7 +22,7 @@ from hyrec.callbacks.checkpoint import BestCheckpoint
 from hyrec.callbacks.prediction_writer import PredictionWriter
 from hyrec.callbacks.progress import RankingProgress
 from hyrec.callbacks.run_guard import RunGuard
-from hyrec.config.diagnose import diagnose, merge_options, refused_option
+from hyrec.config.diagnose import diagnose, merge_options, refused_option, trainer_mistake
 from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of, shortened
 from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint, held
 from hyrec.config.shipped import shipped_configs
@@ -161,7 +159,7 @@ class Experiment:
         try:
             return Trainer(**settings)
         except (ValueError, MisconfigurationException) as error:
-            raise CommandError(_trainer_mistake(error, self._config.trainer)) from error
+            raise CommandError(trainer_mistake(error, self._config.trainer)) from error
 
     def seed(self) -> None:
         """Seed everything that is random, as ``seed_everything`` says."""
@@ -331,18 +329,6 @@ def _has_test_rows(data: LightningDataModule) -> bool:
     if has is not None:
         return bool(has("test"))
     return getattr(type(data), "test_dataloader", None) is not LightningDataModule.test_dataloader
-
-
-def _trainer_mistake(error: Exception, trainer: Any) -> str:
-    """Return Lightning's words, and the nearest right name of a device or strategy."""
-    text = str(error).splitlines()[0]
-    names = {"accelerator": AcceleratorRegistry.available_accelerators() | {"auto", "gpu"}}
-    names["strategy"] = {"auto", *StrategyRegistry.available_strategies()}
-    for option, known in names.items():
-        given = trainer[option]
-        if isinstance(given, str) and given not in known:
-            return unknown(f"trainer.{option} is", given, sorted(known))
-    return f"trainer: {text}"
 
 
 def _plain(options: Any) -> Any:

@@ -13,7 +13,8 @@ from hyrec.data.logs.counters import Floats, count_before, log_odds
 from hyrec.data.logs.encode import Encoded, Encoder, Mask
 from hyrec.data.logs.history import UNTIMED, EventIndex, Ints, key_codes
 from hyrec.data.logs.reading import LIST, UNITS, Logs, bound, matching, read_logs
-from hyrec.data.logs.recipe import Column, Counter, Recipe, RecipeError
+from hyrec.data.logs.recipe import Recipe
+from hyrec.data.logs.recipe_parts import Column, Counter, RecipeError
 from hyrec.data.logs.report import BuildReport, LengthStats
 from hyrec.data.logs.writer import ColumnReader, SequenceColumns, jagged, scalar, write
 from hyrec.messages import suggest

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hyrec.data.logs.history import Ints
 from hyrec.data.logs.reading import UNITS, local_times
-from hyrec.data.logs.recipe import LOG, Column, Recipe, RecipeError
+from hyrec.data.logs.recipe import Recipe
+from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
 from hyrec.data.logs.vocabulary import id_values
 
 SECONDS_A_DAY = 86_400

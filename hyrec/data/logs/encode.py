@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hyrec.data.logs.columns import Signature, column_values, flat, signature, statistics
 from hyrec.data.logs.history import Ints
 from hyrec.data.logs.reading import LIST, Logs
-from hyrec.data.logs.recipe import LOG, Column, Recipe, RecipeError
+from hyrec.data.logs.recipe import Recipe
+from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
 from hyrec.data.logs.vocabulary import Vocabulary, id_values
 from hyrec.schema import Feature, Role
 

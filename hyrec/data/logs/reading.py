@@ -14,7 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hyrec.data.logs.history import Ints
-from hyrec.data.logs.recipe import LOG, Column, Condition, Recipe, RecipeError
+from hyrec.data.logs.recipe import Recipe
+from hyrec.data.logs.recipe_parts import LOG, Column, Condition, RecipeError
 from hyrec.data.logs.vocabulary import id_values
 from hyrec.messages import suggest
 

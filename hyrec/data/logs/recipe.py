@@ -6,227 +6,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
+from hyrec.data.logs.recipe_parts import (
+    LOG,
+    Column,
+    Counter,
+    EventSequence,
+    Log,
+    LogSplit,
+    RecipeError,
+    Snapshot,
+    Table,
+)
 from hyrec.files import read_yaml
 from hyrec.mappings import build_dataclass, plain_dataclass
 from hyrec.messages import suggest
-from hyrec.schema import Role, Task, Transform
-
-LOG = "log"
-Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be used, or logs that do not fit it."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One comparison of a column with a value. A missing value fulfils no condition.
-
-    Args:
-        column: Column of the log, or ``table.column``.
-        op: The comparison.
-        value: What the column is compared with; a list for ``in`` and ``not in``.
-    """
-
-    column: str
-    op: Comparison = "=="
-    value: Any = 1
-
-
-@dataclass(frozen=True)
-class Log:
-    """The impression log: one row for each candidate that was shown.
-
-    Args:
-        files: File names or globs in the order of preference; the first that matches anything is read, all
-            its matches. Parquet and CSV (also gzipped) by suffix.
-        user: Column of the user's id.
-        item: Column of the item's id.
-        time: Column of the impression's time, a number since 1970 (UTC).
-        outcomes: Columns that are known only after the impression. They may be labels, conditions and side
-            information of earlier events, and are refused as features of the impression itself.
-        time_unit: Unit of ``time``.
-        time_zone: Zone of days and hours, for example ``Asia/Shanghai``.
-        day: Column with the day a row belongs to, as 20220425 or 2022-04-25, which then decides the split.
-            Empty: the row's time decides.
-        keep: Conditions that every row must fulfil, for impressions and histories. Not on outcomes.
-        delay: Seconds until an event becomes visible: an impression at t sees the events before t - delay.
-    """
-
-    files: list[str]
-    user: str
-    item: str
-    time: str
-    outcomes: list[str]
-    time_unit: Literal["s", "ms", "us"] = "s"
-    time_zone: str = "UTC"
-    day: str = ""
-    keep: list[Condition] = field(default_factory=list)
-    delay: float = 0.0
-
-
-@dataclass(frozen=True)
-class Table:
-    """Properties of users or items, joined to every row of the log. Its state must precede the log.
-
-    Args:
-        files: As ``log.files``.
-        key: Column of the table that the log refers to; its values must be unique.
-        on: Column of the log. Empty: the same name as ``key``.
-        role: Role of its features, unless a feature says otherwise.
-    """
-
-    files: list[str]
-    key: str
-    on: str = ""
-    role: Role = "item"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Histories from before the log: a row a user, with lists of items, oldest first, without times.
-
-    It is read when one of its files exists; a log that goes back far enough makes it unnecessary.
-
-    Args:
-        files: As ``log.files``.
-        user: Column of the user's id.
-        last_time: Column with the time of the newest event. Impressions that are not later do not see the
-            user's snapshot. Empty: all impressions are later than the snapshot.
-        before: The snapshot covers everything before this moment: older log rows are left out of the
-            histories.
-    """
-
-    files: list[str]
-    user: str
-    last_time: str = ""
-    before: str = ""
-
-
-@dataclass(frozen=True)
-class LogSplit:
-    """Moments that part the log's rows by time; a day or an ISO date-time in ``log.time_zone``.
-
-    Args:
-        validate_from: Rows before it train. Vocabularies and statistics see these rows only.
-        test_from: Rows from ``validate_from`` to it validate; rows from it on test.
-        train_from: Earlier rows are history only. Empty: all train.
-        until: Rows from this moment on are not used. Empty: all are.
-    """
-
-    validate_from: str
-    test_from: str
-    train_from: str = ""
-    until: str = ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One feature, or one piece of side information of an event.
-
-    Args:
-        source: ``log`` or the name of a table.
-        column: Column of the source. Empty: the feature's own name.
-        kind: ``id``, ``multi_id`` (a list, or a string with ``separator``) or ``dense``.
-        derive: ``hour`` or ``weekday`` of the impression, ``age`` = days from the column's date to the
-            impression, or ``first`` entry of a list.
-        per: Divide by this column of the same source; a zero there gives a missing value.
-        separator: Parts the entries of a list that is stored as a string.
-        min_count: Rows of the training span that a value needs for an id of its own; rarer ones are out of
-            vocabulary. 0: 1, or what another user of the same table says.
-        max_length: Longest list that is kept. 0 keeps all.
-        transform: What the model does to a ``dense`` value. Statistics come from the training span.
-        num_buckets: For ``bucketize``: buckets of equal mass on the training span.
-        boundaries: For ``bucketize``: limits, instead of ``num_buckets``.
-        group: Semantic group.
-        role: Empty: the table's role, or ``context`` for the log.
-        table: Embedding table, to share it.
-    """
-
-    source: str = LOG
-    column: str = ""
-    kind: Literal["id", "multi_id", "dense"] = "id"
-    derive: Literal["", "hour", "weekday", "age", "first"] = ""
-    per: str = ""
-    separator: str = ""
-    min_count: int = 0
-    max_length: int = 0
-    transform: Transform = "none"
-    num_buckets: int = 0
-    boundaries: list[float] = field(default_factory=list)
-    group: str = ""
-    role: Literal["", "user", "item", "context", "cross"] = ""
-    table: str = ""
-
-
-@dataclass(frozen=True)
-class Counter:
-    """What happened before the impression to rows with the same keys: strictly earlier events only.
-
-    Each value becomes a dense feature ``<counter>_<value>``. ``rate`` is the log-odds of the smoothed rate
-    ``(positives + strength * prior) / (events + strength)``, ``count`` is ``log(1 + events)`` and ``age`` is
-    ``log(1 + seconds since the last event)``, missing when there was none.
-
-    Args:
-        keys: Columns of the log or ``table.column``, together the key. Not outcomes.
-        positive: Conditions of a positive event. Empty: only ``count`` and ``age`` make sense.
-        where: Conditions of the events that are counted at all.
-        values: Which features to make.
-        prior: Rate of a key without events, between 0 and 1.
-        backoff: Another counter whose rate at that time takes the place of ``prior``.
-        strength: Weight of the prior in events.
-        refresh: ``event`` sees every earlier event; ``day`` sees the events of earlier days, as figures that
-            are computed every night do. A rate of one's own that moves within the day goes up after a click
-            and down after none, so that it ranks a user's few impressions of a day backwards: it helps AUC
-            and hurts an AUC by user.
-        snapshot_positives: List column of the snapshot whose entries count as earlier positives.
-        snapshot_events: List column of the snapshot whose entries count as earlier events; for a counter by
-            user also a column of numbers.
-        transform: As for a feature.
-        num_buckets: As for a feature.
-        group: Semantic group.
-        role: Whose property this is.
-    """
-
-    keys: list[str]
-    positive: list[Condition] = field(default_factory=list)
-    where: list[Condition] = field(default_factory=list)
-    values: list[Literal["rate", "count", "age"]] = field(default_factory=lambda: ["rate", "count"])
-    prior: float = 0.5
-    backoff: str = ""
-    strength: float = 10.0
-    refresh: Literal["event", "day"] = "event"
-    snapshot_positives: str = ""
-    snapshot_events: str = ""
-    transform: Literal["none", "standardize", "bucketize"] = "standardize"
-    num_buckets: int = 0
-    group: str = ""
-    role: Role = "user"
-
-
-@dataclass(frozen=True)
-class EventSequence:
-    """One behaviour sequence: the user's earlier log rows that fulfil the conditions, oldest first.
-
-    Args:
-        features: Side information of an event. Outcomes are allowed here: the events are over.
-        where: Conditions, for example ``[{column: is_click}]``. Empty: every impression.
-        snapshot: List column of the snapshot that precedes the log's events. Those events have no time and no
-            columns of the log but the item.
-        refresh: ``event`` or ``day``, as for a counter.
-        max_length: Most recent events that are kept.
-    """
-
-    features: dict[str, Column]
-    where: list[Condition] = field(default_factory=list)
-    snapshot: str = ""
-    refresh: Literal["event", "day"] = "event"
-    max_length: int = 50
+from hyrec.schema import Task
 
 
 @dataclass(frozen=True)

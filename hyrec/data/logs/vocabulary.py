@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hyrec.data.logs.recipe import RecipeError
+from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID
 
 
