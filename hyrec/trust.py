@@ -63,7 +63,8 @@ def refuse_code(hint: Any, value: Any, place: str) -> None:
         for number, item in enumerate(value):
             refuse_code(_any_of(inner), item, f"{place}[{number}]")
     elif isinstance(value, str):
-        _check_text(members, value, place)
+        inner = [get_args(m)[-1] for m in members if get_origin(m) in (dict, *_LISTS) and get_args(m)]
+        _check_text([*members, *(found for hint in inner for found in _members(hint))], value, place)
     elif isinstance(value, (int, float)) and all(dataclasses.is_dataclass(m) or m is type(None) for m in members):
         raise CommandError(f"{place} must be a mapping of options, got {value!r}.")
     elif callable(value) and not _is_built(value, members):
