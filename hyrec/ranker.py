@@ -320,10 +320,9 @@ class Ranker(L.LightningModule):
 
     def _dense_groups(self) -> list[dict[str, Any]]:
         parameters = [*self.network.dense_parameters(), *self.loss.parameters()]
-        biases = {id(getattr(m, name)) for m in self.modules() for name in getattr(m, "token_biases", ())}
         return [
-            {"params": [p for p in parameters if p.dim() > 1 and id(p) not in biases]},
-            {"params": [p for p in parameters if p.dim() <= 1 or id(p) in biases], "weight_decay": 0.0},
+            {"params": [p for p in parameters if p.dim() > 1]},
+            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
         ]
 
     def _check_sparse_optimizer(self, optimizer: Optimizer) -> None:

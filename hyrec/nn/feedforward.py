@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -71,8 +70,6 @@ class PerTokenFeedForward(nn.Module):
     Shape:
         tokens: ``(B, T, D)``; returns the same shape.
     """
-
-    token_biases: ClassVar[tuple[str, ...]] = ("b1_TK", "b2_TD")  # no weight decay, though they have two dimensions
 
     def __init__(self, num_tokens: int, d_model: int, d_hidden: int, *, dropout: float = 0.0) -> None:
         super().__init__()

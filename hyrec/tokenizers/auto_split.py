@@ -31,7 +31,6 @@ class AutoSplitTokens(Tokenizer):
 
     paper: ClassVar[str] = "arXiv 2507.15551 3.1"
     tags: ClassVar[tuple[str, ...]] = ("rankmixer",)
-    token_biases: ClassVar[tuple[str, ...]] = ("bias_MD",)  # no weight decay, though it has two dimensions
 
     def __init__(self, ctx: BuildContext, *, num_tokens: int = 8) -> None:
         super().__init__()

@@ -204,14 +204,3 @@ def test_scores_of_large_logits_keep_their_order():
     (scores,) = model.predict_step(batch, 0).values()
     assert scores.dtype == torch.float64
     assert (scores.diff() > 0).all()
-
-
-def test_biases_of_per_token_networks_get_no_weight_decay(tmp_path):
-    model, run = build(), trainer(tmp_path)
-    run.fit(model, loader([random_batch(SCHEMA, num_requests=4, candidates=2)]))
-    decay = {id(p): group.get("weight_decay", 0.0) for group in run.optimizers[0].param_groups for p in group["params"]}
-    names = dict(model.network.named_parameters())
-    biases = [name for name in names if name.rpartition(".")[2].startswith("b")]
-    assert any(names[name].dim() == 2 for name in biases)
-    assert {decay[id(names[name])] for name in biases} == {0.0}
-    assert decay[id(names["backbone.mixers.layers.0.mixer.feedforward.w1_TDK"])] > 0
