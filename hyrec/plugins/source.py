@@ -98,7 +98,11 @@ def _followed(path: str) -> _Definition | None:
         for file in (stem / "__init__.py", stem.with_suffix(".py")):
             if file.is_file():
                 parsed = _parse(file)
-                return _definitions(parsed).get(name) or _followed(_import_paths(parsed).get(name, ""))
+                beside = _definitions(parsed)
+                if name not in beside:
+                    return _followed(_import_paths(parsed).get(name, ""))
+                node, paths = beside[name]
+                return _Definition(node, {**{other: f"{module}.{other}" for other in beside}, **paths})
     return None
 
 

@@ -38,6 +38,7 @@ def test_slots_follow_base_classes_inside_the_package(tmp_path):
         ("from hyrec.mixers import RankMixer as Theirs\nclass RankMixer(Theirs): ...", "mixer"),
         ("import hyrec.encoders.longer\nclass Own(hyrec.encoders.longer.LongerEncoder): ...", "encoder"),
         ("from hyrec.metrics import StoredScoresMetric\nclass Own(StoredScoresMetric): ...", "metric"),
+        ("from hyrec.metrics import GroupMeanMetric\nclass Own(GroupMeanMetric): ...", "metric"),
         ("from hyrec.data.parquet.data import ParquetData\nclass Own(ParquetData): ...", "data"),
         ("import lightning as L\nclass Own(L.Callback): ...", "callback"),
         ("from lightning.pytorch.callbacks import ModelCheckpoint as M\nclass Own(M): ...", "callback"),
