@@ -81,7 +81,7 @@ def test_they_are_the_predictions_of_the_best_checkpoint_bit_for_bit(run, saved)
 def test_a_run_does_not_train_when_its_predictions_could_not_be_written(run, capsys):
     before = logged(run)
     assert main([*FIT, "--save_predictions", "true", "--trainer.default_root_dir", str(run)]) == 2
-    assert "holds predictions already" in capsys.readouterr().err
+    assert "of another run" in capsys.readouterr().err
     assert logged(run) == before
 
 
