@@ -57,6 +57,9 @@ def refuse_code(hint: Any, value: Any, place: str) -> None:
     if isinstance(value, type) or value is None:
         return
     if (mapping := _mapping(value)) is not None:
+        if "class_path" in mapping:  # one item, where a list of them may stand
+            lists = [get_args(m)[0] for m in members if get_origin(m) in _LISTS and get_args(m)]
+            members += [found for hint in lists for found in _members(hint)]
         _check_mapping(members, mapping, place)
     elif isinstance(value, (list, tuple, set)):
         inner = [args[0] for m in members if get_origin(m) in _LISTS and (args := get_args(m))]
@@ -122,7 +125,7 @@ def _check_mapping(members: list[Any], value: Mapping[str, Any], place: str) -> 
         if inner and not hints:
             hints = dict.fromkeys(given, _any_of(inner))
     for key, item in given.items():
-        refuse_code(hints.get(key, Any), item, f"{place}.{key}")
+        refuse_code(hints.get(str(key).removesuffix("+"), Any), item, f"{place}.{key}")
 
 
 def _check_text(members: list[Any], value: str, place: str) -> None:

@@ -110,11 +110,6 @@ def test_a_killed_run_that_resumes_ends_with_the_weights_of_an_undisturbed_one(h
     assert stopped == begin + 2, "inside the epoch"
 
 
-@pytest.mark.slow
-def test_a_signal_lets_the_step_end_and_saves_it(hyrec, whole):
-    assert killed(hyrec, whole, "term", {"step": 3, "name": "SIGTERM"}, code=143) == 4, "the step that was under way"
-
-
 SIGNALS = {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130, "SIGHUP": 129, "SIGUSR1": 138}
 PAIR = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.use_distributed_sampler", "false"]
 
