@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
@@ -42,6 +43,8 @@ from hyrec.trust import refuse_code
 Prefix = Literal["val", "test"]
 """First word of the names of logged metrics."""
 _HALF = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
+_BIAS = re.compile(r"(bias|b\d*)(_[A-Z]+)?")
+"""Name of a parameter that is a bias, whatever its axes: ``bias``, ``b``, ``b1_TK``."""
 _SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
 
 
@@ -319,10 +322,13 @@ class Ranker(L.LightningModule):
         return metrics
 
     def _dense_groups(self) -> list[dict[str, Any]]:
+        """Part weights from what must not decay: vectors, and biases that have a row a token."""
         parameters = [*self.network.dense_parameters(), *self.loss.parameters()]
+        leaves = {id(p): name.rsplit(".", 1)[-1] for name, p in self.named_parameters()}
+        decays = {id(p): p.dim() > 1 and not _BIAS.fullmatch(leaves[id(p)]) for p in parameters}
         return [
-            {"params": [p for p in parameters if p.dim() > 1]},
-            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+            {"params": [p for p in parameters if decays[id(p)]]},
+            {"params": [p for p in parameters if not decays[id(p)]], "weight_decay": 0.0},
         ]
 
     def _check_sparse_optimizer(self, optimizer: Optimizer) -> None:

@@ -204,3 +204,15 @@ def test_scores_of_large_logits_keep_their_order():
     (scores,) = model.predict_step(batch, 0).values()
     assert scores.dtype == torch.float64
     assert (scores.diff() > 0).all()
+
+
+def test_weight_decay_leaves_every_bias_alone_also_those_with_a_row_a_token(tmp_path):
+    model, fit = build(SCHEMA), trainer(tmp_path)
+    fit.fit(model, loader([random_batch(SCHEMA)]))
+    names = {id(p): name.rsplit(".", 1)[-1] for name, p in model.named_parameters()}
+    groups = [g for g in fit.optimizers[0].param_groups if "betas" in g]
+    decayed, kept = (
+        {names[id(p)] for g in groups if bool(g["weight_decay"]) == on for p in g["params"]} for on in (1, 0)
+    )
+    assert decayed == {"weight", "w1_TDK", "w2_TKD", "padding_MD"}
+    assert kept == {"weight", "bias", "b1_TK", "b2_TD"}
