@@ -175,10 +175,10 @@ class ParquetData(RankingData):
     def loader(self, split: Split) -> BatchLoader:
         """Return this process's loader of a split; only ``train`` is shuffled, anew in each epoch."""
         index, training = self.index(split), split == "train"
-        if training and index.num_rows < self.world_size:
+        if split != "predict" and index.num_rows < self.world_size:
             raise DataError(
-                f"{index.num_rows} training rows cannot be shared by {self.world_size} processes: each needs "
-                "at least one. Use fewer devices."
+                f"{split}: {index.num_rows} stored rows cannot be shared by {self.world_size} processes: each needs "
+                "at least one, for all to meet at the end. Use fewer devices."
             )
         shuffle = training and self.shuffle and not getattr(self.trainer, "overfit_batches", 0)
         layout = Layout(

@@ -286,10 +286,14 @@ def test_overfitting_repeats_the_same_batches(tmp_path: Path, data: Callable[...
     assert model.seen[:2] == model.seen[2:] == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
-def test_more_processes_than_training_rows_is_an_error(data: Callable[..., ParquetData]) -> None:
+@pytest.mark.parametrize("split", ["train", "validate", "test"])
+def test_more_processes_than_rows_is_an_error(data: Callable[..., ParquetData], split: Any) -> None:
     parquet = data()
     parquet.trainer = SimpleNamespace(global_rank=0, world_size=NUM_ROWS + 1, overfit_batches=0)  # type: ignore[assignment]
-    with pytest.raises(DataError, match="45 training rows cannot be shared by 46 processes"):
-        parquet.train_dataloader()
+    with pytest.raises(DataError, match=rf"{split}: \d+ stored rows cannot be shared by 46 processes"):
+        parquet.loader(split)
+
+
+def test_a_batch_size_that_drops_all_rows_is_an_error(data: Callable[..., ParquetData]) -> None:
     with pytest.raises(DataError, match="drop_last leaves nothing"):
         data(batch_size=100, drop_last=True).train_dataloader()
