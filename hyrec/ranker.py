@@ -27,6 +27,7 @@ from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 from hyrec.network import Network, Parts
 from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
+from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
 from hyrec.slots import (
     Backbone,
@@ -178,10 +179,10 @@ class Ranker(L.LightningModule):
             kwargs: As for Lightning.
 
         Raises:
+            CheckpointError: For a file that is damaged, or no checkpoint.
             UntrustedCodeError: For a file whose options name functions, or classes that fill no slot.
         """
-        stored = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
-        options = dict(stored.get("hyper_parameters", {}))
+        options = dict(read_checkpoint(checkpoint_path).get("hyper_parameters", {}))
         path = options.pop("_class_path", f"{cls.__module__}.{cls.__qualname__}")
         refuse_code(Ranker, {"class_path": path, "init_args": options}, f"{checkpoint_path}: model")
         loaded: Ranker = super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
@@ -271,7 +272,7 @@ class Ranker(L.LightningModule):
         checkpoint["hyrec_seed"] = self.random_seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another schema; continue with its seed.
+        """Refuse a checkpoint of another schema or model; continue with its seed.
 
         Outside training, a callback that averages weights would put the last step's in place of those of the file.
         """
@@ -284,6 +285,7 @@ class Ranker(L.LightningModule):
                 f"This checkpoint was trained with another schema: {', '.join(changed)} differ. Use the schema that "
                 "was saved in the run's config.yaml."
             )
+        refuse_other_weights(checkpoint["state_dict"], self.state_dict())
         self.random_seed = checkpoint.get("hyrec_seed", self.random_seed)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

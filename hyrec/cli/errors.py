@@ -1,7 +1,8 @@
-"""Turns a user's mistake into a few lines instead of a traceback."""
+"""Turns a user's mistake, or a failure of the machine, into a few lines instead of a traceback."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -14,32 +15,64 @@ from hyrec.messages import CommandError
 
 MAX_LINES = 5
 _WORKER_ERROR = re.compile(r"^Caught \w+ in \w+ worker process")
+_REMEDIES = {
+    errno.ENOSPC: "The disk is full. Files that were being written are gone, earlier ones are whole.",
+    errno.EDQUOT: "The quota is used up. Files that were being written are gone, earlier ones are whole.",
+    errno.EROFS: "Choose another folder with --trainer.default_root_dir or --out.",
+    errno.EACCES: "Change its permissions, or choose another folder with --trainer.default_root_dir or --out.",
+    errno.EMFILE: "Raise the limit with `ulimit -n`, or lower data.num_workers.",
+}
+_MEMORY = "Lower data.batch_size, data.num_workers, data.shuffle_rows, or the sizes of model and vocabularies."
+_OUTSIDE = {
+    r"DataLoader worker .*(killed by signal|exited unexpectedly)[^.]*": (
+        f"A data worker died, most often of too little memory. {_MEMORY}"
+    ),
+    r"unable to \w+( to)? .*(shared memory|file </torch|shm)[^(\n]*|received 0 items of ancdata|Too many open files": (
+        "Data workers hand over batches in /dev/shm and by file descriptors, and there are too few. Lower "
+        "data.num_workers or data.prefetch, or raise the limit (`ulimit -n`; the size of a container's shm)."
+    ),
+    r"[Uu]nable to allocate|tried to allocate \d+ bytes|out of memory|Storage size calculation overflowed": (
+        f"Too little memory. {_MEMORY}"
+    ),
+    r"PytorchStreamWriter failed|unexpected pos \d+ vs|file write failed": (
+        "A checkpoint could not be written: the disk is full, or gone. Earlier checkpoints are whole."
+    ),
+    r"Connection (reset|closed|refused)|Broken pipe|Timed out waiting|NCCL|gloo": (
+        "Another process of this run has ended, or cannot be reached: its own messages, above or in its log, say why.\n"
+        "The run continues from its last checkpoint with --ckpt_path last."
+    ),
+}
+"""What PyTorch says when the machine fails, and what helps."""
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command; print mistakes of the user in at most five lines and return exit code 2.
+    """Run a command; print a user's mistake in at most five lines and return exit code 2, of a machine's failure 1.
 
-    Errors that hyrec did not write itself keep their traceback, and ``HYREC_DEBUG=1`` keeps all of them.
+    Other errors, which hyrec did not write itself, keep their traceback, and ``HYREC_DEBUG=1`` keeps all of them.
 
     Args:
         command: Returns the exit code.
     """
     try:
         return command()
-    except CommandError as error:
-        if os.environ.get("HYREC_DEBUG"):
-            raise
-        return _report(str(error))
     except KeyboardInterrupt:
         return _report("Stopped by Ctrl-C.", 128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError) as error:
-        told = next((cause for cause in _causes(error) if _written_by_hyrec(cause)), None)
-        if os.environ.get("HYREC_DEBUG") or told is None:
+    except Exception as error:
+        if os.environ.get("HYREC_DEBUG"):
             raise
-        return _report(_message(told))
+        if isinstance(error, CommandError):
+            return _report(str(error))
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, (ValueError, OSError)) and _written_by_hyrec(cause):
+                return _report(_message(cause))
+        outside = next((told for told in map(_outside, causes) if told), None)
+        if outside is None:
+            raise
+        return _report(outside, 1)
 
 
 def _report(message: str, code: int = 2) -> int:
@@ -59,6 +92,21 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
+def _outside(error: BaseException) -> str | None:
+    """Return what failed in the machine, and what helps; None when the error speaks of nothing that is known."""
+    if isinstance(error, OSError) and error.errno is not None:
+        names = " and ".join(str(name) for name in (error.filename, error.filename2) if name)
+        place = f": {names}" if names else ""
+        return f"{error.strerror or error}{place}\n{_REMEDIES.get(error.errno, '')}"
+    if isinstance(error, MemoryError):
+        return f"Too little memory. {_MEMORY}"
+    if isinstance(error, RuntimeError):
+        for pattern, remedy in _OUTSIDE.items():
+            if found := re.search(pattern, str(error)):
+                return f"{remedy}\n({found[0][:200]})"
+    return None
+
+
 def _written_by_hyrec(error: BaseException) -> bool:
     """Whether the line that raised belongs to hyrec, so that its message was written for users."""
     if _WORKER_ERROR.match(str(error)):
@@ -74,6 +122,8 @@ def _written_by_hyrec(error: BaseException) -> bool:
 def _message(error: BaseException) -> str:
     """Return the message; of an error that crossed over from a data worker, its last lines."""
     text = str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return _outside(error) or text
     if not _WORKER_ERROR.match(text):
         return text
     tail = re.split(r"^[\w.]+(?:Error|Exception): ", text, flags=re.MULTILINE)[-1]

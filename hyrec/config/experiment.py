@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 from lightning import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -31,6 +30,7 @@ from hyrec.data.base import RankingData
 from hyrec.messages import CommandError, listed, suggest, unknown
 from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
+from hyrec.saved_state import read_checkpoint
 from hyrec.trust import UntrustedCodeError, refuse_code
 
 _NO_TEXT = "Unable to serialize instance"  # what the parser writes in place of such a value
@@ -252,7 +252,7 @@ class Experiment:
         self._config.ckpt_path = path
         if path is None:
             return
-        stored = dict(torch.load(path, weights_only=True, map_location="cpu", mmap=True).get("hyper_parameters", {}))
+        stored = dict(read_checkpoint(path, resumes=self.command == "fit").get("hyper_parameters", {}))
         stored.pop("_instantiator", None)
         if not stored:
             return

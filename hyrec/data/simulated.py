@@ -39,6 +39,7 @@ class SimulatedData(ParquetData):
         seed: Of the order; ``simulator.seed`` is that of the log.
         drop_last: Whether training leaves out the requests that do not fill a batch on every process.
         prefetch: Batches that each worker reads ahead.
+        worker_timeout: Seconds to wait for a worker's batch before the run ends with an error; 0 waits forever.
         persistent_workers: Whether workers outlive an epoch.
         pin_memory: Whether batches are put into page-locked memory, from which a GPU copies faster.
 
@@ -59,6 +60,7 @@ class SimulatedData(ParquetData):
         seed: int = 0,
         drop_last: bool = False,
         prefetch: int = 2,
+        worker_timeout: int = 600,
         persistent_workers: bool = False,
         pin_memory: bool = False,
     ) -> None:
@@ -76,6 +78,7 @@ class SimulatedData(ParquetData):
             seed=seed,
             drop_last=drop_last,
             prefetch=prefetch,
+            worker_timeout=worker_timeout,
             persistent_workers=persistent_workers,
             pin_memory=pin_memory,
         )

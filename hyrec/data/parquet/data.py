@@ -59,6 +59,7 @@ class ParquetData(RankingData):
         drop_last: Whether training leaves out the rows that do not fill a batch on every process.
         policies: What to do with ids and lists that cannot be used as they are.
         prefetch: Batches that each worker reads ahead.
+        worker_timeout: Seconds to wait for a worker's batch before the run ends with an error; 0 waits forever.
         persistent_workers: Whether workers outlive an epoch.
         pin_memory: Whether batches are put into page-locked memory, from which a GPU copies faster.
 
@@ -86,6 +87,7 @@ class ParquetData(RankingData):
         drop_last: bool = False,
         policies: Policies = Policies(),  # noqa: B008  (frozen)
         prefetch: int = 2,
+        worker_timeout: int = 600,
         persistent_workers: bool = False,
         pin_memory: bool = False,
     ) -> None:
@@ -96,6 +98,7 @@ class ParquetData(RankingData):
             "num_workers": (num_workers, 0),
             "shuffle_rows": (shuffle_rows, 1),
             "prefetch": (prefetch, 1),
+            "worker_timeout": (worker_timeout, 0),
         }
         for name, (value, minimum) in least.items():
             if value < minimum:
@@ -111,6 +114,7 @@ class ParquetData(RankingData):
             )
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size or batch_size
         self.num_workers, self.prefetch, self.persistent_workers = num_workers, prefetch, persistent_workers
+        self.worker_timeout = worker_timeout
         self.shuffle, self.shuffle_rows, self.seed, self.drop_last = shuffle, shuffle_rows, seed, drop_last
         self.policies, self.pin_memory = policies, pin_memory
         self.counts: dict[str, PolicyCounts] = {name: PolicyCounts() for name in get_args(Split)}
@@ -194,6 +198,7 @@ class ParquetData(RankingData):
         options: dict[str, Any] = {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
         if self.num_workers:
             options |= {"prefetch_factor": self.prefetch, "persistent_workers": self.persistent_workers}
+            options["worker_timeout"] = self.worker_timeout
         consumed = functools.partial(_finished_batches, self.trainer) if training and self.trainer else None
         rows = ParquetRows(index, self._decoder(split), layout)
         loader = BatchLoader(rows, counts=self.counts[split], consumed=consumed, **options)

@@ -20,6 +20,7 @@ from hyrec.data.parquet.parcel import pack, unpack
 from hyrec.data.parquet.policy import DataError, Handled, PolicyCounts
 from hyrec.data.parquet.reader import RowReader
 from hyrec.data.parquet.source import SplitIndex
+from hyrec.data.parquet.workers import in_time, leave_signals
 
 Task = tuple[int, int, int, int]
 """(epoch, streams, first batch, one past the last batch); the batches are of one window."""
@@ -135,6 +136,7 @@ class BatchLoader(DataLoader[Any]):
         counts: Where to count what policies handled in delivered batches.
         consumed: Returns how many batches of the epoch the training loop has finished. A batch that was
             delivered but not finished (an exception in its step) is then delivered again on resuming.
+        worker_timeout: Seconds to wait for a worker's batch; 0: without end.
         **options: Options of ``torch.utils.data.DataLoader``, but for those that concern the order.
     """
 
@@ -146,12 +148,14 @@ class BatchLoader(DataLoader[Any]):
         sampler: EpochSampler | None = None,
         counts: PolicyCounts | None = None,
         consumed: Callable[[], int] | None = None,
+        worker_timeout: float = 0,
         **options: Any,
     ) -> None:
-        self.counts, self.consumed = counts, consumed
+        self.counts, self.consumed, self.worker_timeout = counts, consumed, worker_timeout
         self._epoch, self._delivered = 0, 0
         self._resume: dict[str, Any] | None = None
         options.update(batch_size=None, batch_sampler=None, shuffle=None, collate_fn=_as_it_is, drop_last=False)
+        options.setdefault("worker_init_fn", leave_signals)
         super().__init__(dataset, sampler=sampler or EpochSampler(dataset), **options)
 
     def __len__(self) -> int:
@@ -165,7 +169,7 @@ class BatchLoader(DataLoader[Any]):
         pin = self.pin_memory and torch.cuda.is_available()
         if self.counts is not None:
             self.counts.reset()
-        for items in super().__iter__():
+        for items in in_time(super().__iter__(), self.worker_timeout):
             for parcel, handled in items:
                 if pin and isinstance(parcel, Batch):
                     parcel = pack(parcel).pin_memory()
@@ -195,6 +199,8 @@ class BatchLoader(DataLoader[Any]):
         Raises:
             DataError: If the state stopped inside an epoch whose rows had another order.
         """
+        if missing := [key for key in ("epoch", "batch", "batches", "streams") if key not in state]:
+            raise DataError(f"The checkpoint does not say where the training rows stopped: it has no {missing[0]!r}.")
         mine = self._order()
         differ = [key for key in mine if state.get(key) != mine[key]]
         if differ and 0 < state["batch"] < state["batches"]:

@@ -1,0 +1,72 @@
+"""Data workers that are told to end, or do not answer."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from hyrec.data.parquet.policy import DataError
+
+_GRACE = 120  # seconds that a worker goes on after it was asked to end
+_LOOK = 0.5  # seconds between two looks at the clock
+
+
+def leave_signals(worker: int) -> None:
+    """Leave to the main process what a terminal or a scheduler sends to all: it needs batches to end its step."""
+    for name in ("SIGINT", "SIGHUP", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE))
+
+
+def in_time(iterator: Iterator[Any], limit: float) -> Iterator[Any]:
+    """Yield what the workers of a data loader make; end them when one item takes too long.
+
+    The loader's own timeout does not cover the hand-over: a worker that was stopped after it announced a batch is
+    waited for without end.
+
+    Args:
+        iterator: The loader's iterator; one without workers is never ended.
+        limit: Seconds for an item; 0: no limit.
+
+    Raises:
+        DataError: When the limit is reached.
+    """
+    workers = getattr(iterator, "_workers", [])
+    if not workers or not limit:
+        yield from iterator
+        return
+    waiting_since: float | None = None
+    late, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK):
+            if waiting_since is not None and time.monotonic() - waiting_since > limit:
+                late.set()
+                for worker in workers:
+                    worker.kill()  # a stopped process heeds nothing else; its end wakes the one who waits
+                return
+
+    threading.Thread(target=watch, daemon=True, name="data workers").start()
+    try:
+        while True:
+            waiting_since = time.monotonic()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            waiting_since = None
+            yield item
+    except Exception as error:
+        if not late.is_set():
+            raise
+        raise DataError(
+            f"A data worker did not hand over a batch in {limit:g} seconds: it was stopped, storage hangs, or "
+            "descriptors or /dev/shm ran out. data.worker_timeout says how long to wait; --data.num_workers 0 reads "
+            "in the main process."
+        ) from error
+    finally:
+        done.set()
