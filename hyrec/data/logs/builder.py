@@ -12,10 +12,11 @@ import pyarrow as pa
 from hyrec.data.logs.counters import Floats, count_before, log_odds
 from hyrec.data.logs.encode import Encoded, Encoder, Mask
 from hyrec.data.logs.history import UNTIMED, EventIndex, Ints, key_codes
-from hyrec.data.logs.reading import LIST, UNITS, Logs, bound, matching, read_logs
+from hyrec.data.logs.reading import LIST, Logs, matching, read_logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import Column, Counter, RecipeError
 from hyrec.data.logs.report import BuildReport, LengthStats
+from hyrec.data.logs.times import UNITS, bound
 from hyrec.data.logs.writer import ColumnReader, SequenceColumns, jagged, scalar, write
 from hyrec.messages import suggest
 from hyrec.schema import MISSING_ID, OOV_ID, Schema, SchemaError, SequenceSpec, Task
@@ -46,6 +47,14 @@ class _Rows:
     def seen_by(self, refresh: str) -> Ints:
         """Return the first moment that is not seen any more, when figures are refreshed so often."""
         return self.seen if refresh == "event" else np.minimum(self.seen, self.logs.day_start)
+
+    def known(self, refresh: str) -> Ints:
+        """Return the moment from which on each row counts, when figures are refreshed so often.
+
+        A row that began before the midnight of its ``log.day`` counts from that midnight on: what is refreshed
+        by day then never sees rows of the same logged day.
+        """
+        return self.logs.time if refresh == "event" else np.maximum(self.logs.time, self.logs.day_start)
 
 
 def build(recipe: Recipe, input_dir: str | Path, out_dir: str | Path, *, row_group_size: int = 8192) -> BuildReport:
@@ -170,7 +179,8 @@ def _counters(recipe: Recipe, rows: _Rows, encoder: Encoder) -> dict[str, Encode
         event = rows.is_event & matching(logs.rows, counter.where, f"{where}.where")
         positive = matching(logs.rows, counter.positive, f"{where}.positive") & bool(counter.positive)
         seen = rows.seen_by(counter.refresh)
-        counts = count_before(code[event], logs.time[event], positive[event], code, logs.time, seen)
+        known = None if counter.refresh == "event" else rows.known(counter.refresh)[event]
+        counts = count_before(code[event], logs.time[event], positive[event], code, logs.time, seen, known)
         counts = counts.plus(
             _snapshot_counts(recipe, rows, counter, counter.snapshot_events, where),
             _snapshot_counts(recipe, rows, counter, counter.snapshot_positives, where),
@@ -233,8 +243,9 @@ def _sequence(recipe: Recipe, name: str, rows: _Rows, encoder: Encoder) -> tuple
         users = pl.concat([users, logs.past[user]])
     pool = np.concatenate([listed + logs.rows.height, np.flatnonzero(fulfilled)])
     code = key_codes([users])
-    time = np.concatenate([logs.time, np.full(logs.past.height, UNTIMED)])[pool]
-    index = EventIndex(code[pool], time)
+    untimed = np.full(logs.past.height, UNTIMED)
+    time = np.concatenate([logs.time, untimed])[pool]
+    index = EventIndex(code[pool], np.concatenate([rows.known(spec.refresh), untimed])[pool])
     since = np.where(rows.sees_snapshot, UNTIMED, UNTIMED + 1)
     start, end = index.before(code[: logs.rows.height], rows.seen_by(spec.refresh), since)
     # An unknown time is null in the file, which readers take as missing and not as a very long time ago.

@@ -9,12 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hyrec.data.logs.history import Ints
-from hyrec.data.logs.reading import UNITS, local_times
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
+from hyrec.data.logs.times import SECONDS_A_DAY, UNITS, epochs, local_times
 from hyrec.data.logs.vocabulary import id_values
 
-SECONDS_A_DAY = 86_400
 Signature: TypeAlias = tuple[str, str, str, str, str, str]
 
 
@@ -42,7 +41,7 @@ def column_values(
     if column.derive in ("hour", "weekday"):
         if time is None:
             return pl.Series(name, [None] * frame.height, dtype=dtype)
-        local = local_times(time, recipe)
+        local = local_times(time, recipe.log.time_zone, recipe.log.time_unit)
         derived: pl.Series = (local.dt.hour() if column.derive == "hour" else local.dt.weekday()).cast(dtype)
         return derived
     values = _stored(frame, column.column or name, column.source)
@@ -85,9 +84,10 @@ def _age_in_days(values: pl.Series, time: Ints, recipe: Recipe, where: str) -> p
     unit = recipe.log.time_unit
     if values.dtype == pl.String:
         values = values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    if values.dtype in (pl.Date, pl.Datetime):
-        local = values.cast(pl.Datetime("ms"))
-        since = local.dt.replace_time_zone(recipe.log.time_zone, ambiguous="earliest").dt.epoch(unit)
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+        since = values.dt.epoch(unit)
+    elif values.dtype in (pl.Date, pl.Datetime):
+        since = epochs(values, recipe.log.time_zone, unit)
     elif values.dtype.is_numeric() or values.dtype == pl.Null:
         since = values.cast(pl.Int64)
     else:

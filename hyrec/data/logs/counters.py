@@ -36,9 +36,15 @@ class Counts:
 
 
 def count_before(
-    event_key: Ints, event_time: Ints, positive: NDArray[np.bool_], key: Ints, time: Ints, seen: Ints
+    event_key: Ints,
+    event_time: Ints,
+    positive: NDArray[np.bool_],
+    key: Ints,
+    time: Ints,
+    seen: Ints,
+    known: Ints | None = None,
 ) -> Counts:
-    """Count the events of the same key with ``event_time < seen``.
+    """Count the events of the same key that are known before ``seen``.
 
     Args:
         event_key: Key of each event, ``(N,)``.
@@ -47,14 +53,24 @@ def count_before(
         key: Key of each impression, ``(B,)``.
         time: Time of each impression, ``(B,)``.
         seen: First moment that each impression does not see any more, at most its time, ``(B,)``.
+        known: From when on each event counts, at least its time, ``(N,)``. None: its time.
     """
-    index = EventIndex(event_key, event_time)
+    index = EventIndex(event_key, event_time if known is None else known)
     start, end = index.before(key, seen)
     total = np.concatenate([np.zeros(1), np.cumsum(positive[index.order], dtype=np.float64)])
+    latest = event_time[index.order]
+    if known is not None:
+        latest = _latest_so_far(event_key[index.order], latest)
     age = np.full(len(key), np.nan)
     some = end > start
-    age[some] = (time[some] - index.time[end[some] - 1]).astype(np.float64)
+    age[some] = (time[some] - latest[end[some] - 1]).astype(np.float64)
     return Counts((end - start).astype(np.float64), total[end] - total[start], age)
+
+
+def _latest_so_far(key: Ints, time: Ints) -> Ints:
+    """Return the running maximum of the times within each key; equal keys stand together, ascending."""
+    times, rank = np.unique(time, return_inverse=True)
+    return times[np.maximum.accumulate(key * len(times) + rank) - key * len(times)] if len(times) else time
 
 
 def log_odds(rate: Floats) -> Floats:

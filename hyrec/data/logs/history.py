@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -14,64 +12,54 @@ UNTIMED = np.iinfo(np.int64).min
 
 
 class EventIndex:
-    """Events sorted by key and time, so that the events of a key before a moment are one range.
+    """Events sorted by key and by when they count, so that those of a key before a moment are one range.
 
-    Events of one key and time keep the order in which they came. An event at exactly the moment asked for is
+    Events of one key and moment keep the order in which they came. An event at exactly the moment asked for is
     not before it: several candidates of one request share a time, and none of them may see another's outcome.
 
     Args:
         key: Key of each event, ``(N,)``, 0 or more.
-        time: Time of each event, ``(N,)``; ``UNTIMED`` events precede all others.
+        moment: From when on each event counts, ``(N,)``: its time, unless it is known later only; ``UNTIMED``
+            events precede all others.
     """
 
-    def __init__(self, key: Ints, time: Ints) -> None:
-        self.order = np.lexsort((np.arange(len(key)), time, key))
-        self.time = time[self.order]
-        self._times = np.unique(time)
-        # Ranks instead of times: the product with the key then fits an integer whatever the unit of time.
-        self._span = len(self._times) + 1
-        self._rank = key[self.order] * self._span + np.searchsorted(self._times, self.time)
+    def __init__(self, key: Ints, moment: Ints) -> None:
+        by_moment = np.argsort(moment, kind="stable")
+        ordered = moment[by_moment]
+        first = np.ones(len(ordered), dtype=np.bool_)
+        first[1:] = ordered[1:] != ordered[:-1]
+        self._moments = ordered[first]
+        by_key = np.argsort(key[by_moment], kind="stable")
+        self.order: Ints = by_moment[by_key]
+        # Ranks instead of moments: the product with the key then fits an integer whatever the unit of time.
+        self._span = len(self._moments) + 1
+        self._rank = key[self.order] * self._span + (np.cumsum(first) - 1)[by_key]
 
     def before(self, key: Ints, moment: Ints, since: Ints | None = None) -> tuple[Ints, Ints]:
-        """Return the ranges ``[start, end)`` in ``order`` of the events with ``since <= time < moment``.
+        """Return the ranges ``[start, end)`` in ``order`` of the events whose moment is in ``[since, moment)``.
 
         Args:
             key: Key asked for, ``(B,)``.
             moment: First moment that is not seen any more, ``(B,)``.
-            since: Oldest time that is seen, ``(B,)``. None: all.
+            since: Oldest moment that is seen, ``(B,)``. None: all.
         """
         base = key * self._span
-        end = np.searchsorted(self._rank, base + np.searchsorted(self._times, moment, side="left"), side="left")
-        oldest = 0 if since is None else np.searchsorted(self._times, since, side="left")
+        end = np.searchsorted(self._rank, base + np.searchsorted(self._moments, moment, side="left"), side="left")
+        oldest = 0 if since is None else np.searchsorted(self._moments, since, side="left")
         start = np.searchsorted(self._rank, base + oldest, side="left")
         return np.minimum(start, end).astype(np.int64), end.astype(np.int64)
 
 
-@dataclass(frozen=True)
-class Histories:
-    """A list of events for each impression, oldest first.
+def most_recent(start: Ints, end: Ints, max_length: int) -> tuple[Ints, Ints]:
+    """List the last ``max_length`` positions of every range ``[start, end)``.
 
-    Args:
-        event: Row of each listed event in the events that were given, ``(total,)``.
-        offsets: Events of impression i are ``event[offsets[i]:offsets[i + 1]]``, ``(B + 1,)``.
+    Returns:
+        The positions, and the ``(B + 1,)`` offsets of each range's own.
     """
-
-    event: Ints
-    offsets: Ints
-
-    @property
-    def lengths(self) -> Ints:
-        """Events of each impression."""
-        return np.diff(self.offsets)
-
-
-def most_recent(index: EventIndex, start: Ints, end: Ints, max_length: int) -> Histories:
-    """List the last ``max_length`` events of every range ``[start, end)`` of ``index``."""
     start = np.maximum(start, end - max_length)
     lengths = end - start
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-    position = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], lengths)
-    return Histories(index.order[position], offsets)
+    return np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], lengths), offsets
 
 
 def key_codes(columns: list[pl.Series]) -> Ints:

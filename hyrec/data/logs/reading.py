@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from hyrec.data.logs.history import Ints
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, Condition, RecipeError
+from hyrec.data.logs.times import check_zone, day_starts, midnights, whole_times
 from hyrec.data.logs.vocabulary import id_values
 from hyrec.messages import suggest
 
@@ -32,7 +32,6 @@ _OPERATORS: dict[str, Callable[[pl.Expr, Any], pl.Expr]] = {
     "in": lambda column, value: column.is_in(value),
     "not in": lambda column, value: ~column.is_in(value),
 }
-UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,11 @@ def read_logs(recipe: Recipe, directory: Path) -> Logs:
     """
     log, files, dropped = recipe.log, [], {}
     columns = _log_columns(recipe)
-    _epochs(pl.Series([datetime(2000, 1, 1)]), log.time_zone, log.time_unit)  # refuses a zone that does not exist
+    check_zone(log.time_zone)
     rows, paths = _read(log.files, directory, "log.files", columns)
     files += paths
     rows = rows.with_columns(
-        _whole_times(rows[log.time], log.time_unit, "log.time"),
+        whole_times(rows[log.time], log.time_unit, "log.time"),
         id_values(rows[log.user], f"log.user, column {log.user!r},"),
         id_values(rows[log.item], f"log.item, column {log.item!r},"),
     )
@@ -88,8 +87,8 @@ def read_logs(recipe: Recipe, directory: Path) -> Logs:
     first = [log.time, log.user, log.item]
     rows = rows.sort([*first, *(c for c in sorted(columns) if c not in first and not rows[c].dtype.is_nested())])
     time = rows[log.time].to_numpy().astype(np.int64)
-    moment = _midnights(rows[log.day], log.time_zone, log.time_unit) if log.day else time
-    day_start = moment if log.day else local_times(time, recipe).dt.truncate("1d").dt.epoch(log.time_unit).to_numpy()
+    moment = midnights(rows[log.day], log.time_zone, log.time_unit) if log.day else time
+    day_start = moment if log.day else day_starts(time, log.time_zone, log.time_unit)
     past, snapshot, paths = _read_snapshot(recipe, directory, rows)
     files += paths
     for name, table in recipe.tables.items():
@@ -124,26 +123,6 @@ def matching(frame: pl.DataFrame, conditions: Iterable[Condition], where: str) -
     for condition in conditions:
         mask &= _checked(frame, condition, where).to_numpy()
     return mask
-
-
-def bound(moment: str, recipe: Recipe, where: str) -> int:
-    """Return a day or ISO date-time in the log's zone as a time in the log's unit."""
-    text = moment.strip()
-    if len(text) == 8 and text.isdigit():
-        text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise RecipeError(f"{where} is {moment!r}, which is no day or ISO date-time such as 2022-05-03.") from error
-    if parsed.tzinfo is not None:
-        return round(parsed.timestamp() * UNITS[recipe.log.time_unit])
-    return int(_epochs(pl.Series([parsed]), recipe.log.time_zone, recipe.log.time_unit)[0])
-
-
-def local_times(time: Ints, recipe: Recipe) -> pl.Series:
-    """Return times as date-times in the log's zone."""
-    utc = pl.from_epoch(pl.Series(time), time_unit=recipe.log.time_unit).dt.replace_time_zone("UTC")
-    return utc.dt.convert_time_zone(recipe.log.time_zone)
 
 
 def _read(patterns: list[str], directory: Path, where: str, columns: Iterable[str]) -> tuple[pl.DataFrame, list[str]]:
@@ -211,7 +190,7 @@ def _read_snapshot(
     if frame[log.user].n_unique() < frame.height:
         raise RecipeError(f"snapshot: {paths[0]} holds some {spec.user} more than once; one row a user.")
     if spec.last_time:
-        frame = frame.with_columns(_whole_times(frame[spec.last_time], log.time_unit, "snapshot.last_time"))
+        frame = frame.with_columns(whole_times(frame[spec.last_time], log.time_unit, "snapshot.last_time"))
     lists = [c for c in columns if frame[c].dtype == pl.List]
     if wrong := sorted({s.snapshot for s in recipe.sequences.values()} - {"", *lists}):
         raise RecipeError(f"snapshot column {wrong[0]!r} is {frame[wrong[0]].dtype}; a sequence needs a list column.")
@@ -227,35 +206,6 @@ def _read_snapshot(
                 f"snapshot: {name} holds {past[column].dtype}, but {column!r} of the log is {rows[column].dtype}."
             )
     return past, frame.drop(lists), paths
-
-
-def _whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
-    if values.dtype == pl.Datetime:
-        return values.dt.epoch(unit)
-    if not values.dtype.is_numeric():
-        raise RecipeError(f"{where}: column {values.name!r} is {values.dtype}; a time is a number or a timestamp.")
-    if values.dtype.is_float():
-        values = values.fill_nan(None)
-    whole: pl.Series = values.cast(pl.Int64)
-    if values.dtype.is_float() and not (whole.cast(values.dtype) == values).all():
-        raise RecipeError(f"{where}: column {values.name!r} has fractions of {unit}; store a finer unit.")
-    return whole
-
-
-def _midnights(days: pl.Series, zone: str, unit: str) -> Ints:
-    text = days.cast(pl.String).str.replace_all("-", "").str.slice(0, 8)
-    parsed = text.str.to_datetime("%Y%m%d", strict=False)
-    if parsed.null_count():
-        bad = days.filter(parsed.is_null())[0]
-        raise RecipeError(f"log.day: column {days.name!r} holds {bad!r}; a day is 20220503 or 2022-05-03.")
-    return _epochs(parsed, zone, unit).to_numpy().astype(np.int64)
-
-
-def _epochs(local: pl.Series, zone: str, unit: Any) -> pl.Series:
-    try:
-        return local.dt.replace_time_zone(zone, ambiguous="earliest").dt.epoch(unit)
-    except pl.exceptions.PolarsError as error:
-        raise RecipeError(f"log.time_zone {zone!r} cannot be used: {error}") from error
 
 
 def _log_columns(recipe: Recipe) -> set[str]:

@@ -47,9 +47,12 @@ class SequenceColumns:
 
     def lists(self, rows: Ints) -> dict[str, pa.Array]:
         """Return the lists of some rows, oldest event first."""
-        histories = most_recent(self.index, self.start[rows], self.end[rows], self.max_length)
-        offsets, event = pa.array(histories.offsets, pa.int32()), pa.array(histories.event)
-        return {name: pa.ListArray.from_arrays(offsets, values.take(event)) for name, values in self.events.items()}
+        position, offsets = most_recent(self.start[rows], self.end[rows], self.max_length)
+        event = self.index.order[position]
+        # Oldest first by time, also where events counted in another order.
+        event = event[np.lexsort((event, np.repeat(np.arange(len(rows)), np.diff(offsets))))]
+        starts, taken = pa.array(offsets, pa.int32()), pa.array(event)
+        return {name: pa.ListArray.from_arrays(starts, values.take(taken)) for name, values in self.events.items()}
 
 
 def write(
