@@ -35,6 +35,7 @@ class BuildReport:
         history_lengths: By sequence.
         snapshot_events: Events that the snapshot added to the pool.
         snapshot_hidden: Impressions that are not later than their user's snapshot and do not see it.
+        repeated: Rows that repeat another in every column that the recipe reads, kept or dropped as it says.
         notes: Anything else worth knowing.
     """
 
@@ -51,6 +52,7 @@ class BuildReport:
     history_lengths: dict[str, LengthStats]
     snapshot_events: int = 0
     snapshot_hidden: int = 0
+    repeated: int = 0
     notes: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
@@ -60,6 +62,10 @@ class BuildReport:
     def __str__(self) -> str:
         lines = [f"read      {self.rows_read:,} rows of {', '.join(self.files)}"]
         lines += [f"dropped   {n:,} rows: {reason}" for reason, n in self.dropped.items() if n]
+        if self.repeated and "repeats another row" not in self.dropped:
+            lines.append(
+                f"repeated  {self.repeated:,} rows repeat another in all columns that are read; log.repeated: keep"
+            )
         if self.history_only:
             lines.append(f"history   {self.history_only:,} rows before the training span serve as history only")
         if self.snapshot_events:

@@ -15,6 +15,7 @@ from hyrec.data.logs.recipe_parts import RecipeError
 
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 SECONDS_A_DAY = 86_400
+_SINCE, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds
 
 
 def bound(moment: str, recipe: Recipe, where: str) -> int:
@@ -104,11 +105,39 @@ def whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
     """
     if values.dtype == pl.Datetime:
         return values.dt.epoch(unit)
-    if not values.dtype.is_numeric():
+    if not (values.dtype.is_numeric() or values.dtype == pl.Null):
         raise RecipeError(f"{where}: column {values.name!r} is {values.dtype}; a time is a number or a timestamp.")
     if values.dtype.is_float():
         values = values.fill_nan(None)
-    whole: pl.Series = values.cast(pl.Int64)
+    whole: pl.Series = values.cast(pl.Int64, strict=False)
+    if whole.null_count() > values.null_count():
+        raise RecipeError(f"{where}: column {values.name!r} has numbers that are too large for a time in {unit}.")
     if values.dtype.is_float() and not (whole.cast(values.dtype) == values).all():
         raise RecipeError(f"{where}: column {values.name!r} has fractions of {unit}; store a finer unit.")
     return whole
+
+
+def check_unit(times: Ints, unit: str, where: str) -> list[str]:
+    """Return a note where moments lie outside 1990 to 2100, with the unit in which they would lie inside.
+
+    Raises:
+        RecipeError: When another unit would fit most of the times. Times that fit no unit, such as days that are
+            counted from the log's first, are only told.
+    """
+
+    def inside(scale: int) -> int:
+        return int(((times >= _SINCE * scale) & (times < _UNTIL * scale)).sum())
+
+    outside = len(times) - inside(UNITS[unit])
+    if not outside:
+        return []
+    fitting = {name: inside(scale) for name, scale in {**UNITS, "ns": 10**9}.items() if name != unit}
+    best = max(fitting, key=lambda name: fitting[name])
+    found = f"{where}: {outside:,} of {len(times):,} moments in {unit!r} lie outside 1990 to 2100"
+    if not fitting[best]:
+        return [f"{found}; no other unit fits either."]
+    found += f"; {fitting[best]:,} would lie inside in {best!r}"
+    if 2 * fitting[best] > len(times):
+        allowed = f"Set log.time_unit to {best!r}, or convert" if best in UNITS else "Convert"
+        raise RecipeError(f"{found}. {allowed} the column: the log, the snapshot and the tables share one unit.")
+    return [f"{found}."]

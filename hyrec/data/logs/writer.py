@@ -10,21 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hyrec.data.logs.history import EventIndex, Ints, most_recent
+from hyrec.data.logs.history import Ints, most_recent
+from hyrec.data.logs.store import Stored
 
 ColumnReader = Callable[[Ints], pa.Array]
 """Gives a column's values for some rows of the log."""
 
 
-def scalar(values: pa.Array) -> ColumnReader:
-    """Return a column with one value a row."""
-    return lambda rows: values.take(pa.array(rows))
+def column(stored: Stored, index: Stored | None = None) -> ColumnReader:
+    """Return a column with one value or list a row; with ``index``, the entry of each row."""
 
+    def read(rows: Ints) -> pa.Array:
+        taken = pa.array(rows)
+        return stored.load().take(taken if index is None else index.load().take(taken))
 
-def jagged(values: pa.Array, offsets: Ints) -> ColumnReader:
-    """Return a column with a list a row: ``values[offsets[i]:offsets[i + 1]]``."""
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
-    return lambda rows: lists.take(pa.array(rows))
+    return read
 
 
 @dataclass(frozen=True)
@@ -32,27 +32,33 @@ class SequenceColumns:
     """The list columns of one sequence.
 
     Args:
-        index: The sequence's events.
-        start: First visible event of each row of the log, a position in ``index.order``.
+        start: First visible event of each row of the log.
         end: Past the last visible event.
-        events: Values of each list column for each event of the index.
+        events: Values of each list column for the events, those of a user together.
         max_length: Most recent events that are kept.
+        place: Where each event stands in the order of time. None: as the events are stored.
     """
 
-    index: EventIndex
-    start: Ints
-    end: Ints
-    events: dict[str, pa.Array]
+    start: Stored
+    end: Stored
+    events: dict[str, Stored]
     max_length: int
+    place: Stored | None = None
 
-    def lists(self, rows: Ints) -> dict[str, pa.Array]:
-        """Return the lists of some rows, oldest event first."""
-        position, offsets = most_recent(self.start[rows], self.end[rows], self.max_length)
-        event = self.index.order[position]
-        # Oldest first by time, also where events counted in another order.
-        event = event[np.lexsort((event, np.repeat(np.arange(len(rows)), np.diff(offsets))))]
-        starts, taken = pa.array(offsets, pa.int32()), pa.array(event)
-        return {name: pa.ListArray.from_arrays(starts, values.take(taken)) for name, values in self.events.items()}
+    def reader(self) -> Callable[[Ints], dict[str, pa.Array]]:
+        """Return what gives the lists of some rows, oldest event first."""
+        starts, ends = self.start.load().to_numpy(), self.end.load().to_numpy()
+        events = {name: stored.load() for name, stored in self.events.items()}
+        place = None if self.place is None else self.place.load().to_numpy()
+
+        def read(rows: Ints) -> dict[str, pa.Array]:
+            event, offsets = most_recent(starts[rows].astype(np.int64), ends[rows].astype(np.int64), self.max_length)
+            if place is not None:
+                event = event[np.lexsort((place[event], np.repeat(np.arange(len(rows)), np.diff(offsets))))]
+            first, taken = pa.array(offsets, pa.int32()), pa.array(event)
+            return {name: pa.ListArray.from_arrays(first, values.take(taken)) for name, values in events.items()}
+
+        return read
 
 
 def write(
@@ -67,11 +73,12 @@ def write(
         sequences: Columns of the sequences.
         row_group_size: Rows of a row group.
     """
+    lists = [sequence.reader() for sequence in sequences]
 
     def table(some: Ints) -> pa.Table:
         arrays = {name: values(some) for name, values in columns.items()}
-        for sequence in sequences:
-            arrays |= sequence.lists(some)
+        for read in lists:
+            arrays |= read(some)
         return pa.table(arrays)
 
     groups = np.split(rows, np.arange(row_group_size, len(rows), row_group_size))
