@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from hyrec.data.logs.counters import Floats, count_before, log_odds
+from hyrec.data.logs.counters import EventCounts, Floats, log_odds
 from hyrec.data.logs.encode import Encoded, Encoder
 from hyrec.data.logs.figures import SPLITS, length_stats, report_of
-from hyrec.data.logs.history import UNTIMED, EventIndex, key_codes
+from hyrec.data.logs.history import UNTIMED, EventIndex, key_codes, slices
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.output import data_set_folder
 from hyrec.data.logs.reading import LIST, Logs, read_logs
@@ -87,24 +87,25 @@ def _counters(recipe: Recipe, rows: Roles, encoder: Encoder) -> dict[str, Encode
         code = key_codes([_key(logs.rows, key, where) for key in counter.keys])
         event = rows.is_event & matching(logs.rows, counter.where, f"{where}.where")
         positive = matching(logs.rows, counter.positive, f"{where}.positive") & bool(counter.positive)
-        seen = rows.seen_by(counter.refresh)
         known = None if counter.refresh == "event" else rows.known(counter.refresh)[event]
-        counts = count_before(code[event], logs.time[event], positive[event], code, logs.time, seen, known)
-        counts = counts.plus(
-            _snapshot_counts(recipe, rows, counter, counter.snapshot_events, where),
-            _snapshot_counts(recipe, rows, counter, counter.snapshot_positives, where),
-        )
-        prior = rates[counter.backoff] if counter.backoff else np.full(len(code), counter.prior)
-        rate = counts.rate(prior, counter.strength)
+        earlier = EventCounts(code[event], logs.time[event], positive[event], known)
+        past_events = _snapshot_counts(recipe, rows, counter, counter.snapshot_events, where)
+        past_positives = _snapshot_counts(recipe, rows, counter, counter.snapshot_positives, where)
+        rate = np.empty(len(code))
+        made = {value: np.empty(len(code), dtype=np.float32) for value in counter.values}
+        for some in slices(len(code)):
+            counts = earlier.before(code[some], logs.time[some], rows.seen_by(counter.refresh, some))
+            counts = counts.plus(past_events[some], past_positives[some])
+            prior = rates[counter.backoff][some] if counter.backoff else np.full(len(counts.events), counter.prior)
+            rate[some] = counts.rate(prior, counter.strength)
+            for value, floats in made.items():
+                if value == "rate":
+                    floats[some] = log_odds(rate[some].clip(1e-6, 1 - 1e-6))
+                else:
+                    floats[some] = np.log1p(counts.events if value == "count" else counts.age / unit)
         if any(other.backoff == name for other in recipe.counters.values()):
             rates[name] = rate
-        made = {
-            "rate": log_odds(rate.clip(1e-6, 1 - 1e-6)),
-            "count": np.log1p(counts.events),
-            "age": np.log1p(counts.age / unit),
-        }
-        for value in counter.values:
-            floats = made[value].astype(np.float32)
+        for value, floats in made.items():
             column = Column(kind="dense", transform=counter.transform, num_buckets=counter.num_buckets)
             feature = encoder.dense(
                 column, floats, encoder.train_rows, counter.group, counter.role, f"f_{name}_{value}"
@@ -126,7 +127,7 @@ def _snapshot_counts(recipe: Recipe, rows: Roles, counter: Counter, column: str,
     """Return how many events of the snapshot each row's key has, 0 for rows that do not see it."""
     logs, user = rows.logs, recipe.log.user
     if not column or logs.snapshot is None:
-        return np.zeros(logs.rows.height)
+        return np.broadcast_to(0.0, logs.rows.height)
     seen = rows.sees_snapshot if user in counter.keys else rows.sees_all_snapshots
     if column in logs.snapshot.columns:
         if counter.keys != [user]:
@@ -147,27 +148,26 @@ def _sequence(
 ) -> tuple[SequenceSpec, SequenceColumns, LengthStats]:
     spec, logs, store = recipe.sequences[name], rows.logs, encoder.store
     fulfilled = rows.is_event & matching(logs.rows, spec.where, f"sequences.{name}.where")
-    listed = np.zeros(0, dtype=np.int64)
-    users, height = logs.rows.column(recipe.log.user), logs.rows.height
+    listed = np.zeros(0, dtype=np.uint32)
+    users, height, since = logs.rows.column(recipe.log.user), logs.rows.height, None
     if spec.snapshot and logs.snapshot is not None:
-        listed = np.flatnonzero((logs.past.column(LIST) == spec.snapshot).to_numpy())
+        listed = np.flatnonzero((logs.past.column(LIST) == spec.snapshot).to_numpy()).astype(np.uint32)
         users = pl.concat(one_form([users, logs.past.column(recipe.log.user)]))
-    pool = np.concatenate([listed + height, np.flatnonzero(fulfilled)])
-    code = key_codes([users])
-    known = np.concatenate([np.full(len(listed), UNTIMED), rows.known(spec.refresh)[fulfilled]])
-    index = EventIndex(code[pool], known)
-    since = np.where(rows.sees_snapshot, UNTIMED, UNTIMED + 1)
+        since = np.where(rows.sees_snapshot, UNTIMED, UNTIMED + 1)
+    code, untimed = key_codes([users]), np.full(len(listed), UNTIMED)
+    events = np.concatenate([listed + np.uint32(height), np.flatnonzero(fulfilled).astype(np.uint32)])
+    index = EventIndex(code[events], np.concatenate([untimed, rows.known(spec.refresh)[fulfilled]]))
     start, end = index.before(code[:height], rows.seen_by(spec.refresh), since)
     lengths = length_stats(start, end, spec.max_length, rows.split >= 0)
-    first, last = (store.put(pa.array(limit.astype(np.uint32))) for limit in (start, end))
-    place = None
+    first, last = store.put(pa.array(start)), store.put(pa.array(end))
+    order, place = index.order, None
     if spec.refresh == "day" and recipe.log.day:  # events may count in another order than that of their times
-        place = store.put(pa.array(index.order))
-    events, order = pool[index.order], index.order
-    del code, known, index, start, end, since
+        place = store.put(pa.array(order))
+    del users, code, index, start, end, since
+    events, time = events[order], np.concatenate([untimed, logs.time[fulfilled]])[order]
     # An unknown time is null in the file, which readers take as missing and not as a very long time ago.
-    time = np.concatenate([np.full(len(listed), UNTIMED), logs.time[fulfilled]])[order]
     columns = {f"s_{name}__time": store.put(pa.array(time, mask=time == UNTIMED))}
+    del order, time
     features = {}
     for side in spec.features:
         encoded = encoder.side_information(name, side, fulfilled, events)

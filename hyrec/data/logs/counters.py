@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrec.data.logs.history import EventIndex, Ints
+from hyrec.data.logs.history import EventIndex, Ints, Positions
 
 Floats = NDArray[np.float64]
 
@@ -35,42 +35,39 @@ class Counts:
         return (self.positives + strength * prior) / (self.events + strength)
 
 
-def count_before(
-    event_key: Ints,
-    event_time: Ints,
-    positive: NDArray[np.bool_],
-    key: Ints,
-    time: Ints,
-    seen: Ints,
-    known: Ints | None = None,
-) -> Counts:
-    """Count the events of the same key that are known before ``seen``.
+class EventCounts:
+    """The events of each key, ready to be counted up to any moment.
 
     Args:
-        event_key: Key of each event, ``(N,)``.
-        event_time: Time of each event, ``(N,)``.
+        key: Key of each event, ``(N,)``.
+        time: Time of each event, ``(N,)``.
         positive: Whether each event was positive, ``(N,)``.
-        key: Key of each impression, ``(B,)``.
-        time: Time of each impression, ``(B,)``.
-        seen: First moment that each impression does not see any more, at most its time, ``(B,)``.
         known: From when on each event counts, at least its time, ``(N,)``. None: its time.
     """
-    index = EventIndex(event_key, event_time if known is None else known)
-    start, end = index.before(key, seen)
-    total = np.concatenate([np.zeros(1), np.cumsum(positive[index.order], dtype=np.float64)])
-    latest = event_time[index.order]
-    if known is not None:
-        latest = _latest_so_far(event_key[index.order], latest)
-    age = np.full(len(key), np.nan)
-    some = end > start
-    age[some] = (time[some] - latest[end[some] - 1]).astype(np.float64)
-    return Counts((end - start).astype(np.float64), total[end] - total[start], age)
 
+    def __init__(self, key: Positions, time: Ints, positive: NDArray[np.bool_], known: Ints | None = None) -> None:
+        self._index = EventIndex(key, time if known is None else known)
+        order = self._index.order
+        self._positives = np.concatenate([np.zeros(1, np.uint32), np.cumsum(positive[order], dtype=np.uint32)])
+        self._latest = time[order]
+        if known is not None:  # the last event to be known need not be the latest
+            times, rank = np.unique(self._latest, return_inverse=True)
+            before = key[order].astype(np.int64) * len(times)
+            self._latest = times[np.maximum.accumulate(before + rank) - before]
 
-def _latest_so_far(key: Ints, time: Ints) -> Ints:
-    """Return the running maximum of the times within each key; equal keys stand together, ascending."""
-    times, rank = np.unique(time, return_inverse=True)
-    return times[np.maximum.accumulate(key * len(times) + rank) - key * len(times)] if len(times) else time
+    def before(self, key: Positions, time: Ints, seen: Ints) -> Counts:
+        """Count the events of the same key that are known before ``seen``.
+
+        Args:
+            key: Key of each impression, ``(B,)``.
+            time: Time of each impression, ``(B,)``.
+            seen: First moment that each impression does not see any more, at most its time, ``(B,)``.
+        """
+        start, end = self._index.before(key, seen)
+        age, some = np.full(len(key), np.nan), end > start
+        age[some] = time[some] - self._latest[end[some] - 1]
+        positives = (self._positives[end] - self._positives[start]).astype(np.float64)
+        return Counts((end - start).astype(np.float64), positives, age)
 
 
 def log_odds(rate: Floats) -> Floats:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hyrec.data.logs.columns import Signature, column_values, flat, signature, statistics
-from hyrec.data.logs.history import Ints
+from hyrec.data.logs.history import Positions
 from hyrec.data.logs.ids import id_values
 from hyrec.data.logs.reading import LIST, Logs
 from hyrec.data.logs.recipe import Recipe
@@ -142,7 +142,7 @@ class Encoder:
             boundaries=boundaries if column.transform == "bucketize" else [],
         )
 
-    def side_information(self, sequence: str, name: str, fulfilled: Mask, events: Ints) -> Encoded:
+    def side_information(self, sequence: str, name: str, fulfilled: Mask, events: Positions) -> Encoded:
         """Encode side information for the events of a sequence.
 
         Args:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from hyrec.data.logs.encode import Encoded, Encoder
-from hyrec.data.logs.history import Ints
+from hyrec.data.logs.history import Positions
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.report import BuildReport, LengthStats
@@ -63,7 +63,7 @@ def _shares(encoded: dict[str, Encoded], mask: Mask, counted: int) -> dict[str, 
     return {name: share for name, share in shares.items() if share > 0}
 
 
-def length_stats(start: Ints, end: Ints, max_length: int, used: Mask) -> LengthStats:
+def length_stats(start: Positions, end: Positions, max_length: int, used: Mask) -> LengthStats:
     """Describe how many events the impressions that ``used`` marks see."""
     lengths = np.minimum(end - start, max_length)[used]
     return LengthStats(

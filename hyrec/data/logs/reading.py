@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from hyrec.data.logs.files import Source, find_files, open_files
-from hyrec.data.logs.history import Ints
+from hyrec.data.logs.history import Ints, Positions
 from hyrec.data.logs.ids import id_values, one_form
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, Log, RecipeError
@@ -74,7 +73,9 @@ def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
         ]
     )
     order, dropped = _kept(recipe, source, keys)
-    order = order[keys[order].select(pl.arg_sort_by("time", "user", "item")).to_series().to_numpy()]
+    kept = keys if len(order) == keys.height else keys[order]
+    order = order[kept.select(pl.arg_sort_by("time", "user", "item")).to_series().to_numpy()]
+    del kept
     order, repeated = _break_ties(log, source, keys, order)
     if log.repeated == "drop":
         dropped["repeats another row"] = repeated
@@ -128,7 +129,7 @@ def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
     return Logs(rows, time, moment, day_start, past, snapshot, files, dropped, repeated, notes)
 
 
-def _kept(recipe: Recipe, source: Source, keys: pl.DataFrame) -> tuple[NDArray[np.uint32], dict[str, int]]:
+def _kept(recipe: Recipe, source: Source, keys: pl.DataFrame) -> tuple[Positions, dict[str, int]]:
     """Return the rows that are used, and how many are not, by reason."""
     log, named = recipe.log, {recipe.log.time: "time", recipe.log.user: "user", recipe.log.item: "item"}
     keep = keys.select(pl.all_horizontal(pl.all().is_not_null())).to_series().to_numpy().copy()
@@ -145,9 +146,7 @@ def _kept(recipe: Recipe, source: Source, keys: pl.DataFrame) -> tuple[NDArray[n
     return np.flatnonzero(keep).astype(np.uint32), dropped
 
 
-def _break_ties(
-    log: Log, source: Source, keys: pl.DataFrame, order: NDArray[np.uint32]
-) -> tuple[NDArray[np.uint32], int]:
+def _break_ties(log: Log, source: Source, keys: pl.DataFrame, order: Positions) -> tuple[Positions, int]:
     """Put rows of one time, user and item in the order of their other columns, and treat those that are repeated.
 
     Returns:

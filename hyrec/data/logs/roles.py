@@ -36,9 +36,9 @@ class Roles:
     sees_all_snapshots: Mask
     seen: Ints
 
-    def seen_by(self, refresh: str) -> Ints:
+    def seen_by(self, refresh: str, some: slice = slice(None)) -> Ints:
         """Return the first moment that is not seen any more, when figures are refreshed so often."""
-        return self.seen if refresh == "event" else np.minimum(self.seen, self.logs.day_start)
+        return self.seen[some] if refresh == "event" else np.minimum(self.seen[some], self.logs.day_start[some])
 
     def known(self, refresh: str) -> Ints:
         """Return the moment from which on each row counts, when figures are refreshed so often.

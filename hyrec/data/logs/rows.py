@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hyrec.data.logs.files import Source
+from hyrec.data.logs.history import Positions
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.recipe_parts import Condition, RecipeError
 from hyrec.messages import suggest
@@ -53,10 +54,10 @@ class Values:
             return encoded
         return np.append(encoded, encoded.dtype.type(missing))[self.positions()]
 
-    def positions(self) -> NDArray[np.uint32]:
+    def positions(self) -> Positions:
         """Return the entry of each row, the number of entries for none."""
         assert self.index is not None
-        found: NDArray[np.uint32] = self.index.fill_null(len(self.entries)).to_numpy()
+        found: Positions = self.index.fill_null(len(self.entries)).to_numpy()
         return found
 
     def weights(self, mask: Mask) -> NDArray[np.int64]:

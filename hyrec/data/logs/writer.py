@@ -52,7 +52,7 @@ class SequenceColumns:
         place = None if self.place is None else self.place.load().to_numpy()
 
         def read(rows: Ints) -> dict[str, pa.Array]:
-            event, offsets = most_recent(starts[rows].astype(np.int64), ends[rows].astype(np.int64), self.max_length)
+            event, offsets = most_recent(starts[rows], ends[rows], self.max_length)
             if place is not None:
                 event = event[np.lexsort((place[event], np.repeat(np.arange(len(rows)), np.diff(offsets))))]
             first, taken = pa.array(offsets, pa.int32()), pa.array(event)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyrec.data.logs.counters import count_before
+from hyrec.data.logs.counters import EventCounts
 from hyrec.data.logs.history import UNTIMED, EventIndex, key_codes, most_recent
 
 # Few users and few moments, so that ties between an impression and events are the rule.
@@ -45,7 +45,7 @@ def test_counts_equal_the_slow_ones(events, impressions):
     events = [event for event in events if event[1] != UNTIMED]
     key, time, positive = columns(events, 3)
     user, moment = columns(impressions, 2)
-    counts = count_before(key, time, positive.astype(bool), user, moment, moment)
+    counts = EventCounts(key, time, positive.astype(bool)).before(user, moment, moment)
     for i, (u, t) in enumerate(impressions):
         earlier = [(when, good) for who, when, good in events if who == u and when < t]
         assert counts.events[i] == len(earlier)
@@ -71,14 +71,8 @@ def test_times_in_microseconds_of_many_users_do_not_overflow():
 
 @pytest.mark.parametrize("strength", [1.0, 20.0])
 def test_a_rate_leans_on_its_prior_by_its_strength(strength):
-    counts = count_before(
-        np.zeros(4, np.int64),
-        np.arange(4),
-        np.array([True, True, True, False]),
-        np.array([0]),
-        np.array([9]),
-        np.array([9]),
-    )
+    events = EventCounts(np.zeros(4, np.uint32), np.arange(4), np.array([True, True, True, False]))
+    counts = events.before(np.array([0]), np.array([9]), np.array([9]))
     assert counts.rate(np.array([0.5]), strength)[0] == pytest.approx((3 + strength * 0.5) / (4 + strength))
 
 
