@@ -56,7 +56,10 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
     encoded = {name: encoder.feature(name) for name in recipe.features}
     encoded |= _counters(recipe, rows, encoder)
     sequences = {name: _sequence(recipe, name, rows, encoder) for name in recipe.sequences}
-    schema = _schema(recipe, encoded, {name: spec for name, (spec, _, _) in sequences.items()})
+    schema = replace(
+        _schema(recipe, encoded, {name: spec for name, (spec, _, _) in sequences.items()}),
+        fingerprint={table: vocabulary.fingerprint for table, vocabulary in sorted(encoder.vocabularies.items())},
+    )
 
     for table, vocabulary in encoder.vocabularies.items():
         vocabulary.save(out / "vocabulary" / f"{table}.parquet")
@@ -70,7 +73,9 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
     split = rows.split
     del logs, rows, encoder  # the files are written from what waits on the disk
     for number, name in enumerate(SPLITS):
-        write(out / f"{name}.parquet", np.flatnonzero(split == number), columns, lists, row_group_size)
+        write(
+            out / f"{name}.parquet", np.flatnonzero(split == number), columns, lists, schema.fingerprint, row_group_size
+        )
     schema.save(out / "schema.yaml")
     recipe.save(out / "recipe.yaml")
     report.save(out / "report.json")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.files import digest
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID
 
 _AT_ONCE = 2_000_000
@@ -72,6 +73,12 @@ class Vocabulary:
             ).to_numpy()
         ids[values.is_null().to_numpy()] = MISSING_ID
         return ids
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the values in the order of their ids."""
+        values = self.values.cast(pl.String).str.join("\0")[0]
+        return digest(f"{self.values.dtype}\0{values}")
 
     def save(self, path: Path) -> None:
         """Write ``value``, ``id`` and ``count`` as Parquet."""

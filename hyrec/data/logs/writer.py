@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from hyrec.data.logs.history import Ints, most_recent
 from hyrec.data.logs.store import Stored
+from hyrec.fingerprint import KEY
 
 ColumnReader = Callable[[Ints], pa.Array]
 """Gives a column's values for some rows of the log."""
@@ -62,7 +64,12 @@ class SequenceColumns:
 
 
 def write(
-    path: Path, rows: Ints, columns: dict[str, ColumnReader], sequences: list[SequenceColumns], row_group_size: int
+    path: Path,
+    rows: Ints,
+    columns: dict[str, ColumnReader],
+    sequences: list[SequenceColumns],
+    fingerprint: dict[str, str],
+    row_group_size: int,
 ) -> None:
     """Write some rows of the log in their order; without rows the file holds the columns alone.
 
@@ -71,6 +78,7 @@ def write(
         rows: Rows of the log.
         columns: Columns that hold one value or one list a row.
         sequences: Columns of the sequences.
+        fingerprint: Digests of the vocabularies, for the file's metadata.
         row_group_size: Rows of a row group.
     """
     lists = [sequence.reader() for sequence in sequences]
@@ -82,6 +90,7 @@ def write(
         return pa.table(arrays)
 
     groups = np.split(rows, np.arange(row_group_size, len(rows), row_group_size))
-    with pq.ParquetWriter(path, table(rows[:0]).schema, compression="zstd") as writer:
+    described = table(rows[:0]).schema.with_metadata({KEY: json.dumps(fingerprint)})
+    with pq.ParquetWriter(path, described, compression="zstd") as writer:
         for group in groups:
             writer.write_table(table(group), row_group_size=row_group_size)

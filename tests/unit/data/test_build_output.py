@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from hyrec.data.logs import Recipe, RecipeError, build, builder
+from hyrec.data.parquet import ParquetData
+from hyrec.schema import Schema
 from tests.unit.data.test_build_dataset import LOG, RECIPE, write_logs
 
 
@@ -90,3 +93,18 @@ def test_an_out_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(RecipeError, match="is a file"):
         build(Recipe.from_dict(RECIPE), write_logs(tmp_path / "in"), tmp_path / "out")
+
+
+def test_a_file_of_another_vocabulary_is_refused_by_its_tables(tmp_path):
+    source = write_logs(tmp_path / "in")
+    other = write_logs(tmp_path / "in2", LOG.with_columns(tab=pl.col("tab") + 1))
+    build(Recipe.from_dict(RECIPE), source, tmp_path / "out")
+    build(Recipe.from_dict(RECIPE), other, tmp_path / "out2")
+    schema = Schema.load(tmp_path / "out" / "schema.yaml")
+    assert set(schema.fingerprint) == {"item", "user", "tab", "colour", "hour", "shown.tab"}
+    train = str(tmp_path / "out" / "train.parquet")
+    assert ParquetData(schema, train=train).num_samples("train") == 5
+    with pytest.raises(ValueError, match=r"other vocabularies than the schema \(tables shown.tab, tab\)"):
+        ParquetData(schema, train=str(tmp_path / "out2" / "train.parquet")).num_samples("train")
+    unknown = replace(schema, fingerprint={})
+    assert ParquetData(unknown, train=str(tmp_path / "out2" / "train.parquet")).num_samples("train") == 5
