@@ -11,20 +11,17 @@ import pyarrow as pa
 
 from hyrec.data.logs.counters import EventCounts, Floats, log_odds
 from hyrec.data.logs.encode import Encoded, Encoder
-from hyrec.data.logs.figures import SPLITS, length_stats, report_of
 from hyrec.data.logs.history import UNTIMED, EventIndex, key_codes, slices
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.output import data_set_folder
 from hyrec.data.logs.reading import LIST, Logs, read_logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import Column, Counter, RecipeError
-from hyrec.data.logs.report import BuildReport, LengthStats
+from hyrec.data.logs.report import SPLITS, BuildReport, LengthStats, length_stats, report_of
 from hyrec.data.logs.roles import Roles, of_user, part
 from hyrec.data.logs.rows import Rows, matching
-from hyrec.data.logs.store import Store
 from hyrec.data.logs.times import UNITS, bound
-from hyrec.data.logs.writer import ColumnReader, SequenceColumns, column, write
-from hyrec.messages import suggest
+from hyrec.data.logs.writer import ColumnReader, SequenceColumns, Store, column, write
 from hyrec.schema import Schema, SchemaError, SequenceSpec
 
 
@@ -99,15 +96,15 @@ def _counters(recipe: Recipe, rows: Roles, encoder: Encoder) -> dict[str, Encode
         rate = np.empty(len(code))
         made = {value: np.empty(len(code), dtype=np.float32) for value in counter.values}
         for some in slices(len(code)):
-            counts = earlier.before(code[some], logs.time[some], rows.seen_by(counter.refresh, some))
-            counts = counts.plus(past_events[some], past_positives[some])
-            prior = rates[counter.backoff][some] if counter.backoff else np.full(len(counts.events), counter.prior)
-            rate[some] = counts.rate(prior, counter.strength)
+            before = earlier.before(code[some], logs.time[some], rows.seen_by(counter.refresh, some))
+            events, positives, age = before[0] + past_events[some], before[1] + past_positives[some], before[2]
+            prior = rates[counter.backoff][some] if counter.backoff else counter.prior
+            rate[some] = (positives + counter.strength * prior) / (events + counter.strength)
             for value, floats in made.items():
                 if value == "rate":
                     floats[some] = log_odds(rate[some].clip(1e-6, 1 - 1e-6))
                 else:
-                    floats[some] = np.log1p(counts.events if value == "count" else counts.age / unit)
+                    floats[some] = np.log1p(events if value == "count" else age / unit)
         if any(other.backoff == name for other in recipe.counters.values()):
             rates[name] = rate
         for value, floats in made.items():
@@ -120,8 +117,6 @@ def _counters(recipe: Recipe, rows: Roles, encoder: Encoder) -> dict[str, Encode
 
 
 def _key(rows: Rows, key: str, where: str) -> pl.Series:
-    if not rows.has(key):
-        raise RecipeError(f"{where}.keys names {key!r}, which is no column.{suggest(key, rows.names)}")
     values = rows.column(key, as_id=True)
     if values.dtype.is_nested():
         raise RecipeError(f"{where}.keys names {key!r}, a column of {values.dtype}; a key is a number or a string.")
@@ -204,4 +199,6 @@ def _raw_columns(recipe: Recipe, logs: Logs, store: Store) -> dict[str, ColumnRe
     log = recipe.log
     labels = [task.column or name for name, task in recipe.tasks.items()]
     names = dict.fromkeys([log.user, log.item, log.time, recipe.group_column, *labels])
-    return {name: column(store.put(logs.rows.column(name).rechunk().to_arrow())) for name in names}
+    group = recipe.group_column  # an id, which CSV files may write as 0012
+    stored = {name: store.put(logs.rows.column(name, as_id=name == group).rechunk().to_arrow()) for name in names}
+    return {name: column(values) for name, values in stored.items()}

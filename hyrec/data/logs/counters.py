@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hyrec.data.logs.history import EventIndex, Ints, Positions
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What preceded each impression.
-
-    Args:
-        events: Earlier events of the key, ``(B,)``.
-        positives: Those that were positive, ``(B,)``.
-        age: Time since the last one, in the log's unit, NaN where there was none, ``(B,)``.
-    """
-
-    events: Floats
-    positives: Floats
-    age: Floats
-
-    def plus(self, events: Floats, positives: Floats) -> Counts:
-        """Add counts from before the log; when the last of those events happened is not known."""
-        return Counts(self.events + events, self.positives + positives, self.age)
-
-    def rate(self, prior: Floats, strength: float) -> Floats:
-        """Return ``(positives + strength * prior) / (events + strength)``."""
-        return (self.positives + strength * prior) / (self.events + strength)
 
 
 class EventCounts:
@@ -55,19 +30,22 @@ class EventCounts:
             before = key[order].astype(np.int64) * len(times)
             self._latest = times[np.maximum.accumulate(before + rank) - before]
 
-    def before(self, key: Positions, time: Ints, seen: Ints) -> Counts:
+    def before(self, key: Positions, time: Ints, seen: Ints) -> tuple[Floats, Floats, Floats]:
         """Count the events of the same key that are known before ``seen``.
 
         Args:
             key: Key of each impression, ``(B,)``.
             time: Time of each impression, ``(B,)``.
             seen: First moment that each impression does not see any more, at most its time, ``(B,)``.
+
+        Returns:
+            How many they are, how many of them were positive, and the time since the last one, NaN if there is none.
         """
         start, end = self._index.before(key, seen)
         age, some = np.full(len(key), np.nan), end > start
         age[some] = time[some] - self._latest[end[some] - 1]
         positives = (self._positives[end] - self._positives[start]).astype(np.float64)
-        return Counts((end - start).astype(np.float64), positives, age)
+        return (end - start).astype(np.float64), positives, age
 
 
 def log_odds(rate: Floats) -> Floats:

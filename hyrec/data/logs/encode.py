@@ -17,8 +17,8 @@ from hyrec.data.logs.reading import LIST, Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
 from hyrec.data.logs.rows import Mask, Values
-from hyrec.data.logs.store import Store, Stored
 from hyrec.data.logs.vocabulary import Vocabulary, count_values
+from hyrec.data.logs.writer import Store, Stored
 from hyrec.schema import MISSING_ID, OOV_ID, Feature, Role
 
 

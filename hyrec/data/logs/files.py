@@ -63,11 +63,6 @@ class Source:
             found = " and ".join(f"{kind} in {name}" for kind, name in list(kinds.items())[:3])
             raise RecipeError(f"{self.where}: column {column!r} is {found}; write all files alike.") from error
 
-    @property
-    def is_csv(self) -> bool:
-        """Whether all values were written as text."""
-        return not self.parquet
-
 
 def find_files(patterns: list[str], directory: Path) -> list[Path]:
     """Return the files of the first pattern that matches any.

@@ -14,8 +14,8 @@ from hyrec.data.logs.ids import id_values, one_form
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, Log, RecipeError
 from hyrec.data.logs.rows import Rows, matching, rows_of
-from hyrec.data.logs.store import Store
 from hyrec.data.logs.times import bound, check_unit, check_zone, day_starts, midnights, whole_times
+from hyrec.data.logs.writer import Store
 
 LIST = "snapshot list"
 """Column of ``Logs.past``: the list of the snapshot that the event stood in."""
@@ -119,7 +119,7 @@ def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
         for side in (rows, past):
             if on in side.names:
                 values = side.column(on)
-                index = rows_of(values, key, written=source.is_csv and held.is_csv)
+                index = rows_of(values, key, written=not (source.parquet or held.parquet))
                 if index is None:
                     raise RecipeError(
                         f"tables.{name} cannot be joined: {on!r} is {values.dtype} in the log and {key.dtype} in the "

@@ -12,14 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hyrec.data.logs.files import Source
-from hyrec.data.logs.history import Positions
+from hyrec.data.logs.history import Positions, slices
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.recipe_parts import Condition, RecipeError
 from hyrec.messages import suggest
 
 Mask = NDArray[np.bool_]
-_AT_ONCE = 4_000_000
-"""Rows that are joined at a time."""
 _OPERATORS: dict[str, Callable[[pl.Expr, Any], pl.Expr]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -139,11 +137,9 @@ def rows_of(values: pl.Series, keys: pl.Series, *, written: bool) -> pl.Series |
     if values.dtype != keys.dtype:
         return None
     table = keys.alias("key").to_frame().with_row_index("row").drop_nulls("key")
+    values = values.alias("key")
     parts = [
-        values.slice(start, _AT_ONCE)
-        .alias("key")
-        .to_frame()
-        .join(table, on="key", how="left", maintain_order="left")["row"]
-        for start in range(0, len(values), _AT_ONCE)
+        values[some].to_frame().join(table, on="key", how="left", maintain_order="left")["row"]
+        for some in slices(len(values))
     ]
     return pl.concat(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from datetime import datetime
 from typing import Any
 
@@ -57,8 +56,8 @@ def epochs(local: pl.Series, zone: str, unit: Any) -> pl.Series:
     for skipped in local.filter(known.is_null()).drop_nulls().unique():
         there = int((skipped - datetime(1970, 1, 1)).total_seconds())
         around = range(there - 2 * SECONDS_A_DAY, there + 2 * SECONDS_A_DAY)
-        moment = bisect_left(around, skipped, key=lambda t: _clock(t, zone))
-        known = known.set(local == skipped, around[moment] * UNITS["us"])
+        shown = local_times(np.array(around), zone, "s").dt.replace_time_zone(None)
+        known = known.set(local == skipped, around[int((shown < skipped).sum())] * UNITS["us"])
     return known // (UNITS["us"] // UNITS[unit])
 
 
@@ -66,12 +65,6 @@ def _known_epochs(local: pl.Series, zone: str) -> pl.Series:
     zoned = local.cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     since: pl.Series = zoned.dt.epoch("us")
     return since
-
-
-def _clock(second: int, zone: str) -> datetime:
-    shown = local_times(np.array([second]), zone, "s").dt.replace_time_zone(None)[0]
-    assert isinstance(shown, datetime)
-    return shown
 
 
 def midnights(days: pl.Series, zone: str, unit: Any) -> Ints:

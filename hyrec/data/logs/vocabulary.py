@@ -9,13 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hyrec.data.logs.history import slices
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.files import digest
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID
-
-_AT_ONCE = 2_000_000
-"""Values that are encoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,9 @@ class Vocabulary:
         ids = np.full(len(values), OOV_ID, dtype=np.int32)
         known = pl.Series(range(NUM_RESERVED_IDS, NUM_RESERVED_IDS + len(self.values)), dtype=pl.Int32)
         comparable = self.values.dtype == pl.String or values.dtype != pl.String
-        for start in range(0, len(values) if len(self.values) and comparable else 0, _AT_ONCE):
-            part = values.slice(start, _AT_ONCE).cast(self.values.dtype, strict=False)
-            ids[start : start + len(part)] = part.replace_strict(
-                self.values, known, default=OOV_ID, return_dtype=pl.Int32
-            ).to_numpy()
+        for some in slices(len(values)) if len(self.values) and comparable else []:
+            part = values[some].cast(self.values.dtype, strict=False)
+            ids[some] = part.replace_strict(self.values, known, default=OOV_ID, return_dtype=pl.Int32).to_numpy()
         ids[values.is_null().to_numpy()] = MISSING_ID
         return ids
 
