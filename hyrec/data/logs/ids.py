@@ -23,15 +23,10 @@ def id_values(values: pl.Series, where: str) -> pl.Series:
     dtype = values.dtype
     if dtype in (pl.Boolean, pl.Null) or dtype.is_integer():
         return _narrowest(values)
-    if dtype.is_float():
-        values = values.fill_nan(None)
-        if not (values.floor() == values).all():
-            raise RecipeError(f"{where} has fractions, which are no ids. Use kind: dense, perhaps with bucketize.")
-        whole = _narrowest(values)
+    if dtype.is_float() and (values.fill_nan(None).floor() == values).all():
+        whole = _narrowest(values.fill_nan(None))
         if whole.dtype.is_float():
-            raise RecipeError(
-                f"{where} has numbers that are too large for ids of 64 bits; store whole numbers or text."
-            )
+            raise RecipeError(f"{where} has numbers beyond 64 bits; store whole numbers or text.")
         return whole
     if dtype.is_decimal():
         text = values.cast(pl.String)
