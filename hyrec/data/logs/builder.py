@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from hyrec.data.logs.counters import EventCounts, Floats, log_odds
 from hyrec.data.logs.encode import Encoded, Encoder
@@ -81,39 +82,49 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
 
 def _counters(recipe: Recipe, rows: Roles, encoder: Encoder) -> dict[str, Encoded]:
     """Compute every counter for every row of the log."""
-    logs, unit = rows.logs, UNITS[recipe.log.time_unit]
     rates: dict[str, Floats] = {}
     encoded: dict[str, Encoded] = {}
     for name, counter in recipe.counters.items():
-        where = f"counters.{name}"
-        code = key_codes([_key(logs.rows, key, where) for key in counter.keys])
-        event = rows.is_event & matching(logs.rows, counter.where, f"{where}.where")
-        positive = matching(logs.rows, counter.positive, f"{where}.positive") & bool(counter.positive)
-        known = None if counter.refresh == "event" else rows.known(counter.refresh)[event]
-        earlier = EventCounts(code[event], logs.time[event], positive[event], known)
-        past_events = _snapshot_counts(recipe, rows, counter, counter.snapshot_events, where)
-        past_positives = _snapshot_counts(recipe, rows, counter, counter.snapshot_positives, where)
-        rate = np.empty(len(code))
-        made = {value: np.empty(len(code), dtype=np.float32) for value in counter.values}
-        for some in slices(len(code)):
-            before = earlier.before(code[some], logs.time[some], rows.seen_by(counter.refresh, some))
-            events, positives, age = before[0] + past_events[some], before[1] + past_positives[some], before[2]
-            prior = rates[counter.backoff][some] if counter.backoff else counter.prior
-            rate[some] = (positives + counter.strength * prior) / (events + counter.strength)
-            for value, floats in made.items():
-                if value == "rate":
-                    floats[some] = log_odds(rate[some].clip(1e-6, 1 - 1e-6))
-                else:
-                    floats[some] = np.log1p(events if value == "count" else age / unit)
+        rate, made = _counter(recipe, rows, counter, f"counters.{name}", rates.get(counter.backoff, counter.prior))
         if any(other.backoff == name for other in recipe.counters.values()):
             rates[name] = rate
+        del rate
         for value, floats in made.items():
             column = Column(kind="dense", transform=counter.transform, num_buckets=counter.num_buckets)
             feature = encoder.dense(
                 column, floats, encoder.train_rows, counter.group, counter.role, f"f_{name}_{value}"
             )
             encoded[f"{name}_{value}"] = Encoded(feature, encoder.store.put(pa.array(floats, from_pandas=True)))
+        del made, floats
     return encoded
+
+
+def _counter(
+    recipe: Recipe, rows: Roles, counter: Counter, where: str, prior: Floats | float
+) -> tuple[Floats, dict[str, NDArray[np.float32]]]:
+    """Return the rate of every row of the log, and each value that is asked for."""
+    logs, unit = rows.logs, UNITS[recipe.log.time_unit]
+    code = key_codes([_key(logs.rows, key, where) for key in counter.keys])
+    event = rows.is_event & matching(logs.rows, counter.where, f"{where}.where")
+    positive = matching(logs.rows, counter.positive, f"{where}.positive") & bool(counter.positive)
+    # Only logged days make rows count later than at their time.
+    known = rows.known(counter.refresh)[event] if counter.refresh == "day" and recipe.log.day else None
+    earlier = EventCounts(code[event], logs.time[event], positive[event], known, with_age="age" in counter.values)
+    past_events = _snapshot_counts(recipe, rows, counter, counter.snapshot_events, where)
+    past_positives = _snapshot_counts(recipe, rows, counter, counter.snapshot_positives, where)
+    rate = np.empty(len(code))
+    made: dict[str, NDArray[np.float32]] = {value: np.empty(len(code), np.float32) for value in counter.values}
+    for some in slices(len(code)):
+        events, positives, age = earlier.before(code[some], logs.time[some], rows.seen_by(counter.refresh, some))
+        events, positives = events + past_events[some], positives + past_positives[some]
+        leaning = counter.strength * (prior if isinstance(prior, float) else prior[some])
+        rate[some] = (positives + leaning) / (events + counter.strength)
+        for value, floats in made.items():
+            if value == "rate":
+                floats[some] = log_odds(rate[some].clip(1e-6, 1 - 1e-6))
+            else:
+                floats[some] = np.log1p(events if value == "count" else age / unit)
+    return rate, made
 
 
 def _key(rows: Rows, key: str, where: str) -> pl.Series:

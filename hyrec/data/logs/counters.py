@@ -18,14 +18,23 @@ class EventCounts:
         time: Time of each event, ``(N,)``.
         positive: Whether each event was positive, ``(N,)``.
         known: From when on each event counts, at least its time, ``(N,)``. None: its time.
+        with_age: Whether the time since the last event is wanted, which needs the times in memory.
     """
 
-    def __init__(self, key: Positions, time: Ints, positive: NDArray[np.bool_], known: Ints | None = None) -> None:
+    def __init__(
+        self,
+        key: Positions,
+        time: Ints,
+        positive: NDArray[np.bool_],
+        known: Ints | None = None,
+        *,
+        with_age: bool = True,
+    ) -> None:
         self._index = EventIndex(key, time if known is None else known)
         order = self._index.order
         self._positives = np.concatenate([np.zeros(1, np.uint32), np.cumsum(positive[order], dtype=np.uint32)])
-        self._latest = time[order]
-        if known is not None:  # the last event to be known need not be the latest
+        self._latest = time[order] if with_age else None
+        if self._latest is not None and known is not None:  # the last event to be known need not be the latest
             times, rank = np.unique(self._latest, return_inverse=True)
             before = key[order].astype(np.int64) * len(times)
             self._latest = times[np.maximum.accumulate(before + rank) - before]
@@ -43,7 +52,8 @@ class EventCounts:
         """
         start, end = self._index.before(key, seen)
         age, some = np.full(len(key), np.nan), end > start
-        age[some] = time[some] - self._latest[end[some] - 1]
+        if self._latest is not None:
+            age[some] = time[some] - self._latest[end[some] - 1]
         positives = (self._positives[end] - self._positives[start]).astype(np.float64)
         return (end - start).astype(np.float64), positives, age
 
