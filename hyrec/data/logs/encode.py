@@ -108,7 +108,7 @@ class Encoder:
         tables = self.recipe.tables
         role: Role = column.role or (tables[column.source].role if column.source != LOG else "context")
         if column.kind == "dense":
-            stored = self._floats(use, past=False)
+            stored = self._column(use, past=False)
             values = stored.load().to_numpy(zero_copy_only=False)
             return Encoded(self.dense(column, values, self.train_rows, column.group, role, f"f_{name}"), stored)
         feature = Feature(
@@ -122,7 +122,7 @@ class Encoder:
         )
         if column.kind == "multi_id":
             return Encoded(feature, *self._lists(use))
-        return Encoded(feature, self._ids(use, past=False))
+        return Encoded(feature, self._column(use, past=False))
 
     def dense(
         self, column: Column, values: NDArray[np.float32], train: Mask, group: str, role: Role, stored: str
@@ -154,8 +154,7 @@ class Encoder:
         """
         spec = self.recipe.sequences[sequence]
         use = _Use(name, spec.features[name], sequence, spec.snapshot)
-        encode = self._floats if use.column.kind == "dense" else self._ids
-        both = [encode(use, past=past).load().to_numpy(zero_copy_only=False) for past in (False, True)]
+        both = [self._column(use, past=past).load().to_numpy(zero_copy_only=False) for past in (False, True)]
         values = np.concatenate(both) if len(both[1]) else both[0]
         if use.column.kind == "dense":
             listed = (self.logs.past.column(LIST) == spec.snapshot).to_numpy()
@@ -195,20 +194,14 @@ class Encoder:
             entries, weights = id_values(entries, use.where), np.repeat(weights, np.diff(offsets))
         return values.entries.name, count_values(entries, weights)
 
-    def _ids(self, use: _Use, *, past: bool) -> Stored:
-        key = signature(use.name, use.column), use.table, past
+    def _column(self, use: _Use, *, past: bool) -> Stored:
+        dense = use.column.kind == "dense"
+        key = signature(use.name, use.column), "" if dense else use.table, past
         if key not in self._encoded:
             values = self._values(use, past=past)
-            ids = values.take(self.vocabularies[use.table].encode(values.entries), MISSING_ID)
-            self._encoded[key] = self.store.put(pa.array(ids))
-        return self._encoded[key]
-
-    def _floats(self, use: _Use, *, past: bool) -> Stored:
-        key = signature(use.name, use.column), "", past
-        if key not in self._encoded:
-            values = self._values(use, past=past)
-            floats = values.take(values.entries.to_numpy(), np.nan)
-            self._encoded[key] = self.store.put(pa.array(floats, from_pandas=True))
+            encoded = values.entries.to_numpy() if dense else self.vocabularies[use.table].encode(values.entries)
+            taken = values.take(encoded, np.nan if dense else MISSING_ID)
+            self._encoded[key] = self.store.put(pa.array(taken, from_pandas=True))
         return self._encoded[key]
 
     def _lists(self, use: _Use) -> tuple[Stored, Stored | None]:

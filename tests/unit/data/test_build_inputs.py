@@ -141,6 +141,12 @@ def test_a_text_log_joins_a_table_of_numbers_where_both_are_csv_and_is_refused_o
         made(tmp_path)
 
 
+def test_the_group_column_keeps_ids_as_csv_writes_them(tmp_path):
+    write_csv(tmp_path / "log.csv", log(request=["01", "1", "01", "2", "2"]))
+    write_csv(tmp_path / "items.csv", items())
+    assert made(tmp_path, changed("group", "request"))[0]["request"].to_list() == ["01", "1", "01", "2", "2"]
+
+
 def test_numbers_of_a_csv_column_stay_numbers_where_it_is_no_id(tmp_path):
     write_csv(tmp_path / "log.csv", log(click=["01", "00", "1", "0", "1"], place=["007", "7", "8", "9", "8"]))
     write_csv(tmp_path / "items.csv", items(price=["01", "002", "3"]))
@@ -244,6 +250,14 @@ def test_a_snapshot_in_another_unit_than_the_log_is_refused(tmp_path):
     recipe = changed("log.time_unit", "ms")
     recipe["snapshot"] = {"files": ["snapshot.parquet"], "user": "user", "last_time": "last"}
     with pytest.raises(RecipeError, match=r"snapshot.last_time.*would lie inside in 's'"):
+        made(tmp_path, recipe)
+
+
+def test_a_table_whose_times_are_in_another_unit_than_the_log_is_refused(tmp_path):
+    write_csv(tmp_path / "items.csv", items(brand=[(START - 9) * 1000] * 3))
+    write_csv(tmp_path / "log.csv", log())
+    recipe = changed("features.age", {"source": "items", "column": "brand", "kind": "dense", "derive": "age"})
+    with pytest.raises(RecipeError, match=r"features.age.*would lie inside in 'ms'"):
         made(tmp_path, recipe)
 
 
