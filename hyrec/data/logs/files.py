@@ -29,7 +29,6 @@ class Source:
         names: Names of the files.
         csv: What became of the CSV files: Parquet whose columns are all text.
         parquet: The Parquet files.
-        height: Rows of all of them.
         columns: Columns that may be read.
     """
 
@@ -37,7 +36,6 @@ class Source:
     names: list[str]
     csv: list[Path]
     parquet: list[Path]
-    height: int
     columns: frozenset[str]
 
     def read(self, column: str, *, as_id: bool = False) -> pl.Series:
@@ -117,10 +115,9 @@ def open_files(
         csv.append(folder / f"{where}-{len(csv)}.parquet")
         rows = pl.scan_csv(path, separator=between, infer_schema=False, glob=False).select(wanted)
         guarded(path, "CSV", rows.sink_parquet, csv[-1], compression="lz4")
-    height = sum(pq.read_metadata(path).num_rows for path in [*csv, *parquet])
-    if not height:
+    if not any(pq.read_metadata(path).num_rows for path in [*csv, *parquet]):
         raise RecipeError(f"{where}: {', '.join(p.name for p in paths[:3])} holds a header and no rows.")
-    return Source(where, [path.name for path in paths], csv, parquet, height, frozenset(wanted))
+    return Source(where, [path.name for path in paths], csv, parquet, frozenset(wanted))
 
 
 def guarded(path: Path, kind: str, read: Callable[..., _T], *args: Any, **options: Any) -> _T:

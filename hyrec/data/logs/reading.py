@@ -63,8 +63,7 @@ def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
     """
     log, split = recipe.log, recipe.split
     check_zone(log.time_zone)
-    columns = _log_columns(recipe)
-    source = open_files(log.files, directory, "log.files", columns, store.folder, log.separator)
+    source = open_files(log.files, directory, "log.files", _log_columns(recipe), store.folder, log.separator)
     keys = pl.DataFrame(
         [
             whole_times(source.read(log.time), log.time_unit, "log.time").alias("time"),
@@ -103,7 +102,7 @@ def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
         values = source.read(name, as_id=as_id or name in joined)
         return (id_values(values, f"Column {name!r}") if name in joined else values).gather(order)
 
-    rows = Rows(len(order), frozenset(columns), read)
+    rows = Rows(len(order), source.columns, read)
     past, snapshot, paths = _read_snapshot(recipe, directory, rows, store)
     files = [*source.names, *paths]
     if snapshot is not None and recipe.snapshot is not None and recipe.snapshot.last_time:
@@ -135,8 +134,8 @@ def _kept(recipe: Recipe, source: Source, keys: pl.DataFrame) -> tuple[Positions
     keep = keys.select(pl.all_horizontal(pl.all().is_not_null())).to_series().to_numpy().copy()
     dropped = {"user, item or time missing": int((~keep).sum())}
     as_stored = Rows(
-        source.height,
-        frozenset(_log_columns(recipe)),
+        keys.height,
+        source.columns,
         lambda name, as_id: keys[named[name]] if name in named else source.read(name, as_id=as_id),
     )
     for condition in log.keep:
