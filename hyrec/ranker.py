@@ -21,6 +21,7 @@ import hyrec.components  # noqa: F401  (so that YAML finds each component by its
 from hyrec.batch import Batch
 from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
+from hyrec.fingerprint import differences
 from hyrec.functional import probability
 from hyrec.messages import suggest
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
@@ -278,9 +279,13 @@ class Ranker(L.LightningModule):
         """
         if "current_model_state" in checkpoint and self._trainer is not None and self.trainer.state.fn != "fit":
             checkpoint["current_model_state"] = checkpoint["state_dict"]
-        saved = checkpoint.get("hyrec_schema")
-        if saved is not None and saved != self.schema.to_dict():
-            changed = [k for k in asdict(self.schema) if saved.get(k) != self.schema.to_dict().get(k)]
+        saved, used = dict(checkpoint.get("hyrec_schema") or {}), self.schema.to_dict()
+        changed = (
+            [k for k in asdict(self.schema) if k != "fingerprint" and saved.get(k) != used.get(k)] if saved else []
+        )
+        if differ := differences(saved.get("fingerprint", {}), self.schema.fingerprint):
+            changed.append(f"the vocabularies of the {differ}")
+        if changed:
             raise ValueError(
                 f"This checkpoint was trained with another schema: {', '.join(changed)} differ. Use the schema that "
                 "was saved in the run's config.yaml."

@@ -152,6 +152,7 @@ class Schema:
         weight_column: Column of sample weights. Empty: every sample weighs one.
         id_columns: Columns that ``hyrec predict`` copies beside each score.
         split: Time split, for files that are not split already.
+        fingerprint: Digest of each embedding table's vocabulary; files and checkpoints of another are refused.
 
     Raises:
         SchemaError: For anything that cannot be used, with the feature, what was wrong and what to write instead.
@@ -168,6 +169,7 @@ class Schema:
     weight_column: str = ""
     id_columns: list[str] = field(default_factory=list)
     split: TimeSplit = field(default_factory=TimeSplit)
+    fingerprint: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _validate(self)
@@ -279,10 +281,7 @@ def _validate(schema: Schema) -> None:
     if len(set(schema.groups)) != len(schema.groups):
         raise SchemaError(f"groups names a group twice: {schema.groups}.")
     if any(spec.time_column for spec in schema.sequences.values()) and not schema.time_column:
-        raise SchemaError(
-            "A sequence has event times but the impression has none: set time_column, so that the age of an "
-            "event can be computed."
-        )
+        raise SchemaError("A sequence has event times but the impression has none: set time_column, to compute ages.")
     if (schema.split.validate_from or schema.split.test_from) and not schema.time_column:
         raise SchemaError("split needs time_column, the column of the impression's time.")
 

@@ -1,5 +1,6 @@
 """The LightningModule trained by a real Trainer on tiny random batches."""
 
+import dataclasses
 import functools
 
 import lightning as L
@@ -160,6 +161,18 @@ def test_a_checkpoint_of_another_schema_is_refused(tmp_path):
     other = Schema.from_dict({**SCHEMA.to_dict(), "time_unit": "ms"})
     with pytest.raises(ValueError, match="another schema: time_unit differ"):
         trainer(tmp_path).validate(build(other), loader([random_batch(other)]), ckpt_path=tmp_path / "last.ckpt")
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused_by_its_tables_and_one_that_does_not_say_is_not():
+    def of(fingerprint: dict[str, str]):
+        return build(dataclasses.replace(SCHEMA, fingerprint=fingerprint))
+
+    model, checkpoint = of({"item": "a", "user": "b"}), {}
+    of({"item": "a", "user": "c"}).on_save_checkpoint(checkpoint)
+    with pytest.raises(ValueError, match="the vocabularies of the tables user differ"):
+        model.on_load_checkpoint(checkpoint)
+    of({}).on_save_checkpoint(checkpoint)
+    model.on_load_checkpoint(checkpoint)
 
 
 def test_an_optimizer_without_sparse_support_is_refused_with_the_remedy(tmp_path):

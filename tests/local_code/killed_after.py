@@ -15,8 +15,8 @@ class KilledAfter(Callback):
         step: Optimizer steps to survive.
         name: The signal, such as ``SIGKILL``.
         rank: The process that gets it.
-        when: ``step``: at its end. ``validation``: in the first one after it. ``writing``: when half of the next
-            checkpoint's bytes are on the disk.
+        when: ``step``: at its end. ``validation``: in the first one after it. ``writing``: while the next checkpoint is
+            written: by SIGKILL, when half of its bytes are on the disk.
     """
 
     def __init__(
@@ -39,7 +39,8 @@ class KilledAfter(Callback):
 
             def torn(content, file):
                 save(content, file)
-                os.truncate(file, os.path.getsize(file) // 2)
+                if self.number == signal.SIGKILL:  # others let the file be finished
+                    os.truncate(file, os.path.getsize(file) // 2)
                 os.kill(os.getpid(), self.number)
 
             torch.save = torn

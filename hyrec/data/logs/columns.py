@@ -9,12 +9,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hyrec.data.logs.history import Ints
-from hyrec.data.logs.reading import UNITS, local_times
+from hyrec.data.logs.ids import id_values
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
-from hyrec.data.logs.vocabulary import id_values
+from hyrec.data.logs.rows import Rows, Values
+from hyrec.data.logs.times import SECONDS_A_DAY, UNITS, check_unit, epochs, local_times
 
-SECONDS_A_DAY = 86_400
 Signature: TypeAlias = tuple[str, str, str, str, str, str]
 
 
@@ -23,15 +23,13 @@ def signature(name: str, column: Column) -> Signature:
     return column.source, column.column or name, column.kind, column.derive, column.per, column.separator
 
 
-def column_values(
-    frame: pl.DataFrame, time: Ints | None, name: str, column: Column, recipe: Recipe, where: str
-) -> pl.Series:
+def column_values(rows: Rows, time: Ints | None, name: str, column: Column, recipe: Recipe, where: str) -> Values:
     """Return the value for each row.
 
-    Ids are int64 or strings (lists of them for ``multi_id``), numbers are float32.
+    Ids are whole numbers or strings (lists of them for ``multi_id``), numbers are float32.
 
     Args:
-        frame: The log's rows, or the snapshot's events, which lack the log's columns: their values are null.
+        rows: The log's rows, or the snapshot's events, which lack the log's columns: their values are null.
         time: Time of each row; None for the snapshot's events, whose times are not known.
         name: Name of the feature.
         column: Its recipe.
@@ -41,36 +39,39 @@ def column_values(
     dtype = pl.Int64 if column.kind == "id" else pl.Float32
     if column.derive in ("hour", "weekday"):
         if time is None:
-            return pl.Series(name, [None] * frame.height, dtype=dtype)
-        local = local_times(time, recipe)
-        derived: pl.Series = (local.dt.hour() if column.derive == "hour" else local.dt.weekday()).cast(dtype)
-        return derived
-    values = _stored(frame, column.column or name, column.source)
+            return Values(pl.repeat(None, rows.height, dtype=dtype, eager=True).alias(name))
+        local = local_times(time, recipe.log.time_zone, recipe.log.time_unit)
+        return Values((local.dt.hour() if column.derive == "hour" else local.dt.weekday()).cast(dtype))
+    stored = rows.values(_full_name(column.column or name, column.source), as_id=column.kind != "dense")
+    values = stored.entries
     if column.kind == "multi_id":
-        return _lists(values, column, where)
+        return Values(_lists(values, column, where), stored.index)
     if column.derive == "age" and time is not None:
-        return _age_in_days(values, time, recipe, where)
+        return Values(_age_in_days(stored.by_row(), time, recipe, where))
     if column.derive == "first":
         values = _lists(values, column, where).list.first()
     if column.kind == "id":
-        return id_values(values, where)
+        return Values(id_values(values, where), stored.index)
     if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
         raise RecipeError(f"{where} is dense but its column is {values.dtype}; use kind: id.")
     values = values.cast(pl.Float64)
     if column.per:
-        per = _stored(frame, column.per, column.source).cast(pl.Float64)
+        per = rows.values(_full_name(column.per, column.source)).entries
+        if not (per.dtype.is_numeric() or per.dtype in (pl.Boolean, pl.Null)):
+            raise RecipeError(f"{where}.per is {column.per!r}, a column of {per.dtype}; it has to be one of numbers.")
+        per = per.cast(pl.Float64)
         values = pl.select(pl.when(per != 0).then(values / per)).to_series()
-    floats: pl.Series = values.cast(pl.Float32).fill_nan(None)
-    return floats
+    return Values(values.cast(pl.Float32).fill_nan(None), stored.index)
 
 
-def _stored(frame: pl.DataFrame, column: str, source: str) -> pl.Series:
-    full = column if source == LOG else f"{source}.{column}"
-    return frame[full] if full in frame.columns else pl.Series(full, [None] * frame.height, dtype=pl.Null)
+def _full_name(column: str, source: str) -> str:
+    return column if source == LOG else f"{source}.{column}"
 
 
 def _lists(values: pl.Series, column: Column, where: str) -> pl.Series:
-    if column.separator:
+    if isinstance(values.dtype, pl.Array):
+        values = values.arr.to_list()
+    if column.separator and not values.dtype.is_nested():
         text = pl.col("v").cast(pl.String).str.split(column.separator)
         parts = text.list.eval(pl.element().str.strip_chars()).list.eval(pl.element().filter(pl.element() != ""))
         values = values.alias("v").to_frame().select(parts).to_series()
@@ -85,11 +86,13 @@ def _age_in_days(values: pl.Series, time: Ints, recipe: Recipe, where: str) -> p
     unit = recipe.log.time_unit
     if values.dtype == pl.String:
         values = values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    if values.dtype in (pl.Date, pl.Datetime):
-        local = values.cast(pl.Datetime("ms"))
-        since = local.dt.replace_time_zone(recipe.log.time_zone, ambiguous="earliest").dt.epoch(unit)
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+        since = values.dt.epoch(unit)
+    elif values.dtype in (pl.Date, pl.Datetime):
+        since = epochs(values, recipe.log.time_zone, unit)
     elif values.dtype.is_numeric() or values.dtype == pl.Null:
-        since = values.cast(pl.Int64)
+        since = values.cast(pl.Int64, strict=False)
+        check_unit(since.drop_nulls().to_numpy(), unit, where)
     else:
         raise RecipeError(f"{where} derives an age from a column of {values.dtype}; it needs a date or a time.")
     days = (pl.Series(time) - since).cast(pl.Float64) / (SECONDS_A_DAY * UNITS[unit])

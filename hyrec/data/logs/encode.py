@@ -11,14 +11,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hyrec.data.logs.columns import Signature, column_values, flat, signature, statistics
-from hyrec.data.logs.history import Ints
+from hyrec.data.logs.history import Positions
+from hyrec.data.logs.ids import id_values
 from hyrec.data.logs.reading import LIST, Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
-from hyrec.data.logs.vocabulary import Vocabulary, id_values
-from hyrec.schema import Feature, Role
-
-Mask = NDArray[np.bool_]
+from hyrec.data.logs.rows import Mask, Values
+from hyrec.data.logs.vocabulary import Vocabulary, count_values
+from hyrec.data.logs.writer import Store, Stored
+from hyrec.schema import MISSING_ID, OOV_ID, Feature, Role
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,31 @@ class Encoded:
 
     Args:
         feature: Its entry in the schema.
-        values: One value a row, or the packed entries of the lists.
-        offsets: ``(N + 1,)`` for lists.
+        stored: Its values or lists of values.
+        index: The list of each row, where rows share lists. None: the rows have one entry each.
     """
 
     feature: Feature
-    values: pa.Array
-    offsets: Ints | None = None
+    stored: Stored
+    index: Stored | None = None
+
+    def share(self, mask: Mask, counted: int) -> float:
+        """Return the share of one reserved id in the marked rows; for dense features that of missing values."""
+        values, weights = self.stored.load(), mask.astype(np.int64)
+        if self.index is not None:
+            weights = np.bincount(self.index.load().to_numpy()[mask], minlength=len(values))
+        if self.feature.kind == "multi_id":
+            offsets = values.offsets.to_numpy()
+            values, weights = values.values, np.repeat(weights, np.diff(offsets))
+        if self.feature.kind == "dense":
+            hit = values.is_null().to_numpy(zero_copy_only=False)
+            weights = weights if counted == MISSING_ID else np.zeros_like(weights)
+        else:
+            ids = values.to_numpy()
+            hit = ids == counted
+            weights = np.where(ids == MISSING_ID, 0, weights) if counted == OOV_ID else weights
+        total = int(weights.sum())
+        return float(weights[hit].sum() / total) if total else 0.0
 
 
 @dataclass
@@ -61,16 +80,18 @@ class Encoder:
     Args:
         recipe: The recipe.
         logs: What was read.
+        store: Where encoded columns wait.
         train_rows: Rows that train: what features are fitted on.
         train_events: Rows before validation: what side information is fitted on.
     """
 
     recipe: Recipe
     logs: Logs
+    store: Store
     train_rows: Mask
     train_events: Mask
     vocabularies: dict[str, Vocabulary] = field(init=False, default_factory=dict)
-    _cache: dict[tuple[Signature, bool], pl.Series] = field(init=False, default_factory=dict)
+    _encoded: dict[tuple[Signature, str, bool], Stored] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         by_table: dict[str, list[_Use]] = {}
@@ -86,24 +107,22 @@ class Encoder:
         column = use.column
         tables = self.recipe.tables
         role: Role = column.role or (tables[column.source].role if column.source != LOG else "context")
-        values = self._values(use, past=False)
         if column.kind == "dense":
-            dense = self.dense(use.column, values.to_numpy(), self.train_rows, column.group, role, f"f_{name}")
-            return Encoded(dense, pa.array(values.to_numpy(), from_pandas=True))
-        vocabulary = self.vocabularies[use.table]
+            stored = self._column(use, past=False)
+            values = stored.load().to_numpy(zero_copy_only=False)
+            return Encoded(self.dense(column, values, self.train_rows, column.group, role, f"f_{name}"), stored)
         feature = Feature(
             kind=column.kind,
             column=f"f_{name}",
-            vocab_size=vocabulary.size,
+            vocab_size=self.vocabularies[use.table].size,
             table=column.table,
             group=column.group,
             role=role,
             max_length=column.max_length,
         )
         if column.kind == "multi_id":
-            entries, offsets = flat(values)
-            return Encoded(feature, vocabulary.encode(id_values(entries, use.where)).to_arrow(), offsets)
-        return Encoded(feature, vocabulary.encode(values).to_arrow())
+            return Encoded(feature, *self._lists(use))
+        return Encoded(feature, self._column(use, past=False))
 
     def dense(
         self, column: Column, values: NDArray[np.float32], train: Mask, group: str, role: Role, stored: str
@@ -123,27 +142,28 @@ class Encoder:
             boundaries=boundaries if column.transform == "bucketize" else [],
         )
 
-    def side_information(self, sequence: str, name: str, fulfilled: Mask) -> Encoded:
-        """Encode side information for every row of the log, then every event of the snapshot.
+    def side_information(self, sequence: str, name: str, fulfilled: Mask, events: Positions) -> Encoded:
+        """Encode side information for the events of a sequence.
 
         Args:
             sequence: The sequence.
             name: The side information.
             fulfilled: Rows of the log that are events of the sequence.
+            events: The events in the order in which they are wanted, as rows of the log and, counted on from
+                these, of the snapshot.
         """
         spec = self.recipe.sequences[sequence]
         use = _Use(name, spec.features[name], sequence, spec.snapshot)
-        rows, past = self._values(use, past=False), self._values(use, past=True)
-        stored = f"s_{sequence}__{name}"
+        both = [self._column(use, past=past).load().to_numpy(zero_copy_only=False) for past in (False, True)]
+        values = np.concatenate(both) if len(both[1]) else both[0]
         if use.column.kind == "dense":
-            values = np.concatenate([rows.to_numpy(), past.to_numpy()])
-            train = np.concatenate([self.train_events & fulfilled, (self.logs.past[LIST] == spec.snapshot).to_numpy()])
-            feature = self.dense(use.column, values, train, "", "user", stored)
-            return Encoded(feature, pa.array(values, from_pandas=True))
-        vocabulary = self.vocabularies[use.table]
-        ids = pl.concat([vocabulary.encode(rows), vocabulary.encode(past)])
-        feature = Feature(column=stored, vocab_size=vocabulary.size, table=use.column.table)
-        return Encoded(feature, ids.rechunk().to_arrow())
+            listed = (self.logs.past.column(LIST) == spec.snapshot).to_numpy()
+            train = np.concatenate([self.train_events & fulfilled, listed])
+            feature = self.dense(use.column, values, train, "", "user", f"s_{sequence}__{name}")
+        else:
+            size = self.vocabularies[use.table].size
+            feature = Feature(column=f"s_{sequence}__{name}", vocab_size=size, table=use.column.table)
+        return Encoded(feature, self.store.put(pa.array(values[events], from_pandas=True)))
 
     def _uses(self) -> Iterator[_Use]:
         for name, column in self.recipe.features.items():
@@ -152,30 +172,51 @@ class Encoder:
             for name, column in spec.features.items():
                 yield _Use(name, column, sequence, spec.snapshot)
 
-    def _sightings(self, uses: list[_Use]) -> list[pl.Series]:
+    def _sightings(self, uses: list[_Use]) -> list[tuple[str, pl.DataFrame]]:
         """Return what a vocabulary is counted on: every row and snapshot event once for each column."""
         on_events = {signature(use.name, use.column) for use in uses if use.sequence}
-        seen: dict[tuple[Signature, str], pl.Series] = {}
+        seen: dict[tuple[Signature, str], tuple[str, pl.DataFrame]] = {}
         for use in uses:
             sig = signature(use.name, use.column)
-            mask = self.train_events if sig in on_events else self.train_rows
-            values = self._values(use, past=False)
             if (sig, LOG) not in seen:
-                seen[sig, LOG] = self._ids(values.filter(pl.Series(mask)), use)
+                mask = self.train_events if sig in on_events else self.train_rows
+                seen[sig, LOG] = self._count(use, mask, past=False)
             if use.snapshot and self.logs.past.height:
-                listed = self._values(use, past=True).filter(self.logs.past[LIST] == use.snapshot)
-                seen[sig, f"snapshot {use.snapshot}"] = self._ids(listed, use)
+                listed = (self.logs.past.column(LIST) == use.snapshot).to_numpy()
+                seen[sig, f"snapshot {use.snapshot}"] = self._count(use, listed, past=True)
         return list(seen.values())
 
-    def _ids(self, values: pl.Series, use: _Use) -> pl.Series:
-        return id_values(flat(values)[0], use.where) if use.column.kind == "multi_id" else values
+    def _count(self, use: _Use, mask: Mask, *, past: bool) -> tuple[str, pl.DataFrame]:
+        values = self._values(use, past=past)
+        entries, weights = values.entries, values.weights(mask)
+        if use.column.kind == "multi_id":
+            entries, offsets = flat(entries)
+            entries, weights = id_values(entries, use.where), np.repeat(weights, np.diff(offsets))
+        return values.entries.name, count_values(entries, weights)
 
-    def _values(self, use: _Use, *, past: bool) -> pl.Series:
-        key = signature(use.name, use.column), past
-        if key not in self._cache:
-            frame, time = (self.logs.past, None) if past else (self.logs.rows, self.logs.time)
-            self._cache[key] = column_values(frame, time, use.name, use.column, self.recipe, use.where)
-        return self._cache[key]
+    def _column(self, use: _Use, *, past: bool) -> Stored:
+        dense = use.column.kind == "dense"
+        key = signature(use.name, use.column), "" if dense else use.table, past
+        if key not in self._encoded:
+            values = self._values(use, past=past)
+            encoded = values.entries.to_numpy() if dense else self.vocabularies[use.table].encode(values.entries)
+            taken = values.take(encoded, np.nan if dense else MISSING_ID)
+            self._encoded[key] = self.store.put(pa.array(taken, from_pandas=True))
+        return self._encoded[key]
+
+    def _lists(self, use: _Use) -> tuple[Stored, Stored | None]:
+        values = self._values(use, past=False)
+        entries, offsets = flat(values.entries)
+        ids = pa.array(self.vocabularies[use.table].encode(id_values(entries, use.where)))
+        if values.index is None:
+            return self.store.put(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), ids)), None
+        none_at_the_end = pa.array(np.append(offsets, offsets[-1]), pa.int32())
+        lists = self.store.put(pa.ListArray.from_arrays(none_at_the_end, ids))
+        return lists, self.store.put(pa.array(values.positions()))
+
+    def _values(self, use: _Use, *, past: bool) -> Values:
+        rows, time = (self.logs.past, None) if past else (self.logs.rows, self.logs.time)
+        return column_values(rows, time, use.name, use.column, self.recipe, use.where)
 
 
 def _min_count(table: str, uses: list[_Use]) -> int:

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from hyrec.data.logs.history import Ints
+from hyrec.data.logs.files import Source, find_files, open_files
+from hyrec.data.logs.history import Ints, Positions
+from hyrec.data.logs.ids import id_values, one_form
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import LOG, Column, Condition, RecipeError
-from hyrec.data.logs.vocabulary import id_values
-from hyrec.messages import suggest
+from hyrec.data.logs.recipe_parts import LOG, Column, Log, RecipeError
+from hyrec.data.logs.rows import Rows, matching, rows_of
+from hyrec.data.logs.times import bound, check_unit, check_zone, day_starts, midnights, whole_times
+from hyrec.data.logs.writer import Store
 
 LIST = "snapshot list"
 """Column of ``Logs.past``: the list of the snapshot that the event stood in."""
-_KEY = "table key"
-_OPERATORS: dict[str, Callable[[pl.Expr, Any], pl.Expr]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": lambda column, value: column.is_in(value),
-    "not in": lambda column, value: ~column.is_in(value),
-}
-UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
 
 @dataclass(frozen=True)
@@ -40,178 +26,178 @@ class Logs:
     """Everything that was read.
 
     Args:
-        rows: The log, sorted by time, then user, item and the other columns, with the columns of the tables
-            as ``table.column``.
+        rows: The log, sorted by time, then user, item and the other columns.
         time: Time of each row in the log's unit.
         moment: What the split goes by: ``time``, or midnight of the row's day by ``log.day``.
         day_start: Midnight before each row, by ``log.day`` where there is one.
-        past: Events of the snapshot, in the order of their lists, with the columns of the tables; untimed.
+        past: Events of the snapshot, in the order of their lists; untimed.
         snapshot: The snapshot without its lists, or None when it was not read.
         files: Files that were read.
         dropped: Rows of the log that were left out, by reason.
+        repeated: Rows that are kept although they repeat another in all columns.
+        notes: What is odd about the times.
     """
 
-    rows: pl.DataFrame
+    rows: Rows
     time: Ints
     moment: Ints
     day_start: Ints
-    past: pl.DataFrame
+    past: Rows
     snapshot: pl.DataFrame | None
     files: list[str]
     dropped: dict[str, int]
+    repeated: int
+    notes: list[str]
 
 
-def read_logs(recipe: Recipe, directory: Path) -> Logs:
+def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
     """Read the log, the tables and the snapshot.
+
+    Args:
+        recipe: What to read.
+        directory: Where the files are.
+        store: Where columns wait.
 
     Raises:
         RecipeError: When a file or column is missing, with what there is instead.
     """
-    log, files, dropped = recipe.log, [], {}
-    columns = _log_columns(recipe)
-    _epochs(pl.Series([datetime(2000, 1, 1)]), log.time_zone, log.time_unit)  # refuses a zone that does not exist
-    rows, paths = _read(log.files, directory, "log.files", columns)
-    files += paths
-    rows = rows.with_columns(
-        _whole_times(rows[log.time], log.time_unit, "log.time"),
-        id_values(rows[log.user], f"log.user, column {log.user!r},"),
-        id_values(rows[log.item], f"log.item, column {log.item!r},"),
+    log, split = recipe.log, recipe.split
+    check_zone(log.time_zone)
+    source = open_files(log.files, directory, "log.files", _log_columns(recipe), store.folder, log.separator)
+    keys = pl.DataFrame(
+        [
+            whole_times(source.read(log.time), log.time_unit, "log.time").alias("time"),
+            id_values(source.read(log.user, as_id=True), f"log.user, column {log.user!r},").alias("user"),
+            id_values(source.read(log.item, as_id=True), f"log.item, column {log.item!r},").alias("item"),
+        ]
     )
-    known = rows.drop_nulls([log.user, log.item, log.time])
-    dropped["user, item or time missing"], rows = rows.height - known.height, known
-    for condition in log.keep:
-        kept = rows.filter(matching(rows, [condition], "log.keep"))
-        dropped[f"not {condition.column} {condition.op} {condition.value}"], rows = (
-            rows.height - kept.height,
-            kept,
-        )
-    first = [log.time, log.user, log.item]
-    rows = rows.sort([*first, *(c for c in sorted(columns) if c not in first and not rows[c].dtype.is_nested())])
-    time = rows[log.time].to_numpy().astype(np.int64)
-    moment = _midnights(rows[log.day], log.time_zone, log.time_unit) if log.day else time
-    day_start = moment if log.day else local_times(time, recipe).dt.truncate("1d").dt.epoch(log.time_unit).to_numpy()
-    past, snapshot, paths = _read_snapshot(recipe, directory, rows)
-    files += paths
+    order, dropped = _kept(recipe, source, keys)
+    kept = keys if len(order) == keys.height else keys[order]
+    order = order[kept.select(pl.arg_sort_by("time", "user", "item")).to_series().to_numpy()]
+    del kept
+    order, repeated = _break_ties(log, source, keys, order)
+    if log.repeated == "drop":
+        dropped["repeats another row"] = repeated
+    moment = time = keys["time"].gather(order).to_numpy()
+    if log.day:
+        moment = midnights(source.read(log.day).gather(order), log.time_zone, log.time_unit)
+    if split.until:
+        keep = moment < bound(split.until, recipe, "split.until")
+        dropped[f"from split.until {split.until} on"] = int((~keep).sum())
+        order, time, moment = order[keep], time[keep], moment[keep]
+    notes = check_unit(time, log.time_unit, f"log.time, column {log.time!r}")
+    day_start = moment if log.day else day_starts(time, log.time_zone, log.time_unit)
+    waiting = {
+        name: store.put(keys[key].gather(order).rechunk().to_arrow())
+        for name, key in ((log.user, "user"), (log.item, "item"))
+    }
+    del keys
+    joined = {table.on or table.key for table in recipe.tables.values()}
+
+    def read(name: str, as_id: bool) -> pl.Series:
+        if name in waiting:
+            return pl.Series(name, waiting[name].load())
+        if name == log.time:
+            return pl.Series(name, time)
+        values = source.read(name, as_id=as_id or name in joined)
+        return (id_values(values, f"Column {name!r}") if name in joined else values).gather(order)
+
+    rows = Rows(len(order), source.columns, read)
+    past, snapshot, paths = _read_snapshot(recipe, directory, rows, store)
+    files = [*source.names, *paths]
+    if snapshot is not None and recipe.snapshot is not None and recipe.snapshot.last_time:
+        last = snapshot[recipe.snapshot.last_time].drop_nulls().to_numpy()
+        notes += check_unit(last, log.time_unit, f"snapshot.last_time, column {recipe.snapshot.last_time!r}")
     for name, table in recipe.tables.items():
-        on = table.on or table.key
-        wanted = sorted({*_columns_of(recipe, name), table.key})
-        frame, paths = _read(table.files, directory, f"tables.{name}.files", wanted)
-        files += paths
-        frame = frame.with_columns(id_values(frame[table.key], f"tables.{name}.key, column {table.key!r},"))
-        frame = frame.drop_nulls(table.key)
-        if frame[table.key].n_unique() < frame.height:
-            raise RecipeError(f"tables.{name}: {paths[0]} holds some {table.key} more than once; one row each.")
-        renamed = frame.rename({column: f"{name}.{column}" for column in frame.columns})
-        frame = renamed.with_columns(frame[table.key].alias(_KEY))
-        rows = _join(rows.with_columns(id_values(rows[on], f"Column {on!r}")), frame, on, name)
-        if on in past.columns:
-            past = _join(past, frame, on, name)
-    return Logs(rows, time, moment, day_start, past, snapshot, files, dropped)
+        on, wanted = table.on or table.key, {*_columns_of(recipe, name), table.key}
+        held = open_files(table.files, directory, f"tables.{name}.files", wanted, store.folder, table.separator)
+        files += held.names
+        key = id_values(held.read(table.key, as_id=True), f"tables.{name}.key, column {table.key!r},")
+        if key.drop_nulls().is_duplicated().any():
+            raise RecipeError(f"tables.{name}: {held.names[0]} holds some {table.key} more than once; one row each.")
+        for side in (rows, past):
+            if on in side.names:
+                values = side.column(on)
+                index = rows_of(values, key, written=not (source.parquet or held.parquet))
+                if index is None:
+                    raise RecipeError(
+                        f"tables.{name} cannot be joined: {on!r} is {values.dtype} in the log and {key.dtype} in the "
+                        "table. Write both alike; numbers with leading zeros, as 0012, are text."
+                    )
+                side.tables[name] = held, index
+    return Logs(rows, time, moment, day_start, past, snapshot, files, dropped, repeated, notes)
 
 
-def _join(rows: pl.DataFrame, table: pl.DataFrame, on: str, name: str) -> pl.DataFrame:
-    if rows[on].dtype != table[_KEY].dtype:
+def _kept(recipe: Recipe, source: Source, keys: pl.DataFrame) -> tuple[Positions, dict[str, int]]:
+    """Return the rows that are used, and how many are not, by reason."""
+    log, named = recipe.log, {recipe.log.time: "time", recipe.log.user: "user", recipe.log.item: "item"}
+    keep = keys.select(pl.all_horizontal(pl.all().is_not_null())).to_series().to_numpy().copy()
+    dropped = {"user, item or time missing": int((~keep).sum())}
+    as_stored = Rows(
+        keys.height,
+        source.columns,
+        lambda name, as_id: keys[named[name]] if name in named else source.read(name, as_id=as_id),
+    )
+    for condition in log.keep:
+        fulfilled = matching(as_stored, [condition], "log.keep")
+        dropped[f"not {condition.column} {condition.op} {condition.value}"] = int((keep & ~fulfilled).sum())
+        keep &= fulfilled
+    return np.flatnonzero(keep).astype(np.uint32), dropped
+
+
+def _break_ties(log: Log, source: Source, keys: pl.DataFrame, order: Positions) -> tuple[Positions, int]:
+    """Put rows of one time, user and item in the order of their other columns, and treat those that are repeated.
+
+    Returns:
+        The rows in order, and how many of them repeat another in every column that the recipe reads.
+    """
+    same = np.ones(len(order), dtype=np.bool_)
+    same[:1] = False
+    for key in keys.columns:
+        ordered = keys[key].gather(order)
+        same &= (ordered == ordered.shift(1)).fill_null(False).to_numpy()
+    tied = np.flatnonzero(same | np.append(same[1:], False))
+    if not len(tied):
+        return order, 0
+    others = sorted(source.columns - {log.time, log.user, log.item})
+    frame = pl.DataFrame(
+        [pl.Series("tie", np.cumsum(~same)[tied]), *(source.read(name).gather(order[tied]) for name in others)]
+    )
+    by = [name for name in frame.columns if not frame[name].dtype.is_nested()]
+    frame = frame.with_row_index("row of the ties").sort(by, maintain_order=True)
+    order = order.copy()
+    order[tied] = order[tied][frame["row of the ties"].to_numpy()]
+    repeats = ~frame.select(pl.struct("tie", *others).is_first_distinct()).to_series().to_numpy()
+    if log.repeated == "error" and repeats.any():
+        first = keys.row(int(order[tied[np.flatnonzero(repeats)[0]]]), named=True)
         raise RecipeError(
-            f"tables.{name} cannot be joined: {on!r} is {rows[on].dtype} in the log and {table[_KEY].dtype} "
-            "in the table."
+            f"log.repeated is 'error', and {int(repeats.sum()):,} rows repeat another in all {len(others) + 3} columns "
+            f"that the recipe reads; one of them has {first}. Write 'keep' or 'drop', or mend the log."
         )
-    return rows.join(table, left_on=on, right_on=_KEY, how="left", maintain_order="left")
-
-
-def matching(frame: pl.DataFrame, conditions: Iterable[Condition], where: str) -> NDArray[np.bool_]:
-    """Return which rows fulfil all conditions."""
-    mask: NDArray[np.bool_] = np.ones(frame.height, dtype=np.bool_)
-    for condition in conditions:
-        mask &= _checked(frame, condition, where).to_numpy()
-    return mask
-
-
-def bound(moment: str, recipe: Recipe, where: str) -> int:
-    """Return a day or ISO date-time in the log's zone as a time in the log's unit."""
-    text = moment.strip()
-    if len(text) == 8 and text.isdigit():
-        text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise RecipeError(f"{where} is {moment!r}, which is no day or ISO date-time such as 2022-05-03.") from error
-    if parsed.tzinfo is not None:
-        return round(parsed.timestamp() * UNITS[recipe.log.time_unit])
-    return int(_epochs(pl.Series([parsed]), recipe.log.time_zone, recipe.log.time_unit)[0])
-
-
-def local_times(time: Ints, recipe: Recipe) -> pl.Series:
-    """Return times as date-times in the log's zone."""
-    utc = pl.from_epoch(pl.Series(time), time_unit=recipe.log.time_unit).dt.replace_time_zone("UTC")
-    return utc.dt.convert_time_zone(recipe.log.time_zone)
-
-
-def _read(patterns: list[str], directory: Path, where: str, columns: Iterable[str]) -> tuple[pl.DataFrame, list[str]]:
-    for pattern in patterns:
-        paths = sorted(p for p in directory.glob(pattern) if p.is_file())
-        if paths:
-            break
-    else:
-        there = sorted(p.name for p in directory.iterdir()) if directory.is_dir() else []
-        hint = suggest(patterns[0], there) if patterns else ""
-        raise RecipeError(
-            f"{where}: {directory} holds none of {', '.join(patterns)}.{hint} "
-            f"It holds: {', '.join(there[:12]) or 'nothing'}."
-        )
-    frames = []
-    for path in paths:
-        frame = _read_file(path)
-        for column in columns:
-            if column not in frame.columns:
-                raise RecipeError(
-                    f"{where}: {path.name} has no column {column!r}.{suggest(column, frame.columns)} "
-                    f"Columns: {', '.join(frame.columns)}."
-                )
-        frames.append(frame.select(sorted(columns)))
-    return pl.concat(frames, how="vertical_relaxed"), [path.name for path in paths]
-
-
-def _read_file(path: Path) -> pl.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path, glob=False)
-        return pl.read_csv(path, infer_schema_length=None, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise RecipeError(
-            f"{path} cannot be read as {'Parquet' if path.suffix == '.parquet' else 'CSV'}: {error}"
-        ) from error
-
-
-def _checked(frame: pl.DataFrame, condition: Condition, where: str) -> pl.Series:
-    if condition.column not in frame.columns:
-        hint = suggest(condition.column, frame.columns)
-        raise RecipeError(f"{where} compares {condition.column!r}, which is no column.{hint}")
-    try:
-        compared = _OPERATORS[condition.op](pl.col(condition.column), condition.value)
-        return frame.select(compared.fill_null(False)).to_series()
-    except (pl.exceptions.PolarsError, TypeError) as error:
-        raise RecipeError(
-            f"{where}: {condition.column!r} ({frame[condition.column].dtype}) cannot be compared by "
-            f"{condition.op!r} with {condition.value!r}."
-        ) from error
+    if log.repeated == "drop":
+        order = np.delete(order, tied[repeats])
+    return order, int(repeats.sum())
 
 
 def _read_snapshot(
-    recipe: Recipe, directory: Path, rows: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame | None, list[str]]:
+    recipe: Recipe, directory: Path, rows: Rows, store: Store
+) -> tuple[Rows, pl.DataFrame | None, list[str]]:
     log, spec = recipe.log, recipe.snapshot
-    empty = pl.DataFrame(schema={log.user: rows[log.user].dtype, log.item: rows[log.item].dtype, LIST: pl.String})
-    if spec is None or not any(p.is_file() for pattern in spec.files for p in directory.glob(pattern)):
-        return empty, None, []
+    user, item = rows.column(log.user).head(0), rows.column(log.item).head(0)
+    empty = pl.DataFrame([user, item, pl.Series(LIST, [], dtype=pl.String)])
+    if spec is None or not find_files(spec.files, directory):
+        return _in_memory(empty), None, []
     used = {s.snapshot for s in recipe.sequences.values()}
     used |= {c for counter in recipe.counters.values() for c in (counter.snapshot_positives, counter.snapshot_events)}
     columns = sorted(({spec.user, spec.last_time} | used) - {""})
-    frame, paths = _read(spec.files, directory, "snapshot.files", columns)
-    frame = frame.with_columns(id_values(frame[spec.user], "snapshot.user").alias(log.user)).sort(log.user)
-    if frame[log.user].n_unique() < frame.height:
-        raise RecipeError(f"snapshot: {paths[0]} holds some {spec.user} more than once; one row a user.")
+    source = open_files(spec.files, directory, "snapshot.files", columns, store.folder)
+    frame = pl.DataFrame([source.read(name) for name in columns])
+    users = id_values(source.read(spec.user, as_id=True), "snapshot.user")
+    frame = frame.with_columns(users.alias(log.user)).sort(log.user)
+    if frame[log.user].is_duplicated().any():
+        raise RecipeError(f"snapshot: {source.names[0]} holds some {spec.user} more than once; one row a user.")
     if spec.last_time:
-        frame = frame.with_columns(_whole_times(frame[spec.last_time], log.time_unit, "snapshot.last_time"))
+        frame = frame.with_columns(whole_times(frame[spec.last_time], log.time_unit, "snapshot.last_time"))
     lists = [c for c in columns if frame[c].dtype == pl.List]
     if wrong := sorted({s.snapshot for s in recipe.sequences.values()} - {"", *lists}):
         raise RecipeError(f"snapshot column {wrong[0]!r} is {frame[wrong[0]].dtype}; a sequence needs a list column.")
@@ -221,41 +207,15 @@ def _read_snapshot(
     ]
     past = pl.concat(parts).drop_nulls(log.item) if parts else empty
     past = past.with_columns(id_values(past[log.item], "Items of the snapshot")) if past.height else empty
-    for column, name in ((log.user, spec.user), (log.item, ", ".join(lists))):
-        if past[column].dtype != rows[column].dtype:
-            raise RecipeError(
-                f"snapshot: {name} holds {past[column].dtype}, but {column!r} of the log is {rows[column].dtype}."
-            )
-    return past, frame.drop(lists), paths
+    for own, column, name in ((user, log.user, spec.user), (item, log.item, ", ".join(lists))):
+        alike = one_form([own, past[column]])
+        if alike[0].dtype != alike[1].dtype:
+            raise RecipeError(f"snapshot: {name} holds {past[column].dtype}, but {column!r} of the log is {own.dtype}.")
+    return _in_memory(past), frame.drop(lists), source.names
 
 
-def _whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
-    if values.dtype == pl.Datetime:
-        return values.dt.epoch(unit)
-    if not values.dtype.is_numeric():
-        raise RecipeError(f"{where}: column {values.name!r} is {values.dtype}; a time is a number or a timestamp.")
-    if values.dtype.is_float():
-        values = values.fill_nan(None)
-    whole: pl.Series = values.cast(pl.Int64)
-    if values.dtype.is_float() and not (whole.cast(values.dtype) == values).all():
-        raise RecipeError(f"{where}: column {values.name!r} has fractions of {unit}; store a finer unit.")
-    return whole
-
-
-def _midnights(days: pl.Series, zone: str, unit: str) -> Ints:
-    text = days.cast(pl.String).str.replace_all("-", "").str.slice(0, 8)
-    parsed = text.str.to_datetime("%Y%m%d", strict=False)
-    if parsed.null_count():
-        bad = days.filter(parsed.is_null())[0]
-        raise RecipeError(f"log.day: column {days.name!r} holds {bad!r}; a day is 20220503 or 2022-05-03.")
-    return _epochs(parsed, zone, unit).to_numpy().astype(np.int64)
-
-
-def _epochs(local: pl.Series, zone: str, unit: Any) -> pl.Series:
-    try:
-        return local.dt.replace_time_zone(zone, ambiguous="earliest").dt.epoch(unit)
-    except pl.exceptions.PolarsError as error:
-        raise RecipeError(f"log.time_zone {zone!r} cannot be used: {error}") from error
+def _in_memory(frame: pl.DataFrame) -> Rows:
+    return Rows(frame.height, frozenset(frame.columns), lambda name, as_id: frame[name])
 
 
 def _log_columns(recipe: Recipe) -> set[str]:

@@ -36,7 +36,7 @@ class Log:
 
     Args:
         files: File names or globs in the order of preference; the first that matches anything is read, all
-            its matches. Parquet and CSV (also gzipped) by suffix.
+            its matches but names that begin with ``.`` or ``_``. Parquet and CSV (also gzipped) by suffix.
         user: Column of the user's id.
         item: Column of the item's id.
         time: Column of the impression's time, a number since 1970 (UTC).
@@ -48,6 +48,11 @@ class Log:
             Empty: the row's time decides.
         keep: Conditions that every row must fulfil, for impressions and histories. Not on outcomes.
         delay: Seconds until an event becomes visible: an impression at t sees the events before t - delay.
+        repeated: What happens to rows that repeat another in every column that the recipe reads, as a log that
+            was delivered twice has them: ``keep`` them all, ``drop`` all but one, or ``error``. The report counts
+            them.
+        separator: Between the columns of CSV files. Empty: of comma, tab, semicolon and ``|`` the one that finds
+            the columns in the header.
     """
 
     files: list[str]
@@ -60,6 +65,8 @@ class Log:
     day: str = ""
     keep: list[Condition] = field(default_factory=list)
     delay: float = 0.0
+    repeated: Literal["keep", "drop", "error"] = "keep"
+    separator: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,12 +78,14 @@ class Table:
         key: Column of the table that the log refers to; its values must be unique.
         on: Column of the log. Empty: the same name as ``key``.
         role: Role of its features, unless a feature says otherwise.
+        separator: As ``log.separator``.
     """
 
     files: list[str]
     key: str
     on: str = ""
     role: Role = "item"
+    separator: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,7 +182,8 @@ class Counter:
         backoff: Another counter whose rate at that time takes the place of ``prior``.
         strength: Weight of the prior in events.
         refresh: ``event`` sees every earlier event; ``day`` sees the events of earlier days, as figures that
-            are computed every night do. A rate of one's own that moves within the day goes up after a click
+            are computed every night do: with ``log.day`` those of earlier logged days that also happened before
+            the midnight. A rate of one's own that moves within the day goes up after a click
             and down after none, so that it ranks a user's few impressions of a day backwards: it helps AUC
             and hurts an AUC by user.
         snapshot_positives: List column of the snapshot whose entries count as earlier positives.

@@ -1,30 +1,65 @@
-"""Writes rows as Parquet, a row group at a time, so that lists never exist for all rows at once."""
+"""Columns wait on the disk, so that memory holds one at a time, until rows of all are written a row group at a time."""
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hyrec.data.logs.history import EventIndex, Ints, most_recent
+from hyrec.data.logs.history import Ints, most_recent
+from hyrec.fingerprint import KEY
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A column in a file of its own."""
+
+    path: Path
+
+    def load(self) -> pa.Array:
+        """Map the column; its pages are read when they are used and leave memory with the array."""
+        with pa.memory_map(str(self.path)) as mapped:
+            return pa.ipc.open_file(mapped).get_batch(0).column(0)
+
+
+@dataclass
+class Store:
+    """A working folder of columns.
+
+    Args:
+        folder: Where they go; whoever made it removes it.
+    """
+
+    folder: Path
+    _number: itertools.count[int] = field(init=False, default_factory=itertools.count)
+
+    def put(self, values: pa.Array) -> Stored:
+        """Write a column down."""
+        path = self.folder / f"{next(self._number)}.arrow"
+        batch = pa.record_batch([values], names=["values"])
+        with pa.ipc.new_file(str(path), batch.schema) as writer:
+            writer.write_batch(batch)
+        return Stored(path)
+
 
 ColumnReader = Callable[[Ints], pa.Array]
 """Gives a column's values for some rows of the log."""
 
 
-def scalar(values: pa.Array) -> ColumnReader:
-    """Return a column with one value a row."""
-    return lambda rows: values.take(pa.array(rows))
+def column(stored: Stored, index: Stored | None = None) -> ColumnReader:
+    """Return a column with one value or list a row; with ``index``, the entry of each row."""
 
+    def read(rows: Ints) -> pa.Array:
+        taken = pa.array(rows)
+        return stored.load().take(taken if index is None else index.load().take(taken))
 
-def jagged(values: pa.Array, offsets: Ints) -> ColumnReader:
-    """Return a column with a list a row: ``values[offsets[i]:offsets[i + 1]]``."""
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
-    return lambda rows: lists.take(pa.array(rows))
+    return read
 
 
 @dataclass(frozen=True)
@@ -32,28 +67,42 @@ class SequenceColumns:
     """The list columns of one sequence.
 
     Args:
-        index: The sequence's events.
-        start: First visible event of each row of the log, a position in ``index.order``.
+        start: First visible event of each row of the log.
         end: Past the last visible event.
-        events: Values of each list column for each event of the index.
+        events: Values of each list column for the events, those of a user together.
         max_length: Most recent events that are kept.
+        place: Where each event stands in the order of time. None: as the events are stored.
     """
 
-    index: EventIndex
-    start: Ints
-    end: Ints
-    events: dict[str, pa.Array]
+    start: Stored
+    end: Stored
+    events: dict[str, Stored]
     max_length: int
+    place: Stored | None = None
 
-    def lists(self, rows: Ints) -> dict[str, pa.Array]:
-        """Return the lists of some rows, oldest event first."""
-        histories = most_recent(self.index, self.start[rows], self.end[rows], self.max_length)
-        offsets, event = pa.array(histories.offsets, pa.int32()), pa.array(histories.event)
-        return {name: pa.ListArray.from_arrays(offsets, values.take(event)) for name, values in self.events.items()}
+    def reader(self) -> Callable[[Ints], dict[str, pa.Array]]:
+        """Return what gives the lists of some rows, oldest event first."""
+        starts, ends = self.start.load().to_numpy(), self.end.load().to_numpy()
+        events = {name: stored.load() for name, stored in self.events.items()}
+        place = None if self.place is None else self.place.load().to_numpy()
+
+        def read(rows: Ints) -> dict[str, pa.Array]:
+            event, offsets = most_recent(starts[rows], ends[rows], self.max_length)
+            if place is not None:
+                event = event[np.lexsort((place[event], np.repeat(np.arange(len(rows)), np.diff(offsets))))]
+            first, taken = pa.array(offsets, pa.int32()), pa.array(event)
+            return {name: pa.ListArray.from_arrays(first, values.take(taken)) for name, values in events.items()}
+
+        return read
 
 
 def write(
-    path: Path, rows: Ints, columns: dict[str, ColumnReader], sequences: list[SequenceColumns], row_group_size: int
+    path: Path,
+    rows: Ints,
+    columns: dict[str, ColumnReader],
+    sequences: list[SequenceColumns],
+    fingerprint: dict[str, str],
+    row_group_size: int,
 ) -> None:
     """Write some rows of the log in their order; without rows the file holds the columns alone.
 
@@ -62,16 +111,19 @@ def write(
         rows: Rows of the log.
         columns: Columns that hold one value or one list a row.
         sequences: Columns of the sequences.
+        fingerprint: Digests of the vocabularies, for the file's metadata.
         row_group_size: Rows of a row group.
     """
+    lists = [sequence.reader() for sequence in sequences]
 
     def table(some: Ints) -> pa.Table:
         arrays = {name: values(some) for name, values in columns.items()}
-        for sequence in sequences:
-            arrays |= sequence.lists(some)
+        for read in lists:
+            arrays |= read(some)
         return pa.table(arrays)
 
     groups = np.split(rows, np.arange(row_group_size, len(rows), row_group_size))
-    with pq.ParquetWriter(path, table(rows[:0]).schema, compression="zstd") as writer:
+    described = table(rows[:0]).schema.with_metadata({KEY: json.dumps(fingerprint)})
+    with pq.ParquetWriter(path, described, compression="zstd") as writer:
         for group in groups:
             writer.write_table(table(group), row_group_size=row_group_size)

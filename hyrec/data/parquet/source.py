@@ -22,6 +22,7 @@ from hyrec.data.parquet.chunk import Array, to_offsets
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.policy import DataError, Handled
 from hyrec.data.parquet.values import Origin
+from hyrec.fingerprint import refuse_other_vocabularies
 from hyrec.messages import suggest
 
 _T = TypeVar("_T")
@@ -188,6 +189,7 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
     for path in files:
         file = open_parquet(path)
         arrow.check_columns(file.schema_arrow, decoder.columns, path)
+        refuse_other_vocabularies(path, file.schema_arrow.metadata, decoder.schema.fingerprint)
         form = {c.name: _form(file.schema_arrow, c) for c in decoder.columns if _must_be_alike(c)}
         first = form if first is None else first
         if differ := [name for name, value in form.items() if value != first[name]]:

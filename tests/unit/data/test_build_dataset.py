@@ -127,6 +127,15 @@ def test_counters_count_strictly_earlier_events(tmp_path):
     assert rows["f_item_clicks_age"].to_list() == [None, *(pytest.approx(a, rel=1e-6) for a in ages[1:])]
 
 
+@pytest.mark.parametrize("strength", [1.0, 20.0])
+def test_a_rate_leans_on_its_prior_by_its_strength(tmp_path, strength):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["counters"]["item_clicks"] |= {"strength": strength, "prior": 0.3}
+    row = built(tmp_path, recipe)["validate"].row(0, named=True)  # three earlier events of the item, two clicks
+    rate = (2 + strength * 0.3) / (3 + strength)
+    assert row["f_item_clicks_rate"] == pytest.approx(np.log(rate / (1 - rate)), abs=1e-6)
+
+
 def test_day_refresh_sees_earlier_days_only(tmp_path):
     recipe = copy.deepcopy(RECIPE)
     recipe["counters"]["item_clicks"]["refresh"] = recipe["sequences"]["clicks"]["refresh"] = "day"

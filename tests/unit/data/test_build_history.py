@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyrec.data.logs.counters import count_before
+from hyrec.data.logs.counters import EventCounts
 from hyrec.data.logs.history import UNTIMED, EventIndex, key_codes, most_recent
 
 # Few users and few moments, so that ties between an impression and events are the rule.
@@ -34,10 +33,9 @@ def test_histories_equal_the_slow_ones(events, impressions, max_length, delay):
     key, time, _ = columns(events, 3)
     user, moment = columns(impressions, 2)
     index = EventIndex(key, time)
-    histories = most_recent(index, *index.before(user, moment - delay), max_length)
-    got = np.split(histories.event, histories.offsets[1:-1]) if impressions else []
+    position, offsets = most_recent(*index.before(user, moment - delay), max_length)
+    got = np.split(index.order[position], offsets[1:-1]) if impressions else []
     assert [list(h) for h in got] == [slow_history(events, u, t - delay, max_length) for u, t in impressions]
-    assert list(histories.lengths) == [len(h) for h in got]
 
 
 @given(EVENTS, IMPRESSIONS)
@@ -46,15 +44,15 @@ def test_counts_equal_the_slow_ones(events, impressions):
     events = [event for event in events if event[1] != UNTIMED]
     key, time, positive = columns(events, 3)
     user, moment = columns(impressions, 2)
-    counts = count_before(key, time, positive.astype(bool), user, moment, moment)
+    counts, positives, ages = EventCounts(key, time, positive.astype(bool)).before(user, moment, moment)
     for i, (u, t) in enumerate(impressions):
         earlier = [(when, good) for who, when, good in events if who == u and when < t]
-        assert counts.events[i] == len(earlier)
-        assert counts.positives[i] == sum(good for _, good in earlier)
+        assert counts[i] == len(earlier)
+        assert positives[i] == sum(good for _, good in earlier)
         if earlier:
-            assert counts.age[i] == t - max(when for when, _ in earlier)
+            assert ages[i] == t - max(when for when, _ in earlier)
         else:
-            assert np.isnan(counts.age[i])
+            assert np.isnan(ages[i])
 
 
 def test_since_hides_untimed_events_and_nothing_else():
@@ -68,19 +66,6 @@ def test_times_in_microseconds_of_many_users_do_not_overflow():
     index = EventIndex(users, np.full(3, now))
     start, end = index.before(users, np.array([now, now + 1, now + 1]))
     assert list(end - start) == [0, 1, 1]
-
-
-@pytest.mark.parametrize("strength", [1.0, 20.0])
-def test_a_rate_leans_on_its_prior_by_its_strength(strength):
-    counts = count_before(
-        np.zeros(4, np.int64),
-        np.arange(4),
-        np.array([True, True, True, False]),
-        np.array([0]),
-        np.array([9]),
-        np.array([9]),
-    )
-    assert counts.rate(np.array([0.5]), strength)[0] == pytest.approx((3 + strength * 0.5) / (4 + strength))
 
 
 def test_keys_are_equal_exactly_where_all_columns_are():

@@ -1,0 +1,173 @@
+"""The files that a recipe names, read a column at a time. CSV files become Parquet once, in a working folder."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hyrec.data.logs.ids import from_csv, id_values, one_form
+from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.messages import listed, suggest
+
+_SEPARATORS = (",", "\t", ";", "|")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of one kind, whose rows follow one another.
+
+    Args:
+        where: What the recipe calls them, for messages.
+        names: Names of the files.
+        csv: What became of the CSV files: Parquet whose columns are all text.
+        parquet: The Parquet files.
+        columns: Columns that may be read.
+    """
+
+    where: str
+    names: list[str]
+    csv: list[Path]
+    parquet: list[Path]
+    columns: frozenset[str]
+
+    def read(self, column: str, *, as_id: bool = False) -> pl.Series:
+        """Read one column of all files, in one type that holds every value.
+
+        Args:
+            column: Its name.
+            as_id: Whether its values are ids, which CSV files may write in more ways than a number has.
+        """
+        parts = []
+        if self.csv:
+            text = pl.concat([_read_column(path, column) for path in self.csv])
+            parts.append(from_csv(text, as_id=as_id))
+        for path in self.parquet:
+            part = _read_column(path, column)
+            if part.dtype.is_decimal():
+                part = id_values(part, column) if part.dtype.scale == 0 else part.cast(pl.Float64)  # type: ignore[attr-defined]
+            parts.append(part)
+        try:
+            return pl.concat([part.to_frame() for part in one_form(parts)], how="vertical_relaxed").to_series()
+        except pl.exceptions.PolarsError as error:
+            kinds = dict(zip([str(part.dtype) for part in parts], self.names, strict=False))
+            found = " and ".join(f"{kind} in {name}" for kind, name in list(kinds.items())[:3])
+            raise RecipeError(f"{self.where}: column {column!r} is {found}; write all files alike.") from error
+
+
+def find_files(patterns: list[str], directory: Path) -> list[Path]:
+    """Return the files of the first pattern that matches any.
+
+    Names that begin with ``.`` or ``_``, and folders of such names, are what writers leave behind: they are
+    read only where the pattern says so itself.
+    """
+    for pattern in patterns:
+        asked = {".", "..", *Path(pattern).parts}
+        found = []
+        for path in directory.glob(pattern):
+            below = path.relative_to(directory).parts if path.is_relative_to(directory) else (path.name,)
+            if path.is_file() and not any(part.startswith((".", "_")) and part not in asked for part in below):
+                found.append(path)
+        if found:
+            return sorted(found)
+    return []
+
+
+def open_files(
+    patterns: list[str], directory: Path, where: str, columns: Iterable[str], folder: Path, separator: str = ""
+) -> Source:
+    """Find files, check their columns, and lay CSV files down as Parquet.
+
+    Args:
+        patterns: File names or globs in the order of preference.
+        directory: Where they are.
+        where: What the recipe calls them, as ``log.files``.
+        columns: The columns that will be read.
+        folder: Where converted files go.
+        separator: Between the columns of CSV files. Empty: what makes their header hold the columns.
+
+    Raises:
+        RecipeError: For files or columns that are missing and files that cannot be read.
+    """
+    paths, wanted = find_files(patterns, directory), sorted(columns)
+    if not paths:
+        there = sorted(p.name for p in directory.iterdir()) if directory.is_dir() else []
+        hint = suggest(patterns[0], there) if patterns else ""
+        raise RecipeError(
+            f"{where}: {directory} holds none of {', '.join(patterns)}.{hint} {listed(there, 'It holds')}"
+        )
+    csv: list[Path] = []
+    parquet: list[Path] = []
+    for path in paths:
+        if path.suffix == ".parquet":
+            _check_columns(path, guarded(path, "Parquet", pq.read_schema, path).names, wanted, where)
+            parquet.append(path)
+            continue
+        between, names = _header(path, wanted, where, separator)
+        _check_columns(path, names, wanted, where, is_csv=True)
+        csv.append(folder / f"{where}-{len(csv)}.parquet")
+        rows = pl.scan_csv(path, separator=between, infer_schema=False, glob=False).select(wanted)
+        guarded(path, "CSV", rows.sink_parquet, csv[-1], compression="lz4")
+    if not any(pq.read_metadata(path).num_rows for path in [*csv, *parquet]):
+        raise RecipeError(f"{where}: {', '.join(p.name for p in paths[:3])} holds a header and no rows.")
+    return Source(where, [path.name for path in paths], csv, parquet, frozenset(wanted))
+
+
+def guarded(path: Path, kind: str, read: Callable[..., _T], *args: Any, **options: Any) -> _T:
+    """Return ``read(...)``; what the reading library says of a file becomes one sentence of ours.
+
+    Raises:
+        RecipeError: If the file cannot be read.
+    """
+    try:
+        return read(*args, **options)
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+        if is_full(error):
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        advice = "It may be truncated; write or copy it again."
+        if kind == "CSV":
+            advice = "It has to be UTF-8 with a header, one separator, and quotes around texts that hold it."
+        raise RecipeError(f"{path} cannot be read as {kind}: {reason}. {advice}") from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk is full."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+
+
+def _read_column(path: Path, column: str) -> pl.Series:
+    return guarded(path, "Parquet", pl.read_parquet, path, columns=[column], glob=False)[column]
+
+
+def _header(path: Path, wanted: list[str], where: str, separator: str) -> tuple[str, list[str]]:
+    """Return the separator and the names in the first line; of several separators the one that finds most."""
+    first_line = {"has_header": False, "n_rows": 1, "infer_schema": False, "truncate_ragged_lines": True, "glob": False}
+    found: dict[str, list[str]] = {}
+    for between in [separator] if separator else _SEPARATORS:
+        line = guarded(path, "CSV", pl.read_csv, path, separator=between, **first_line)
+        found[between] = [str(name) for name in line.row(0)]
+    best = max(found, key=lambda between: (len({*wanted} & {*found[between]}), len(found[between])))
+    return best, found[best]
+
+
+def _check_columns(path: Path, names: list[str], wanted: list[str], where: str, *, is_csv: bool = False) -> None:
+    for column in wanted:
+        if names.count(column) > 1:
+            raise RecipeError(f"{where}: {path.name} holds the column {column!r} twice; name or drop one of them.")
+        if column in names:
+            continue
+        problem = f"{where}: {path.name} has no column {column!r}.{suggest(column, names)} {listed(names, 'Columns')}"
+        if is_csv and not {*wanted} & {*names}:
+            problem += (
+                "\nThe first line of a CSV file names its columns: add one if it is missing. Columns that are parted "
+                f"by something else than {', '.join(map(repr, _SEPARATORS))} need {where.rpartition('.')[0]}.separator."
+            )
+        raise RecipeError(problem)

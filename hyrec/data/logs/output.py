@@ -1,0 +1,83 @@
+"""The folder of a data set: all of it is new, or all of it is what was there."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from hyrec.data.logs.files import is_full
+from hyrec.data.logs.recipe_parts import RecipeError
+
+_FILES = ("schema.yaml", "train.parquet", "validate.parquet", "test.parquet", "recipe.yaml", "report.json")
+
+
+@contextmanager
+def data_set_folder(out: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a folder for a data set and one for work; without an error the first takes the place of ``out``.
+
+    Files of somebody else in ``out`` stay. When the body raises, nothing is left of either folder.
+
+    Raises:
+        RecipeError: When ``out`` is no folder, when the disk is full, and for what the libraries cannot do.
+    """
+    if out.exists() and not out.is_dir():
+        raise RecipeError(f"--out {str(out)!r} is a file; name a folder, which is made when missing.")
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = out.parent
+    if out.is_dir() and (out.is_mount() or not os.access(beside, os.W_OK)):
+        beside = out  # moving is whole only within one file system
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", suffix=".building", dir=beside) as name:
+            made, working = Path(name) / "made", Path(name) / "working"
+            (made / "vocabulary").mkdir(parents=True)
+            working.mkdir()
+            yield made, working
+            _move(made, out, aside=Path(name) / "old")
+    except (OSError, pl.exceptions.PolarsError, pa.ArrowException) as error:
+        if is_full(error):
+            raise RecipeError(
+                f"The disk of {beside} is full: nothing was written to {out}. A build needs room for the data set and "
+                "for its columns, about as much again; free some, or name an --out on another disk."
+            ) from error
+        if isinstance(error, OSError):
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise RecipeError(
+            f"The logs hold something that cannot be worked with ({type(error).__name__}): {reason}"
+        ) from error
+
+
+def _move(made: Path, out: Path, aside: Path) -> None:
+    """Put what was made in the place of ``out``."""
+    ours = {out / name for name in _FILES} | {out / path.relative_to(made) for path in made.rglob("*.parquet")}
+    try:
+        tables = json.loads((out / "report.json").read_text(encoding="utf-8"))["vocabulary"]
+        ours |= {out / "vocabulary" / f"{table}.parquet" for table in tables}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # no earlier data set, or none of ours
+    there = {path for path in out.rglob("*") if not path.is_dir()} if out.is_dir() else set()
+    in_use = out.is_mount() or Path.cwd().is_relative_to(out) or made.is_relative_to(out)
+    if there <= ours and not in_use:
+        if out.is_dir():
+            out.rename(aside)
+        try:
+            made.rename(out)
+        except OSError:
+            if aside.is_dir():
+                aside.rename(out)
+            raise
+        return
+    # Without its schema.yaml a data set cannot be read by mistake: it goes first and comes last.
+    for path in sorted(ours & there, key=lambda path: path.name != "schema.yaml"):
+        path.unlink()
+    (out / "vocabulary").mkdir(parents=True, exist_ok=True)
+    for path in sorted((p for p in made.rglob("*") if p.is_file()), key=lambda path: path.name == "schema.yaml"):
+        path.replace(out / path.relative_to(made))

@@ -1,0 +1,98 @@
+"""What each row of the log is for: which split, whose history, and what it may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from hyrec.data.logs.history import UNTIMED, Ints
+from hyrec.data.logs.reading import Logs
+from hyrec.data.logs.recipe import Recipe
+from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.data.logs.rows import Mask, rows_of
+from hyrec.data.logs.times import UNITS, bound, local_times
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The log by role.
+
+    Args:
+        logs: What was read.
+        split: 0, 1, 2 for rows that train, validate, test; -1 for history only.
+        is_event: Rows that histories may hold (not those that the snapshot covers).
+        sees_snapshot: Rows that are later than their user's snapshot.
+        sees_all_snapshots: Rows that are later than everybody's.
+        seen: First moment that each row does not see any more: its time less ``log.delay``.
+    """
+
+    logs: Logs
+    split: NDArray[np.int8]
+    is_event: Mask
+    sees_snapshot: Mask
+    sees_all_snapshots: Mask
+    seen: Ints
+
+    def seen_by(self, refresh: str, some: slice = slice(None)) -> Ints:
+        """Return the first moment that is not seen any more, when figures are refreshed so often."""
+        return self.seen[some] if refresh == "event" else np.minimum(self.seen[some], self.logs.day_start[some])
+
+    def known(self, refresh: str) -> Ints:
+        """Return the moment from which on each row counts, when figures are refreshed so often.
+
+        A row that began before the midnight of its ``log.day`` counts from that midnight on: what is refreshed
+        by day then never sees rows of the same logged day.
+        """
+        return self.logs.time if refresh == "event" else np.maximum(self.logs.time, self.logs.day_start)
+
+
+def part(recipe: Recipe, logs: Logs) -> Roles:
+    """Decide which rows train, validate, test, and which are history."""
+    split = recipe.split
+    limits = [
+        bound(split.validate_from, recipe, "split.validate_from"),
+        bound(split.test_from, recipe, "split.test_from"),
+    ]
+    if limits[0] > limits[1]:
+        raise RecipeError(f"split.validate_from {split.validate_from} is after split.test_from {split.test_from}.")
+    number = np.searchsorted(np.array(limits), logs.moment, side="right").astype(np.int8)
+    if split.train_from:
+        number[logs.moment < bound(split.train_from, recipe, "split.train_from")] = -1
+    if not (number == 0).any():
+        raise RecipeError(
+            f"No row trains: the log's days are {_day_range(logs, recipe)}, split.train_from is "
+            f"{split.train_from or 'open'} and split.validate_from {split.validate_from}."
+        )
+    delay = round(recipe.log.delay * UNITS[recipe.log.time_unit])
+    seen = logs.time - delay if delay else logs.time
+    is_event = np.ones(logs.rows.height, dtype=np.bool_)
+    sees = everyone = np.ones(logs.rows.height, dtype=np.bool_)
+    spec = recipe.snapshot
+    if spec is not None and logs.snapshot is not None:
+        if spec.before:
+            is_event = logs.moment >= bound(spec.before, recipe, "snapshot.before")
+        if spec.last_time:
+            last = logs.snapshot[spec.last_time]
+            sees = of_user(recipe, logs, last).fill_null(UNTIMED).to_numpy() < seen
+            newest = last.max()
+            everyone = seen > (newest if isinstance(newest, int) else UNTIMED)
+    return Roles(logs, number, is_event, sees, everyone, seen)
+
+
+def of_user(recipe: Recipe, logs: Logs, values: pl.Series) -> pl.Series:
+    """Return for every row of the log the value that the snapshot has for its user."""
+    assert logs.snapshot is not None
+    index = rows_of(logs.rows.column(recipe.log.user), logs.snapshot[recipe.log.user], written=False)
+    assert index is not None
+    return values.gather(index)
+
+
+def _day_range(logs: Logs, recipe: Recipe) -> str:
+    if not len(logs.moment):
+        return "none (no rows)"
+    ends = np.array([logs.moment.min(), logs.moment.max()])
+    first, last = local_times(ends, recipe.log.time_zone, recipe.log.time_unit).dt.strftime("%Y-%m-%d")
+    return f"{first} to {last}"

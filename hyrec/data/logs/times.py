@@ -1,0 +1,136 @@
+"""Times, days and time zones of a log: everything becomes whole numbers since 1970 in the log's unit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hyrec.data.logs.history import Ints
+from hyrec.data.logs.recipe import Recipe
+from hyrec.data.logs.recipe_parts import RecipeError
+
+UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+SECONDS_A_DAY = 86_400
+_SINCE, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds
+
+
+def bound(moment: str, recipe: Recipe, where: str) -> int:
+    """Return a day or ISO date-time in the log's zone as a time in the log's unit."""
+    text = moment.strip()
+    if len(text) == 8 and text.isdigit():
+        text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise RecipeError(f"{where} is {moment!r}, which is no day or ISO date-time such as 2022-05-03.") from error
+    if parsed.tzinfo is not None:
+        return round(parsed.timestamp() * UNITS[recipe.log.time_unit])
+    return int(epochs(pl.Series([parsed]), recipe.log.time_zone, recipe.log.time_unit)[0])
+
+
+def check_zone(zone: str) -> None:
+    """Refuse a time zone that does not exist."""
+    try:
+        _known_epochs(pl.Series([datetime(2000, 1, 1)]), zone)
+    except pl.exceptions.PolarsError as error:
+        raise RecipeError(
+            f"log.time_zone {zone!r} is no zone that is known; zones are UTC, Asia/Shanghai, ..."
+        ) from error
+
+
+def local_times(time: Ints, zone: str, unit: Any) -> pl.Series:
+    """Return times as date-times in a zone."""
+    return pl.from_epoch(pl.Series(time), time_unit=unit).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+
+
+def epochs(local: pl.Series, zone: str, unit: Any) -> pl.Series:
+    """Return local date-times as times.
+
+    Of a date-time that the clocks show twice it is the first, and of one that they skip the moment from which
+    on they show a later one.
+    """
+    known = _known_epochs(local, zone)
+    for skipped in local.filter(known.is_null()).drop_nulls().unique():
+        there = int((skipped - datetime(1970, 1, 1)).total_seconds())
+        around = range(there - 2 * SECONDS_A_DAY, there + 2 * SECONDS_A_DAY)
+        shown = local_times(np.array(around), zone, "s").dt.replace_time_zone(None)
+        known = known.set(local == skipped, around[int((shown < skipped).sum())] * UNITS["us"])
+    return known // (UNITS["us"] // UNITS[unit])
+
+
+def _known_epochs(local: pl.Series, zone: str) -> pl.Series:
+    zoned = local.cast(pl.Datetime("us")).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    since: pl.Series = zoned.dt.epoch("us")
+    return since
+
+
+def midnights(days: pl.Series, zone: str, unit: Any) -> Ints:
+    """Return the first moment of each row's ``log.day``."""
+    distinct = days.unique()
+    text = distinct.cast(pl.String).str.replace_all("-", "").str.slice(0, 8)
+    parsed = text.str.to_datetime("%Y%m%d", strict=False)
+    if parsed.null_count():
+        bad = distinct.filter(parsed.is_null())[0]
+        raise RecipeError(f"log.day: column {days.name!r} holds {bad!r}; a day is 20220503 or 2022-05-03.")
+    return _of_distinct(days, distinct, epochs(parsed, zone, unit))
+
+
+def day_starts(time: Ints, zone: str, unit: Any) -> Ints:
+    """Return the first moment of each time's day."""
+    days = local_times(time, zone, unit).dt.date()
+    distinct = days.unique()
+    return _of_distinct(days, distinct, epochs(distinct.cast(pl.Datetime("us")), zone, unit))
+
+
+def _of_distinct(values: pl.Series, distinct: pl.Series, result: pl.Series) -> Ints:
+    found = values.replace_strict(distinct, result, return_dtype=pl.Int64) if len(values) else result
+    return found.to_numpy().astype(np.int64)
+
+
+def whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
+    """Return a column of numbers or timestamps as whole times.
+
+    Raises:
+        RecipeError: For what is no time, and for fractions of the unit.
+    """
+    if values.dtype == pl.Datetime:
+        return values.dt.epoch(unit)
+    if not (values.dtype.is_numeric() or values.dtype == pl.Null):
+        raise RecipeError(f"{where}: column {values.name!r} is {values.dtype}; a time is a number or a timestamp.")
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    whole: pl.Series = values.cast(pl.Int64, strict=False)
+    if whole.null_count() > values.null_count():
+        raise RecipeError(f"{where}: column {values.name!r} has numbers that are too large for a time in {unit}.")
+    if values.dtype.is_float() and not (whole.cast(values.dtype) == values).all():
+        raise RecipeError(f"{where}: column {values.name!r} has fractions of {unit}; store a finer unit.")
+    return whole
+
+
+def check_unit(times: Ints, unit: str, where: str) -> list[str]:
+    """Return a note where moments lie outside 1990 to 2100, with the unit in which they would lie inside.
+
+    Raises:
+        RecipeError: When another unit would fit most of the times. Times that fit no unit, such as days that are
+            counted from the log's first, are only told.
+    """
+
+    def inside(scale: int) -> int:
+        return int(((times >= _SINCE * scale) & (times < _UNTIL * scale)).sum())
+
+    outside = len(times) - inside(UNITS[unit])
+    if not outside:
+        return []
+    fitting = {name: inside(scale) for name, scale in {**UNITS, "ns": 10**9}.items() if name != unit}
+    best = max(fitting, key=lambda name: fitting[name])
+    found = f"{where}: {outside:,} of {len(times):,} moments in {unit!r} lie outside 1990 to 2100"
+    if not fitting[best]:
+        return [f"{found}; no other unit fits either."]
+    found += f"; {fitting[best]:,} would lie inside in {best!r}"
+    if 2 * fitting[best] > len(times):
+        allowed = f"Set log.time_unit to {best!r}, or convert" if best in UNITS else "Convert"
+        raise RecipeError(f"{found}. {allowed} the column: the log, the snapshot and the tables share one unit.")
+    return [f"{found}."]
