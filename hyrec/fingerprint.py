@@ -24,9 +24,15 @@ def refuse_other_vocabularies(file: str, metadata: Mapping[bytes, bytes] | None,
     """Refuse a file whose ids are of other vocabularies than those of a schema; one that does not say passes.
 
     Raises:
-        ValueError: With the tables that differ.
+        ValueError: With the tables that differ, and for a fingerprint that cannot be read.
     """
-    if differ := differences(expected, json.loads((metadata or {}).get(KEY, b"{}"))):
+    try:
+        found = json.loads((metadata or {}).get(KEY, b"{}"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{file}: its {KEY.decode()} is no mapping of tables; build it again, or remove that key.")
+    if differ := differences(expected, found):
         raise ValueError(
             f"{file} was built with other vocabularies than the schema ({differ}): its ids mean other values, and the "
             "scores would be worthless.\nUse the schema.yaml that was written with the file, or build them all at once."

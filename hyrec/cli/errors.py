@@ -37,7 +37,7 @@ _OUTSIDE = {
     r"PytorchStreamWriter failed|unexpected pos \d+ vs|file write failed": (
         "A checkpoint could not be written: the disk is full, or gone. Earlier checkpoints are whole."
     ),
-    r"Connection (reset|closed|refused)|Broken pipe|Timed out waiting|NCCL|gloo": (
+    r"Connection (reset|closed) by (remote )?peer|Connection refused|Broken pipe|Timed out waiting|aborted due to": (
         "Another process of this run has ended, or cannot be reached: its own messages, above or in its log, say why.\n"
         "The run continues from its last checkpoint with --ckpt_path last."
     ),
@@ -65,11 +65,10 @@ def guarded(command: Callable[[], int]) -> int:
             raise
         if isinstance(error, CommandError):
             return _report(str(error))
-        causes = list(_causes(error))
-        for cause in causes:
+        for cause in _causes(error):
             if isinstance(cause, (ValueError, OSError)) and _written_by_hyrec(cause):
                 return _report(_message(cause))
-        outside = next((told for told in map(_outside, causes) if told), None)
+        outside = _outside(error)  # of its causes none: a mistake made while one was handled keeps its traceback
         if outside is None:
             raise
         return _report(outside, 1)

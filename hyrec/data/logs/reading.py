@@ -17,6 +17,7 @@ from hyrec.data.logs.rows import Rows, matching, rows_of
 from hyrec.data.logs.times import bound, check_unit, check_zone, day_starts, midnights, whole_times
 from hyrec.data.logs.writer import Store
 
+_TIE, _PLACE = "number of the tie", "row of the ties"
 LIST = "snapshot list"
 """Column of ``Logs.past``: the list of the snapshot that the event stood in."""
 
@@ -161,13 +162,13 @@ def _break_ties(log: Log, source: Source, keys: pl.DataFrame, order: Positions) 
         return order, 0
     others = sorted(source.columns - {log.time, log.user, log.item})
     frame = pl.DataFrame(
-        [pl.Series("tie", np.cumsum(~same)[tied]), *(source.read(name).gather(order[tied]) for name in others)]
+        [pl.Series(_TIE, np.cumsum(~same)[tied]), *(source.read(name).gather(order[tied]) for name in others)]
     )
     by = [name for name in frame.columns if not frame[name].dtype.is_nested()]
-    frame = frame.with_row_index("row of the ties").sort(by, maintain_order=True)
+    frame = frame.with_row_index(_PLACE).sort(by, maintain_order=True)
     order = order.copy()
-    order[tied] = order[tied][frame["row of the ties"].to_numpy()]
-    repeats = ~frame.select(pl.struct("tie", *others).is_first_distinct()).to_series().to_numpy()
+    order[tied] = order[tied][frame[_PLACE].to_numpy()]
+    repeats = ~frame.select(pl.struct(_TIE, *others).is_first_distinct()).to_series().to_numpy()
     if log.repeated == "error" and repeats.any():
         first = keys.row(int(order[tied[np.flatnonzero(repeats)[0]]]), named=True)
         raise RecipeError(

@@ -12,6 +12,7 @@ import pytest
 
 from hyrec.data.logs import Recipe, RecipeError, build, builder
 from hyrec.data.parquet import ParquetData
+from hyrec.fingerprint import KEY, refuse_other_vocabularies
 from hyrec.schema import Schema
 from tests.unit.data.test_build_dataset import LOG, RECIPE, write_logs
 
@@ -108,3 +109,8 @@ def test_a_file_of_another_vocabulary_is_refused_by_its_tables(tmp_path):
         ParquetData(schema, train=str(tmp_path / "out2" / "train.parquet")).num_samples("train")
     unknown = replace(schema, fingerprint={})
     assert ParquetData(unknown, train=str(tmp_path / "out2" / "train.parquet")).num_samples("train") == 5
+
+
+def test_a_fingerprint_that_cannot_be_read_is_refused_and_not_taken_for_none() -> None:
+    with pytest.raises(ValueError, match="a.parquet: its hyrec.fingerprint is no mapping"):
+        refuse_other_vocabularies("a.parquet", {KEY: b"{"}, {})

@@ -1,0 +1,63 @@
+"""What a command prints of a failure: five lines for what a user or the machine did, a traceback for our mistakes."""
+
+import errno
+
+import pytest
+import torch
+
+from hyrec.cli.errors import MAX_LINES, guarded
+
+
+def failing(error):
+    def command():
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "runs/a.ckpt"), "The disk is full"),
+        (OSError(errno.EROFS, "Read-only file system", "runs/a"), "Choose another folder"),
+        (OSError(errno.ENOENT, "No such file or directory", "data/a.parquet"), "data/a.parquet"),
+        (MemoryError(), "Too little memory"),
+        (RuntimeError("DataLoader worker (pid 8) is killed by signal: Killed. "), "A data worker died"),
+        (RuntimeError("DataLoader worker (pid(s) 8, 9) exited unexpectedly"), "A data worker died"),
+        (RuntimeError("unable to open shared memory object </torch_1> in read-write mode"), "/dev/shm"),
+        (RuntimeError("Read error [127.0.0.1]:55: Connection reset by peer."), "Another process of this run"),
+        (RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/9: file write failed"), "disk"),
+    ],
+)
+def test_a_failure_of_the_machine_is_told_in_five_lines(capsys, monkeypatch, error, told):
+    monkeypatch.delenv("HYREC_DEBUG", raising=False)
+    assert guarded(failing(error)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("hyrec: ")
+    assert told in said
+    assert len(said.splitlines()) <= MAX_LINES
+
+
+def test_memory_that_no_machine_has_is_told(capsys, monkeypatch):
+    monkeypatch.delenv("HYREC_DEBUG", raising=False)
+    assert guarded(lambda: len(torch.empty(2**50))) == 1
+    assert "Too little memory" in capsys.readouterr().err
+
+
+def test_a_mistake_of_ours_keeps_its_traceback_also_while_a_missing_file_is_handled(monkeypatch):
+    monkeypatch.delenv("HYREC_DEBUG", raising=False)
+
+    def command():
+        try:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", "a")
+        except FileNotFoundError:
+            return {}["key"]
+
+    with pytest.raises(KeyError):
+        guarded(command)
+
+
+def test_debugging_keeps_every_traceback(monkeypatch):
+    monkeypatch.setenv("HYREC_DEBUG", "1")
+    with pytest.raises(MemoryError):
+        guarded(failing(MemoryError()))

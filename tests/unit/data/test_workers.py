@@ -1,0 +1,49 @@
+"""Data workers that are stopped, or told to end by a scheduler that tells all processes."""
+
+import os
+import signal
+import time
+
+import pytest
+from torch.utils.data import DataLoader, get_worker_info
+
+from hyrec.data.parquet.policy import DataError
+from hyrec.data.parquet.workers import in_time, leave_signals
+
+
+class Signalled:
+    """Rows whose worker sends itself a signal at the second of them."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, row):
+        if row == 2 and get_worker_info() is not None:
+            os.kill(os.getpid(), self.number)
+        return row
+
+
+def rows_of(number, limit):
+    loader = DataLoader(
+        Signalled(number), batch_size=None, num_workers=2, prefetch_factor=1, worker_init_fn=leave_signals
+    )
+    return [int(row) for row in in_time(iter(loader), limit)]
+
+
+def test_a_worker_that_is_stopped_ends_the_run_with_its_reason_and_not_the_wait():
+    started = time.monotonic()
+    with pytest.raises(DataError, match="did not hand over a batch in 1 seconds"):
+        rows_of(signal.SIGSTOP, 1)
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
+def test_a_signal_to_all_processes_does_not_end_the_workers(name):
+    assert rows_of(getattr(signal, name), 60) == list(range(6))
+
+
+def test_a_loader_without_workers_is_handed_on_as_it_is():
+    assert list(in_time(iter([1, 2]), 1)) == [1, 2]
