@@ -112,5 +112,5 @@ def test_a_file_of_another_vocabulary_is_refused_by_its_tables(tmp_path):
 
 
 def test_a_fingerprint_that_cannot_be_read_is_refused_and_not_taken_for_none() -> None:
-    with pytest.raises(ValueError, match="a.parquet: its hyrec.fingerprint is no mapping"):
+    with pytest.raises(ValueError, match=r"a\.parquet: its hyrec\.fingerprint is no mapping"):
         refuse_other_vocabularies("a.parquet", {KEY: b"{"}, {})
