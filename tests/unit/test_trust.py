@@ -125,7 +125,8 @@ def checkpoint(tmp_path):
     def write(**options):
         model = Experiment.parse(DEBUG).model()
         content = {"state_dict": model.state_dict(), "hyper_parameters": {**dict(model.hparams), **options}}
-        torch.save({**content, "pytorch-lightning_version": "2.6.6"}, tmp_path / "theirs.ckpt")
+        training = {"optimizer_states": [], "lr_schedulers": [], "loops": {}}
+        torch.save({**content, **training, "pytorch-lightning_version": "2.6.6"}, tmp_path / "theirs.ckpt")
         return str(tmp_path / "theirs.ckpt")
 
     return write
