@@ -167,7 +167,8 @@ def test_a_checkpoint_of_another_vocabulary_is_refused_by_its_tables_and_one_tha
     def of(fingerprint: dict[str, str]):
         return build(dataclasses.replace(SCHEMA, fingerprint=fingerprint))
 
-    model, checkpoint = of({"item": "a", "user": "b"}), {}
+    model = of({"item": "a", "user": "b"})
+    checkpoint = {"state_dict": model.state_dict()}
     of({"item": "a", "user": "c"}).on_save_checkpoint(checkpoint)
     with pytest.raises(ValueError, match="the vocabularies of the tables user differ"):
         model.on_load_checkpoint(checkpoint)
