@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,21 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 MAX_DEPTH, MAX_VALUES = 50, 1_000_000
 """What a YAML file may hold, aliases written out: ten lines of them can stand for more values than memory has."""
 _MAX_BITS = 1023
+
+
+def is_leftover(parts: Iterable[str], asked: Collection[str] = ()) -> bool:
+    """Whether a path leads through what writers leave behind: names that begin with ``.`` or ``_``.
+
+    Args:
+        parts: Names of the folders and the file, below what was asked for.
+        asked: Names that were asked for, which are none.
+
+    Example:
+        >>> is_leftover(["_temporary", "0", "part-0.parquet"]), is_leftover(["_day=3", "part-0.parquet"])
+        (True, False)
+    """
+    hidden = (part.startswith(".") or (part.startswith("_") and "=" not in part) for part in parts if part not in asked)
+    return any(hidden)
 
 
 class RefusedYAMLError(yaml.constructor.ConstructorError):

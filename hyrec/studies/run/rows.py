@@ -16,6 +16,7 @@ from hyrec.batch import Batch
 from hyrec.config.experiment import Experiment
 from hyrec.data.base import RankingData
 from hyrec.files import digest, replaced
+from hyrec.parquet import write_parquet
 from hyrec.schema import MISSING_ID, OOV_ID, Role
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.planner import counted_features
@@ -72,7 +73,7 @@ def write_rows(plan: Plan, folder: str | Path) -> Path | None:
             _LOG.warning("Note: %s, so there is no %s and the report will have no slices.", error, ROWS_FILE)
             return None
         with replaced(path) as partial:
-            pq.write_table(table.replace_schema_metadata({_SOURCE: source}), partial, compression="zstd")
+            write_parquet(table.replace_schema_metadata({_SOURCE: source}), partial)
     return path
 
 
