@@ -22,6 +22,7 @@ from hyrec.data.parquet.chunk import Array, to_offsets
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.policy import DataError, Handled
 from hyrec.data.parquet.values import Origin
+from hyrec.data.parquet.window import decoded_bytes, first_leaves, rows_within
 from hyrec.fingerprint import refuse_other_vocabularies
 from hyrec.messages import suggest
 
@@ -39,6 +40,7 @@ class RowGroup:
         num_samples: Their samples (candidates, in the ``requests`` layout).
         selection: Their positions in the row group, ascending. None: all rows.
         counts: Samples of each row. None: as many as the candidate column has entries, or one if flat.
+        decoded_bytes: What its rows take in memory once decoded, at most.
     """
 
     file: str
@@ -47,6 +49,7 @@ class RowGroup:
     num_samples: int
     selection: Array | None = None
     counts: Array | None = None
+    decoded_bytes: int = 0
 
 
 @dataclass
@@ -64,6 +67,16 @@ class SplitIndex:
     def __post_init__(self) -> None:
         self.first_rows = to_offsets(np.array([g.num_rows for g in self.groups], np.int64))
         self.first_samples = to_offsets(np.array([g.num_samples for g in self.groups], np.int64))
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What all rows would take in memory once decoded, at most."""
+        return sum(group.decoded_bytes for group in self.groups)
+
+    def rows_within(self, limit: float) -> int | None:
+        """Return how many rows always fit into ``limit`` bytes once decoded; None: all of them."""
+        columns = [[group.num_rows for group in self.groups], [group.decoded_bytes for group in self.groups]]
+        return rows_within(limit, *np.array(columns, np.int64))
 
     @property
     def num_rows(self) -> int:
@@ -200,9 +213,10 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
         if file.metadata.num_rows == 0:
             skipped[path, "empty_file"] += 1
             continue
+        leaves = first_leaves(file.schema_arrow)
         for index in range(file.metadata.num_row_groups):
             if file.metadata.row_group(index).num_rows:
-                group = _index_group(file, path, index, decoder, span, skipped)
+                group = _index_group(file, path, index, decoder, span, skipped, leaves)
                 if group.num_rows:
                     groups.append(group)
     if not groups:
@@ -231,8 +245,10 @@ def _index_group(
     decoder: Decoder,
     span: TimeSpan | None,
     skipped: Counter[Handled],
+    leaves: dict[str, int],
 ) -> RowGroup:
-    num_rows = file.metadata.row_group(index).num_rows
+    metadata = file.metadata.row_group(index)
+    num_rows: int = metadata.num_rows
     keep = np.ones(num_rows, bool)
     if span is not None:
         keep = _in_span(file, path, index, decoder, span)
@@ -257,7 +273,14 @@ def _index_group(
             num_samples = int(found[keep].sum())
     selection = None if keep.all() else np.flatnonzero(keep)
     counts = None if counts is None else counts[keep].astype(np.int32)
-    return RowGroup(path, index, int(keep.sum()), num_samples, selection, counts)
+    kept = int(keep.sum())
+
+    def entries(column: str) -> int:
+        values: int = metadata.column(leaves[column]).num_values
+        return -(-values * kept // num_rows)
+
+    size = decoded_bytes(decoder.schema, kept, num_samples, entries)
+    return RowGroup(path, index, kept, num_samples, selection, counts, size)
 
 
 def _lengths(file: pq.ParquetFile, path: str, group: int, column: str) -> Array:
