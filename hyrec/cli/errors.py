@@ -22,7 +22,7 @@ _REMEDIES = {
     errno.EACCES: "Change its permissions, or choose another folder with --trainer.default_root_dir or --out.",
     errno.EMFILE: "Raise the limit with `ulimit -n`, or lower data.num_workers.",
 }
-_MEMORY = "Lower data.batch_size, data.num_workers, data.shuffle_rows, or the sizes of model and vocabularies."
+_MEMORY = "Lower data.batch_size, data.num_workers, data.shuffle_memory, or the sizes of model and vocabularies."
 _OUTSIDE = {
     r"DataLoader worker .*(killed by signal|exited unexpectedly)[^.]*": (
         f"A data worker died, most often of too little memory. {_MEMORY}"

@@ -18,7 +18,7 @@ from hyrec.data.parquet.policy import DataError
 with contextlib.suppress(ImportError):
     import resource
 
-_SECONDS = 60
+_SECONDS = 120
 """After which a file's footer is given up."""
 
 
@@ -28,7 +28,10 @@ def footers(
     """Yield of each file what its footer says of the columns asked for, by name and row group.
 
     Where that cannot be known (a damaged footer, a system that has no ``fork``) it yields nothing of a file, whose
-    columns then have to be read.
+    columns then have to be read. All processes of a run get the same answers.
+
+    Raises:
+        DataError: When there is no answer for a long time.
     """
     if asked and hasattr(os, "fork"):
         yield from _of_child(files, columns, asked)
@@ -47,9 +50,9 @@ def _of_child(
         _tell(files, columns, asked, sending)
     sending.close()
     try:
-        for _ in files:
+        for path in files:
             if not receiving.poll(_SECONDS):
-                return
+                raise DataError(f"{path}: its footer was not read within {_SECONDS} s. Write or copy it again.")
             yield receiving.recv()
     except EOFError:
         return

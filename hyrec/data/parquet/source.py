@@ -25,6 +25,7 @@ from hyrec.data.parquet.file import DataFile, Facts
 from hyrec.data.parquet.footers import footers
 from hyrec.data.parquet.policy import DataError, Handled
 from hyrec.data.parquet.values import Origin
+from hyrec.data.parquet.window import decoded_bytes, rows_within
 from hyrec.files import is_leftover
 from hyrec.fingerprint import refuse_other_vocabularies
 from hyrec.messages import suggest
@@ -43,6 +44,7 @@ class RowGroup:
         num_samples: Their samples (candidates, in the ``requests`` layout).
         selection: Their positions in the row group, ascending. None: all rows.
         counts: Samples of each row. None: as many as the candidate column has entries, or one if flat.
+        decoded_bytes: What its rows take in memory once decoded, at most.
     """
 
     file: str
@@ -51,6 +53,7 @@ class RowGroup:
     num_samples: int
     selection: Array | None = None
     counts: Array | None = None
+    decoded_bytes: int = 0
 
 
 @dataclass
@@ -70,6 +73,16 @@ class SplitIndex:
     def __post_init__(self) -> None:
         self.first_rows = to_offsets(np.array([g.num_rows for g in self.groups], np.int64))
         self.first_samples = to_offsets(np.array([g.num_samples for g in self.groups], np.int64))
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What all rows would take in memory once decoded, at most."""
+        return sum(group.decoded_bytes for group in self.groups)
+
+    def rows_within(self, limit: float) -> int | None:
+        """Return how many rows always fit into ``limit`` bytes once decoded; None: all of them."""
+        columns = [[group.num_rows for group in self.groups], [group.decoded_bytes for group in self.groups]]
+        return rows_within(limit, *np.array(columns, np.int64))
 
     @property
     def num_rows(self) -> int:
@@ -184,6 +197,7 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
     kinds: dict[str, pa.DataType] = {}
     asked = [decoder.schema.time_column] if span is not None else []
     asked += [decoder.candidate_column] if decoder.grouped else []
+    asked += [column.name for column in decoder.columns if any(column.depths)]
     told = footers(files, decoder.columns, asked)
     for path in files:
         file = DataFile(path, decoder.columns)
@@ -278,7 +292,15 @@ def _index_group(
             num_samples = int(found[keep].sum())
     selection = None if keep is None or keep.all() else np.flatnonzero(keep)
     counts = None if counts is None or keep is None else counts[keep].astype(np.int32)
-    return RowGroup(file.path, index, num_rows if keep is None else int(keep.sum()), num_samples, selection, counts)
+    kept = num_rows if keep is None else int(keep.sum())
+
+    def entries(column: str) -> int | None:
+        is_list = column in file.fields.names and arrow.is_list(file.fields.field(column).type)
+        known = facts.get(column) if is_list else None  # lists in texts are as many values as rows
+        return None if known is None else -(-known.num_values * kept // num_rows)
+
+    size = decoded_bytes(decoder.schema, kept, num_samples, entries)
+    return RowGroup(file.path, index, kept, num_samples, selection, counts, size)
 
 
 def _lengths(file: DataFile, group: int, column: str) -> Array:
