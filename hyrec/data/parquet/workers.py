@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any
 
 from hyrec.data.parquet.policy import DataError
 
 _GRACE = 120  # seconds that a worker goes on after it was asked to end
 _LOOK = 0.5  # seconds between two looks at the clock
+_ALL: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
+"""The workers of every loader of this process."""
 
 
 def leave_signals(worker: int) -> None:
@@ -20,6 +27,27 @@ def leave_signals(worker: int) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE))
+
+
+@functools.cache
+def _end_with_the_process() -> None:
+    """See to it that no worker outlives this process: Python asks them to end and waits, which a stopped one ignores."""
+
+    def end(process: int) -> None:
+        if os.getpid() != process:  # in a worker, which was forked
+            return
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch takes their end for a failure
+        for worker in _ALL:
+            worker.kill()
+
+    Finalize(None, end, args=(os.getpid(),), exitpriority=0)  # type: ignore[no-untyped-call]
+
+
+def _wake(workers: list[BaseProcess]) -> None:
+    """Let workers go on that were stopped, so that they end when their loader does."""
+    for worker in workers:
+        if worker.pid is not None and worker.is_alive():
+            os.kill(worker.pid, signal.SIGCONT)
 
 
 def in_time(iterator: Iterator[Any], limit: float) -> Iterator[Any]:
@@ -36,6 +64,9 @@ def in_time(iterator: Iterator[Any], limit: float) -> Iterator[Any]:
         DataError: When the limit is reached.
     """
     workers = getattr(iterator, "_workers", [])
+    if workers:
+        _ALL.update(workers)
+        _end_with_the_process()
     if not workers or not limit:
         yield from iterator
         return
@@ -48,6 +79,7 @@ def in_time(iterator: Iterator[Any], limit: float) -> Iterator[Any]:
                 late.set()
                 for worker in workers:
                     worker.kill()  # a stopped process heeds nothing else; its end wakes the one who waits
+                _wake([worker for worker in _ALL if worker not in workers])
                 return
 
     threading.Thread(target=watch, daemon=True, name="data workers").start()

@@ -1,8 +1,10 @@
 """Data workers that are stopped, or told to end by a scheduler that tells all processes."""
 
+import multiprocessing
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from torch.utils.data import DataLoader, get_worker_info
@@ -26,11 +28,28 @@ class Signalled:
         return row
 
 
-def rows_of(number, limit):
-    loader = DataLoader(
-        Signalled(number), batch_size=None, num_workers=2, prefetch_factor=1, worker_init_fn=leave_signals
+def loader_of(number, **options):
+    return DataLoader(
+        Signalled(number), batch_size=None, num_workers=2, prefetch_factor=1, worker_init_fn=leave_signals, **options
     )
-    return [int(row) for row in in_time(iter(loader), limit)]
+
+
+def rows_of(number, limit):
+    return [int(row) for row in in_time(iter(loader_of(number)), limit)]
+
+
+def waiting_workers():
+    """Return a loader that has been read and keeps its workers, and the numbers of their processes."""
+    loader = loader_of(0, persistent_workers=True)
+    iterator = iter(loader)
+    list(in_time(iterator, 60))
+    return loader, [worker.pid for worker in iterator._workers]
+
+
+def end_while_workers_are_stopped():
+    _loader, workers = waiting_workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
 
 
 def test_a_worker_that_is_stopped_ends_the_run_with_its_reason_and_not_the_wait():
@@ -38,6 +57,27 @@ def test_a_worker_that_is_stopped_ends_the_run_with_its_reason_and_not_the_wait(
     with pytest.raises(DataError, match="did not hand over a batch in 1 seconds"):
         rows_of(signal.SIGSTOP, 1)
     assert time.monotonic() - started < 60
+
+
+def test_stopped_workers_of_another_loader_go_on_when_the_run_ends_for_one_that_is_late():
+    other, workers = waiting_workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    with pytest.raises(DataError, match="did not hand over"):
+        rows_of(signal.SIGSTOP, 1)
+    states = [Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] for worker in workers]
+    assert "T" not in states
+    assert len(list(other)) == 6
+
+
+@pytest.mark.slow
+def test_a_process_ends_although_data_workers_are_stopped():
+    process = multiprocessing.get_context("spawn").Process(target=end_while_workers_are_stopped)
+    process.start()
+    process.join(180)
+    ended = process.exitcode
+    process.kill()
+    assert ended == 0
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
