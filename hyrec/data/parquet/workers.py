@@ -31,16 +31,14 @@ def leave_signals(worker: int) -> None:
 
 @functools.cache
 def _end_with_the_process() -> None:
-    """See to it that no worker outlives this process: Python asks them to end and waits, which a stopped one ignores."""
+    """See to it that no worker outlives this process: Python would ask them to end, and wait for one that is stopped."""
 
-    def end(process: int) -> None:
-        if os.getpid() != process:  # in a worker, which was forked
-            return
+    def end() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch takes their end for a failure
         for worker in _ALL:
             worker.kill()
 
-    Finalize(None, end, args=(os.getpid(),), exitpriority=0)  # type: ignore[no-untyped-call]
+    Finalize(None, end, exitpriority=0)  # type: ignore[no-untyped-call]
 
 
 def _wake(workers: list[BaseProcess]) -> None:
