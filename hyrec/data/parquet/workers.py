@@ -31,7 +31,7 @@ def leave_signals(worker: int) -> None:
 
 @functools.cache
 def _end_with_the_process() -> None:
-    """See to it that no worker outlives this process: Python would ask them to end, and wait for one that is stopped."""
+    """Let no worker outlive this process: Python would ask them to end, and wait for one that is stopped."""
 
     def end() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch takes their end for a failure
