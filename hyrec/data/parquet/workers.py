@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
+import socket
+import stat
 import threading
 import time
 import weakref
@@ -19,6 +22,24 @@ _GRACE = 120  # seconds that a worker goes on after it was asked to end
 _LOOK = 0.5  # seconds between two looks at the clock
 _ALL: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
 """The workers of every loader of this process."""
+
+
+def begin(worker: int) -> None:
+    """Make a process that was forked a data worker, which has no part in what its parent does besides."""
+    leave_signals(worker)
+    _leave_connections()
+
+
+def _leave_connections() -> None:
+    """Let go of the parent's connections: the other processes of a run learn of its end when the last copy closes."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in [int(name) for name in os.listdir("/dev/fd")]:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as copy:
+                    if copy.family in (socket.AF_INET, socket.AF_INET6):
+                        os.dup2(nothing, number)  # the number stays taken: whoever believes to own it may close it
+    os.close(nothing)
 
 
 def leave_signals(worker: int) -> None:
@@ -38,7 +59,7 @@ def _end_with_the_process() -> None:
         for worker in _ALL:
             worker.kill()
 
-    Finalize(None, end, exitpriority=0)  # type: ignore[no-untyped-call]
+    Finalize(None, end, exitpriority=0)
 
 
 def _wake(workers: list[BaseProcess]) -> None:

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import socket
+import stat
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from torch.utils.data import DataLoader, get_worker_info
 
 from hyrec.data.parquet.policy import DataError
-from hyrec.data.parquet.workers import in_time, leave_signals
+from hyrec.data.parquet.workers import begin, in_time
 
 
 class Signalled:
@@ -30,7 +32,7 @@ class Signalled:
 
 def loader_of(number, **options):
     return DataLoader(
-        Signalled(number), batch_size=None, num_workers=2, prefetch_factor=1, worker_init_fn=leave_signals, **options
+        Signalled(number), batch_size=None, num_workers=2, prefetch_factor=1, worker_init_fn=begin, **options
     )
 
 
@@ -83,6 +85,33 @@ def test_a_process_ends_although_data_workers_are_stopped():
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
 def test_a_signal_to_all_processes_does_not_end_the_workers(name):
     assert rows_of(getattr(signal, name), 60) == list(range(6))
+
+
+class Sockets:
+    """Rows that say whether files of their process are sockets."""
+
+    def __init__(self, *files):
+        self.files = files
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, row):
+        return stat.S_ISSOCK(os.fstat(self.files[row]).st_mode)
+
+
+def test_a_worker_lets_go_of_the_connections_of_its_parent_and_of_nothing_else():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        ours, theirs = socket.socketpair()
+        rows = Sockets(server.fileno(), client.fileno(), ours.fileno())
+        loader = DataLoader(rows, batch_size=None, num_workers=1, worker_init_fn=begin)
+        assert list(loader) == [False, False, True]
+        ours.close()
+        theirs.close()
+        accepted, _ = server.accept()
+        client.sendall(b"still connected")
+        assert accepted.recv(99) == b"still connected"
+        accepted.close()
 
 
 def test_a_loader_without_workers_is_handed_on_as_it_is():
