@@ -9,6 +9,12 @@ MAX_NAMES = 12
 """Names that a list shows before it is cut."""
 
 
+OTHER_ENDED = (
+    "Another process of this run has ended, or cannot be reached: its own messages, above or in its log, say why.\n"
+    "The run continues from its last checkpoint with --ckpt_path last."
+)
+
+
 class CommandError(Exception):
     """A command line or config that cannot be used: what was wrong, what is allowed, the nearest name."""
 

@@ -63,6 +63,8 @@ def refuse_code(hint: Any, value: Any, place: str) -> None:
         _check_mapping(members, mapping, place)
     elif isinstance(value, (list, tuple, set)):
         inner = [args[0] for m in members if get_origin(m) in _LISTS and (args := get_args(m))]
+        if not inner and _bases(members):
+            raise CommandError(f"{place} takes one class, got a list.")
         for number, item in enumerate(value):
             refuse_code(_any_of(inner), item, f"{place}[{number}]")
     elif isinstance(value, str):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -18,9 +21,11 @@ from torch import Tensor
 
 from hyrec.batch import Batch
 from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.messages import OTHER_ENDED
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
 _NUM_COLUMNS = 3
+_LOOK, _PATIENCE = 0.5, 20.0  # seconds between two looks at the other processes, and to notice the end of one oneself
 
 
 class DivergenceError(ValueError):
@@ -57,6 +62,12 @@ class RunGuard(L.Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Begin anew."""
         self._trainer, self._received, self._agreed = trainer, None, 0
+        launcher: Any = trainer.strategy.launcher
+        if processes := getattr(launcher, "procs", None):
+            launcher.procs = list(processes)
+            processes.clear()  # Lightning's own watch ends: it would kill this process, without a word to the user
+            watch = threading.Thread(target=_watch, args=(launcher.procs,), daemon=True, name="other processes")
+            watch.start()
 
     def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen in place of Lightning, which broadcasts from inside its handler: processes would wait forever."""
@@ -181,6 +192,19 @@ class RunGuard(L.Callback):
         handler = self._before.get(signum)
         if signum == (environment.requeue_signal or signal.SIGUSR1) and callable(handler):
             handler(signum, None)  # Lightning's: saves once more, for the restarted job to find, and requeues it
+
+
+def _watch(processes: list[subprocess.Popen[Any]]) -> None:
+    """End this process when one of those that it started has failed, and it waits for that one and would not notice."""
+    while not any(process.poll() for process in processes):
+        if all(process.returncode == 0 for process in processes):
+            return
+        time.sleep(_LOOK)
+    time.sleep(_PATIENCE)
+    for process in processes:
+        process.kill()
+    print(f"hyrec: {OTHER_ENDED}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _is_watched(trainer: L.Trainer) -> bool:

@@ -75,9 +75,10 @@ class StrictParser(argparse.ArgumentParser):
                 )
             return  # what follows is the sub-command's
         known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-        for argument in () if self.takes_more else arguments:
+        for argument in arguments:
             name = argument.partition("=")[0]
-            if name.startswith("--") and name not in known:
+            others = self.takes_more and ("." in name or not suggest(name, set(known) - {"--help"}))
+            if name.startswith("--") and name not in known and not others:
                 raise CommandError(
                     f"{self.prog} has no option {name!r}.{suggest(name, known)} {listed(known, 'Options')}"
                 )

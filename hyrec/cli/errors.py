@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from hyrec.messages import CommandError
+from hyrec.messages import OTHER_ENDED, CommandError
 
 MAX_LINES = 5
 _WORKER_ERROR = re.compile(r"^Caught \w+ in \w+ worker process")
@@ -38,8 +38,7 @@ _OUTSIDE = {
         "A checkpoint could not be written: the disk is full, or gone. Earlier checkpoints are whole."
     ),
     r"Connection (reset|closed) by (remote )?peer|Connection refused|Broken pipe|Timed out waiting|aborted due to": (
-        "Another process of this run has ended, or cannot be reached: its own messages, above or in its log, say why.\n"
-        "The run continues from its last checkpoint with --ckpt_path last."
+        OTHER_ENDED
     ),
 }
 """What PyTorch says when the machine fails, and what helps."""

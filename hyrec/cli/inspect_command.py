@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Print an inspection."""
     if options.candidates < 1:
         raise CommandError(f"--candidates must be at least 1, got {options.candidates}.")
-    experiment = Experiment.parse(options.more)
+    experiment = Experiment.parse(["fit", *options.more])
     with without_memory():
         model = experiment.model()
     batch_size = (experiment.options["data"].get("init_args") or {}).get("batch_size", 256)

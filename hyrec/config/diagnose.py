@@ -13,15 +13,16 @@ import inspect
 import re
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from hyrec.config.sources import Source
 from hyrec.messages import listed, suggest, unknown
+from hyrec.trust import CLASS_KEYS, options_of
 
-CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
+_LISTS = (list, collections.abc.Iterable, collections.abc.Sequence)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +80,11 @@ def refused_option(message: str) -> str:
     Args:
         message: What jsonargparse says.
     """
-    found = re.search(r"Option '([\w.]+)' is not accepted.*class_path='([\w.]+)\.(\w+)'", message)
+    found = re.search(r"Option '(?P<key>[\w.]+)' is not accepted.*class_path='(?P<class>[\w.]+)'", message)
+    found = found or re.search(r"class_path '(?P<class>[\w.]+)':\s+Option '(?P<key>[\w.]+)' is not accepted", message)
     if not found:
         return ""
-    key, module, name = found.groups()
+    key, (module, _, name) = found["key"], found["class"].rpartition(".")
     options = options_of(getattr(importlib.import_module(module), name))
     return f"{name} has no option {key!r}.{suggest(key, options)}\n{listed(options, 'Options')}"
 
@@ -94,9 +96,16 @@ def merge_options(base: dict[str, Any], tree: Mapping[str, Any]) -> None:
         options = {key: value for key, value in tree.items() if key not in CLASS_KEYS}
         tree = {key: value for key, value in tree.items() if key in CLASS_KEYS}
         tree = {**tree, "init_args": {**(tree.get("init_args") or {}), **options}}
-    for key, value in tree.items():
+    for written, value in tree.items():
+        key = str(written).removesuffix("+")
         old = base.get(key)
-        if isinstance(old, dict) and isinstance(value, Mapping) and not _is_other_class(old, value):
+        if key != written and old is not None:
+            base[key] = [*_as_list(old), *_as_list(value)]
+        elif isinstance(old, list) and old and isinstance(value, Mapping) and "class_path" not in value:
+            last: dict[str, Any] = {"last": old[-1]}  # options of the item that was added last
+            merge_options(last, {"last": value})
+            base[key] = [*old[:-1], last["last"]]
+        elif isinstance(old, dict) and isinstance(value, Mapping) and not _is_other_class(old, value):
             merge_options(old, value)
         elif isinstance(old, dict) and "class_path" in old and isinstance(value, str):
             base[key] = {"class_path": value}
@@ -108,6 +117,10 @@ def merge_options(base: dict[str, Any], tree: Mapping[str, Any]) -> None:
             base[key] = value
 
 
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _is_other_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return "class_path" in old and new.get("class_path", old["class_path"]) != old["class_path"]
 
@@ -116,6 +129,8 @@ def _check(hint: Any, value: Any, place: str) -> Wrong | None:
     """Check one value against its type hint; None when nothing is found."""
     if hint is Any or hint is inspect.Parameter.empty:
         return None
+    if isinstance(value, list) and _takes_no_list(hint):
+        return Wrong(place, f"{place} takes one value, got the list {value!r}.")
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _check_union(args, value, place)
@@ -127,11 +142,23 @@ def _check(hint: Any, value: Any, place: str) -> Wrong | None:
         return _check_class(args[-1], value, place) if isinstance(args[-1], type) else None
     if origin is dict and isinstance(value, Mapping):
         return _first(_check(args[1], item, f"{place}.{key}") for key, item in value.items())
-    if origin in (list, collections.abc.Iterable, collections.abc.Sequence) and isinstance(value, list):
+    if origin in _LISTS and isinstance(value, list):
         return _first(_check(args[0], item, f"{place}[{i}]") for i, item in enumerate(value))
+    if origin in _LISTS and isinstance(value, (str, Mapping)):  # one item, as `metrics+: AUC`
+        return _check(args[0], value, place)
     if origin is None and isinstance(hint, type):
         return _check_type(hint, value, place)
     return None
+
+
+def _takes_no_list(hint: Any) -> bool:
+    """Whether a hint, or each member of a union, is a class that holds no items, a literal or a factory."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return all(_takes_no_list(member) for member in get_args(hint))
+    plain = isinstance(hint, type) and hint is not object
+    return get_origin(hint) in (Literal, collections.abc.Callable) or (
+        plain and get_origin(hint) is None and (hint is str or not issubclass(hint, collections.abc.Iterable))
+    )
 
 
 def _check_type(hint: type, value: Any, place: str) -> Wrong | None:
@@ -168,8 +195,8 @@ def _could_be(hint: Any, value: Any) -> bool:
     if isinstance(value, Mapping):
         return origin is dict or origin is collections.abc.Callable or hint not in (int, float, bool, str)
     if isinstance(value, list):
-        return origin in (list, collections.abc.Iterable, collections.abc.Sequence)
-    return origin not in (dict, list, collections.abc.Iterable)
+        return origin in _LISTS
+    return origin not in (dict, *_LISTS)
 
 
 def _check_class(base: type, value: Any, place: str) -> Wrong | None:
@@ -235,18 +262,6 @@ def _check_options(cls: type, value: Mapping[str, Any], place: str, *, what: str
         if wrong is not None:
             return wrong
     return None
-
-
-def options_of(cls: type) -> dict[str, Any]:
-    """Return the type hint of every option that a class takes from a config, by name."""
-    parameters = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    try:
-        target: Any = cls if dataclasses.is_dataclass(cls) else inspect.getattr_static(cls, "__init__")
-        hints = get_type_hints(target)
-    except (NameError, TypeError):  # hints of foreign code that only its own imports resolve
-        hints = {}
-    skipped = ("self", "ctx", "schema", "params", "optimizer")
-    return {p.name: hints.get(p.name, Any) for p in parameters if p.name not in skipped}
 
 
 def _wrong_choice(args: tuple[Any, ...], value: Any, place: str) -> Wrong:

@@ -81,7 +81,7 @@ class Experiment:
         try:
             config = parser.parse_args(sources.args)
         except ParseError as error:
-            raise CommandError(_explain(str(error), command, sources, parser)) from error
+            raise CommandError(_explain(str(error), sources, parser)) from error
         config.name = config.name or sources.run_name
         experiment = cls(command, sources, parser, config)
         experiment._take_checkpoint()
@@ -308,14 +308,14 @@ def _refuse_code(sources: Sources) -> None:
         raise UntrustedCodeError(f"{error}{where}") from error
 
 
-def _explain(message: str, command: str, sources: Sources, parser: HyrecParser) -> str:
+def _explain(message: str, sources: Sources, parser: HyrecParser) -> str:
     """Turn what the parser refuses into the nearest right spelling."""
     found = diagnose(sources.trees, {name: GROUPS.get(name, Any) for name in parser.option_names})
     if found:
         broken = discovery.failures() if "there is no" in found or "cannot be imported" in found else []
         return "\n".join([found, *broken])
     if re.search(r"required.*\bmodel\b|\bmodel\b.*required", message):
-        return f"hyrec {command} needs a model: add --config FILE.\n" + listed(
+        return "No config names a model: add one with --config FILE, or in base.configs of a study.\n" + listed(
             [name for name in shipped_configs() if name.count("/") == 1], "hyrec ships"
         )
     if not any(argument.startswith("--schema=") for argument in sources.args):

@@ -170,7 +170,7 @@ def _value_of(key: str, text: str | None) -> Any:
 
 def _nest(dotted: str, value: Any) -> dict[str, Any]:
     tree: Any = value
-    for key in reversed(dotted.removesuffix("+").split(".")):
+    for key in reversed(dotted.split(".")):
         tree = {key: tree}
     return tree if isinstance(tree, dict) else {}
 

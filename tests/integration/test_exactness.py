@@ -31,12 +31,13 @@ def hyrec(tmp_path_factory):
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
 
-    def call(*arguments, code=0):
+    def call(*arguments, code=0, told=""):
         command = [sys.executable, "-m", "hyrec", *arguments]
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == code, done.stderr[-3000:]
+        assert told in done.stderr
         return folder
 
     return call
@@ -114,6 +115,15 @@ def test_a_killed_run_that_resumes_ends_with_the_weights_of_an_undisturbed_one(h
 @pytest.mark.slow
 def test_a_run_that_a_signal_stops_resumes_from_the_end_of_the_step_after_it(hyrec, whole):
     assert killed(hyrec, whole, "told", {"step": 3, "name": "SIGTERM"}, code=143) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rank", "busy", "code"), [(0, 0, -signal.SIGKILL), (1, 0, 1), (1, 600, 1)])
+def test_a_process_ends_with_the_reason_when_another_of_its_run_is_killed(hyrec, rank, busy, code):
+    settings = [*SETTINGS, *PAIR, "--data.num_workers", "1", "--trainer.default_root_dir", f"without{rank}{busy}"]
+    killer = ["--plugin", KILLER, "--trainer.callbacks+=KilledAfter"]
+    killer += [f"--trainer.callbacks.{key}={value}" for key, value in {"step": 3, "rank": rank, "busy": busy}.items()]
+    hyrec("fit", *settings, *killer, code=code, told="hyrec: Another process of this run has ended")
 
 
 SIGNALS = {"SIGKILL": -9, "SIGTERM": 143, "SIGINT": 130, "SIGHUP": 129, "SIGUSR1": 138}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ class KilledAfter(Callback):
         rank: The process that gets it.
         when: ``step``: at its end. ``validation``: in the first one after it. ``writing``: while the next checkpoint is
             written: by SIGKILL, when half of its bytes are on the disk.
+        busy: Seconds that the other processes are at work from then on, and do not notice.
     """
 
     def __init__(
@@ -25,12 +27,17 @@ class KilledAfter(Callback):
         name: str = "SIGKILL",
         rank: int = 0,
         when: Literal["step", "validation", "writing"] = "step",
+        busy: float = 0,
     ) -> None:
+        self.busy = busy
         self.step, self.number, self.rank, self.when = step, getattr(signal, name), rank, when
 
     def on_train_batch_end(self, trainer, *_):
         """Kill, or prepare to."""
-        if trainer.global_step != self.step or trainer.global_rank != self.rank:
+        if trainer.global_step != self.step:
+            return
+        if trainer.global_rank != self.rank:
+            time.sleep(self.busy)
             return
         if self.when == "step":
             os.kill(os.getpid(), self.number)

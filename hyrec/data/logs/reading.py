@@ -191,7 +191,7 @@ def _read_snapshot(
     used = {s.snapshot for s in recipe.sequences.values()}
     used |= {c for counter in recipe.counters.values() for c in (counter.snapshot_positives, counter.snapshot_events)}
     columns = sorted(({spec.user, spec.last_time} | used) - {""})
-    source = open_files(spec.files, directory, "snapshot.files", columns, store.folder)
+    source = open_files(spec.files, directory, "snapshot.files", columns, store.folder, spec.separator)
     frame = pl.DataFrame([source.read(name) for name in columns])
     users = id_values(source.read(spec.user, as_id=True), "snapshot.user")
     frame = frame.with_columns(users.alias(log.user)).sort(log.user)

@@ -101,12 +101,14 @@ class Snapshot:
             user's snapshot. Empty: all impressions are later than the snapshot.
         before: The snapshot covers everything before this moment: older log rows are left out of the
             histories.
+        separator: As ``log.separator``.
     """
 
     files: list[str]
     user: str
     last_time: str = ""
     before: str = ""
+    separator: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from hyrec.data.parquet.parcel import pack, unpack
 from hyrec.data.parquet.policy import DataError, Handled, PolicyCounts
 from hyrec.data.parquet.reader import RowReader
 from hyrec.data.parquet.source import SplitIndex
-from hyrec.data.parquet.workers import in_time, leave_signals
+from hyrec.data.parquet.workers import begin, in_time
 
 Task = tuple[int, int, int, int]
 """(epoch, streams, first batch, one past the last batch); the batches are of one window."""
@@ -155,7 +155,7 @@ class BatchLoader(DataLoader[Any]):
         self._epoch, self._delivered = 0, 0
         self._resume: dict[str, Any] | None = None
         options.update(batch_size=None, batch_sampler=None, shuffle=None, collate_fn=_as_it_is, drop_last=False)
-        options.setdefault("worker_init_fn", leave_signals)
+        options.setdefault("worker_init_fn", begin)
         super().__init__(dataset, sampler=sampler or EpochSampler(dataset), **options)
 
     def __len__(self) -> int:

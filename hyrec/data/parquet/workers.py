@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import signal
+import socket
+import stat
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any
 
 from hyrec.data.parquet.policy import DataError
 
 _GRACE = 120  # seconds that a worker goes on after it was asked to end
 _LOOK = 0.5  # seconds between two looks at the clock
+_ALL: weakref.WeakSet[BaseProcess] = weakref.WeakSet()
+"""The workers of every loader of this process."""
+
+
+def begin(worker: int) -> None:
+    """Make a process that was forked a data worker, which has no part in what its parent does besides."""
+    leave_signals(worker)
+    _leave_connections()
+
+
+def _leave_connections() -> None:
+    """Let go of the parent's connections: the other processes of a run learn of its end when the last copy closes."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in [int(name) for name in os.listdir("/dev/fd")]:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as copy:
+                    if copy.family in (socket.AF_INET, socket.AF_INET6):
+                        os.dup2(nothing, number)  # the number stays taken: whoever believes to own it may close it
+    os.close(nothing)
 
 
 def leave_signals(worker: int) -> None:
@@ -20,6 +48,25 @@ def leave_signals(worker: int) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE))
+
+
+@functools.cache
+def _end_with_the_process() -> None:
+    """Let no worker outlive this process: Python would ask them to end, and wait for one that is stopped."""
+
+    def end() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch takes their end for a failure
+        for worker in _ALL:
+            worker.kill()
+
+    Finalize(None, end, exitpriority=0)
+
+
+def _wake(workers: list[BaseProcess]) -> None:
+    """Let workers go on that were stopped, so that they end when their loader does."""
+    for worker in workers:
+        if worker.pid is not None and worker.is_alive():
+            os.kill(worker.pid, signal.SIGCONT)
 
 
 def in_time(iterator: Iterator[Any], limit: float) -> Iterator[Any]:
@@ -36,6 +83,9 @@ def in_time(iterator: Iterator[Any], limit: float) -> Iterator[Any]:
         DataError: When the limit is reached.
     """
     workers = getattr(iterator, "_workers", [])
+    if workers:
+        _ALL.update(workers)
+        _end_with_the_process()
     if not workers or not limit:
         yield from iterator
         return
@@ -48,6 +98,7 @@ def in_time(iterator: Iterator[Any], limit: float) -> Iterator[Any]:
                 late.set()
                 for worker in workers:
                     worker.kill()  # a stopped process heeds nothing else; its end wakes the one who waits
+                _wake([worker for worker in _ALL if worker not in workers])
                 return
 
     threading.Thread(target=watch, daemon=True, name="data workers").start()

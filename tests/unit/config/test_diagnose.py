@@ -4,12 +4,13 @@ import pytest
 from lightning import Trainer
 
 import hyrec.components  # noqa: F401
-from hyrec.config.diagnose import diagnose, options_of, refused_option
+from hyrec.config.diagnose import diagnose, merge_options, refused_option
 from hyrec.config.parser import BUILTIN
 from hyrec.config.sources import Source, _nest
 from hyrec.data.base import RankingData
 from hyrec.files import plain_value
 from hyrec.ranker import Ranker
+from hyrec.trust import options_of
 
 OPTIONS = {"model": Ranker, "data": RankingData, "trainer": Trainer}
 BASE = {
@@ -71,11 +72,39 @@ def test_a_right_config_is_not_blamed():
         ("--trainr.max_epochs=3", "There is no option 'trainr'. Did you mean 'trainer'?"),
         ("--model.mixer=gone.Mixer", "there is no package or module 'gone'"),
         ("--model.mixer=hyrec.mixers.RankMixr", "the module 'hyrec.mixers' has no class 'RankMixr'."),
+        ("--model.metrics+=GAUK", "model.metrics: there is no RankingMetric 'GAUK'. Did you mean 'GAUC'?"),
+        ("--model.metrics+=[AUC, GAUK]", "model.metrics[1]: there is no RankingMetric 'GAUK'. Did you mean 'GAUC'?"),
+        ("--model.metrcs+=AUC", "Ranker has no option 'metrcs'. Did you mean 'metrics'?"),
+        ("--model.head.hidden+=wide", "model.head.hidden[2] must be int, got 'wide'."),
+        ("--model.d_model+=4", "model.d_model takes one value, got the list [8, 4]."),
+        ("--trainer.max_epochs+=4", "trainer.max_epochs takes one value, got the list [2, 4]."),
+        ("--trainer.callbacks+=LearningRateMonitr", "Did you mean 'LearningRateMonitor'?"),
+        ("--trainer.callbacks+={class_path: Timer, init_args: {duratin: 1}}", "Did you mean 'duration'?"),
         ("--model.encoder=3", "model.encoder must be a SequenceEncoder class, got 3."),
     ],
 )
 def test_each_place_gets_the_nearest_right_spelling(option, told):
     assert told in found(option)
+
+
+def test_an_option_of_the_item_that_was_added_last_is_checked_with_its_class():
+    added = ("--trainer.callbacks+=Timer", "--trainer.callbacks+=LearningRateMonitor")
+    assert found(*added, "--trainer.callbacks.logging_interval=step") == ""
+    told = found(*added, "--trainer.callbacks.logging_intervl=step")
+    assert "trainer.callbacks[1]: LearningRateMonitor has no option 'logging_intervl'." in told
+
+
+def test_items_are_added_to_those_of_the_sources_before():
+    merged = {}
+    for tree in ({"a": [1]}, {"a+": 2}, {"a+": [3, 4]}, {"b+": [5]}):
+        merge_options(merged, tree)
+    assert merged == {"a": [1, 2, 3, 4], "b": [5]}
+
+
+def test_a_mistake_in_a_key_that_appends_is_told_without_the_sign_and_with_its_file():
+    told = diagnose([Source("mine.yaml", {"model": {"class_path": "Ranker", "metrics+": ["GAUK"]}})], OPTIONS)
+    assert told.startswith("model.metrics[0]: there is no RankingMetric 'GAUK'.")
+    assert told.endswith("(in mine.yaml)")
 
 
 def test_the_file_of_a_mistake_is_named():
@@ -104,6 +133,8 @@ def test_two_classes_of_one_name_are_told_apart_by_their_paths():
 
 def test_an_option_refused_of_a_default_class_names_its_options():
     message = "expects ...: Option 'lrr' is not accepted. Got value: Namespace(class_path='torch.optim.AdamW', x=1)"
+    assert "AdamW has no option 'lrr'. Did you mean 'lr'?" in refused_option(message)
+    message = "Problem with given class_path 'torch.optim.AdamW':\n    Option 'lrr' is not accepted"
     assert "AdamW has no option 'lrr'. Did you mean 'lr'?" in refused_option(message)
     assert refused_option("something else") == ""
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from hyrec.callbacks.checkpoint import BestCheckpoint
-from hyrec.config.diagnose import options_of
 from hyrec.config.experiment import Experiment
 from hyrec.config.parser import BUILTIN
 from hyrec.config.shipped import find_file, load_mapping, shipped_configs, shipped_folder
@@ -19,6 +18,7 @@ from hyrec.plugins.catalogue import Catalogue
 from hyrec.ranker import Ranker
 from hyrec.slots import SLOTS
 from hyrec.testing.batches import tiny_schema
+from hyrec.trust import options_of
 
 FROZEN = Path(__file__).parent / "options.txt"
 MODELS = [n for n in shipped_configs() if n.count("/") == 1]

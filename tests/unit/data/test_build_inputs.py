@@ -195,6 +195,22 @@ def test_csv_is_read_whatever_stands_between_its_columns(tmp_path, separator):
     assert made(tmp_path, recipe)[0]["user"].to_list() == log()["user"]
 
 
+@pytest.mark.parametrize("place", ["log", "tables.items", "snapshot"])
+def test_the_key_that_is_told_for_another_separator_is_the_one_that_helps(tmp_path, place):
+    names = {"log": "log.csv", "tables.items": "items.csv", "snapshot": "snapshot.csv"}
+    columns = {"log": log(), "tables.items": items(), "snapshot": {"user": [1, 2], "seen": [3, 4]}}
+    for part, name in names.items():
+        write_csv(tmp_path / name, columns[part], "^" if part == place else ",")
+    recipe = changed("snapshot", {"files": ["snapshot.csv"], "user": "user"})
+    recipe["counters"] = {"seen": {"keys": ["user"], "values": ["count"], "snapshot_events": "seen"}}
+    with pytest.raises(RecipeError, match=rf"need {place}\.separator\."):
+        made(tmp_path, recipe)
+    *parents, last = place.split(".")
+    part = recipe[parents[0]][last] if parents else recipe[last]
+    part["separator"] = "^"
+    assert made(tmp_path, recipe)[1].snapshot_hidden == 0
+
+
 def test_a_csv_file_may_begin_with_a_byte_order_mark_and_end_its_lines_as_windows_does(tmp_path):
     write_csv(tmp_path / "log.csv", log())
     text = (tmp_path / "log.csv").read_text()
