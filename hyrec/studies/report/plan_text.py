@@ -6,10 +6,9 @@ import textwrap
 from functools import partial
 from typing import Any
 
-from hyrec.plain_text import count, table
+from hyrec.plain_text import count, duration, table
 from hyrec.studies.analysis.costs import WITHIN_BUDGET, RelativeCosts
 from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
-from hyrec.studies.run.progress import duration
 
 _MAX_VALUE = 60
 
