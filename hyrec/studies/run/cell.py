@@ -106,11 +106,34 @@ def logged_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def logged_test_metrics(folder: Path) -> dict[str, float]:
-    """Return the test metrics that the latest attempt has logged, as ``{"auc": 0.7}``; empty when none can be read."""
+def read_test_metrics(folder: Path) -> dict[str, float]:
+    """Return the latest test metrics of a run by name without ``test/``.
+
+    Raises:
+        StudyError: When ``metrics.csv`` is missing, damaged, or holds none.
+    """
     path = folder / METRICS_FILE
+    again = "though its cell finished. Run it again: remove its cell.json."
+    if not path.is_file():
+        raise StudyError(f"{folder} has no metrics.csv, {again}")
+    cells = [cell for row in logged_rows(path) for cell in row.items()]
+    found = {name.removeprefix(TEST): number(text, path) for name, text in cells if name.startswith(TEST) and text}
+    if not found:
+        raise StudyError(f"{path} holds no test metrics, {again}")
+    return found
+
+
+def logged_test_metrics(folder: Path) -> dict[str, float]:
+    """Return ``read_test_metrics``; empty when none can be read, for the report says what is wrong."""
     try:
-        cells = [cell for row in (logged_rows(path) if path.is_file() else []) for cell in row.items()]
-        return {name.removeprefix(TEST): float(text) for name, text in cells if name.startswith(TEST) and text}
-    except ValueError:  # a damaged file gives no figures; the report says what is wrong with it
+        return read_test_metrics(folder)
+    except StudyError:
         return {}
+
+
+def number(text: str, path: Path) -> float:
+    """Read a figure of a file of metrics."""
+    try:
+        return float(text)
+    except ValueError:
+        raise StudyError(f"{path} holds {text!r} where a number belongs.") from None
