@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,10 +18,9 @@ import pyarrow.parquet as pq
 
 from hyrec.files import digest, read_yaml
 from hyrec.messages import suggest
-from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, facts_of
+from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, build_metrics, facts_of
 from hyrec.studies.analysis.places import inside
 from hyrec.studies.analysis.scores import Scores
-from hyrec.studies.plan.metrics import known_metrics
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import METRICS_FILE, cells_of, logged_rows, number, read_test_metrics
@@ -41,13 +42,11 @@ class Unfinished(NamedTuple):
 
 @dataclass(frozen=True)
 class CellResult:
-    """What one finished cell found, and the folder of its run.
+    """What one finished cell found, the folder of its run, and the version and commit that it ran with if known.
 
     Args:
         metrics: Test metrics by name, ``auc`` and not ``test/auc``; NaN where a metric was not defined.
         seconds: Wall time, in seconds.
-        version: Version of hyrec that it ran with; empty when the cell's record does not say.
-        commit: Commit that it ran from; None outside of a checkout.
     """
 
     variant: str
@@ -114,7 +113,11 @@ class StudyResults:
     def metrics(self) -> dict[str, RankingMetric]:
         """Metrics that the runs log, by name; without those whose class is not installed here."""
         lists = (planned.options.get("model.metrics", DEFAULT_METRICS) for planned in self.plan.variants)
-        return known_metrics(entry for chosen in lists for entry in chosen)
+        known: dict[str, RankingMetric] = {}
+        for entry in {json.dumps(entry, sort_keys=True): entry for chosen in lists for entry in chosen}.values():
+            with contextlib.suppress(ValueError, TypeError):  # a report still shows what it logged
+                known = {**build_metrics([entry]), **known}
+        return known
 
     def facts(self, metric: str) -> MetricFacts:
         """Return what is known about a metric by its name, in which a task is ignored; of others no more than that."""
@@ -148,14 +151,10 @@ class StudyResults:
 
 
 def read_results(folder: str | Path, baseline: str = "") -> StudyResults:
-    """Read the folder of a study.
+    """Read the folder of a study, which ``hyrec ablate run`` wrote; ``baseline`` stands in for the study's own.
 
     Only cells count whose record says that they finished and whose test metrics can be read. The others are listed,
     with what is known about them.
-
-    Args:
-        folder: Folder that ``hyrec ablate run`` wrote.
-        baseline: Variant to compare the others with, in place of the study's own.
 
     Raises:
         StudyError: When the folder holds no plan, or the study has no such variant.

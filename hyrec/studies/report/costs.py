@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 
 from hyrec.plain_text import count
-from hyrec.studies.analysis.costs import RelativeCosts
 from hyrec.studies.analysis.scaling import Scaling, SlopeComparison, fit_scaling
 from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.report.blocks import Block, Bullets, Code, Figure, Inline, Section, Strong, Table, Text, absent
@@ -49,7 +48,7 @@ def costs_section(findings: Findings) -> Section:
 
 def _costs_table(findings: Findings) -> Table:
     plan, rows = findings.results.plan, []
-    for costs in (RelativeCosts.of(plan, planned) for planned in plan.variants):
+    for costs in map(plan.costs, plan.variants):
         planned = costs.planned
         matched = ", ".join(f"{key} = {value}" for key, value in planned.matched.items())
         flops, dense = (count(planned.flops_per_sample), times(costs.flops_ratio)), times(costs.dense_ratio)

@@ -23,11 +23,8 @@ class Cell:
     """A variant and a seed.
 
     Args:
-        study: Name of the study.
-        variant: Name of the variant.
         seed: Seed of the initial weights, of dropout and of the order of the data.
         arguments: What follows ``hyrec fit``, without seed, folder and name.
-        folder: Folder of the run.
         order_option: Option of the data that takes the seed too, so that all variants of a seed see the rows in one
             order. Empty for data that have no such option.
         extra_arguments: What follows ``arguments`` and does not decide the result, such as where it is logged.
@@ -89,11 +86,7 @@ def cells_of(plan: Plan, folder: str | Path) -> tuple[Cell, ...]:
 
 
 def logged_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file that a run logged its metrics to; a last line that a kill has cut is left out.
-
-    Raises:
-        StudyError: When the file cannot be read, or is no table.
-    """
+    """Return the rows of a file of metrics, less a last line that a kill has cut; ``StudyError`` for a damaged one."""
     try:
         lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
@@ -107,11 +100,7 @@ def logged_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_test_metrics(folder: Path) -> dict[str, float]:
-    """Return the latest test metrics of a run by name without ``test/``.
-
-    Raises:
-        StudyError: When ``metrics.csv`` is missing, damaged, or holds none.
-    """
+    """Return the latest test metrics of a run by name without ``test/``; ``StudyError`` when none can be read."""
     path = folder / METRICS_FILE
     again = "though its cell finished. Run it again: remove its cell.json."
     if not path.is_file():
@@ -124,7 +113,7 @@ def read_test_metrics(folder: Path) -> dict[str, float]:
 
 
 def logged_test_metrics(folder: Path) -> dict[str, float]:
-    """Return ``read_test_metrics``; empty when none can be read, for the report says what is wrong."""
+    """Return the same, or nothing when none can be read: the report says what is wrong."""
     try:
         return read_test_metrics(folder)
     except StudyError:

@@ -43,11 +43,8 @@ class CellOutcome:
     """How a cell stands after a run.
 
     Args:
-        cell: The cell.
-        status: ``finished``, ``failed``, ``interrupted`` (killed from outside; a resume continues it), or
-            ``elsewhere`` when another process is running it.
+        status: As in its record, or ``elsewhere`` when another process is running it.
         seconds: Wall time of its attempts, in seconds.
-        metrics: Test metrics of a finished cell.
         error: Why it did not finish, with the last lines of its log.
         ran: Whether this call has run it.
     """
