@@ -57,9 +57,6 @@ class GroupBootstrap:
 
         Shape:
             Returns ``(models,)`` and ``(replicates, models)``.
-
-        Raises:
-            StudyError: For a metric that cannot be drawn, for one of groups without groups, and for other test rows.
         """
         if not metric.can_be_drawn:
             raise StudyError(f"{metric.name!r} cannot be bootstrapped over groups.")

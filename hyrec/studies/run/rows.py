@@ -44,10 +44,6 @@ def write_rows(plan: Plan, folder: str | Path) -> Path | None:
 
     Returns:
         The path of ``rows.parquet``; None for data that do not number their rows, after a note.
-
-    Raises:
-        CommandError: For arguments of a variant that cannot be used.
-        StudyError: When ``slices`` names a feature that cannot be counted.
     """
     modules: dict[str, RankingData] = {}
     baselines: dict[str, RankingData] = {}
@@ -96,10 +92,6 @@ def describe_rows(data: RankingData, user: str | None = None, item: str | None =
     ``history_<name>``; ``user_activity`` and ``item_frequency``, training impressions with the same value of the user
     and of the item feature. Such a count is null where the value is missing, and 0 where the vocabulary does not hold
     it. What the schema has no sequence or feature for is left out.
-
-    Raises:
-        StudyError: When a feature does not exist or is no id, or there are no test rows.
-        UnnumberedRowsError: When the data leave ``Batch.row`` out.
     """
     features = counted_features(data.schema, user, item)
     names = list(dict.fromkeys(features.values()))
