@@ -36,6 +36,7 @@ class Feature:
         column: Column in the file. Empty: the feature's own name.
         weight_column: Column of the weights of ``weighted_ids``; the same as ``column`` where both are in a map.
         separator: Between the entries of lists that a file stores as texts (``17^4^33``); blank entries are missing.
+            Lists of whole numbers (with ``vocab_size``) joined by ``^ | , ;`` or blanks are parted without it.
         vocab_size: Number of rows of the table, the three reserved ids included. Exclusive with ``hash_size``.
         hash_size: Number of buckets that ids (integers or strings) are hashed into, besides the reserved ids.
         offset: Added to every stored id before it is used. 0 for files that ``hyrec data build`` wrote (they hold

@@ -40,7 +40,7 @@ class SequenceSpec:
     Args:
         features: Side information of an event by name; kinds ``id`` and ``dense`` of width 1.
         time_column: List column of event times, in the schema's ``time_unit``. Empty: the events have no times.
-        separator: Between the entries of those columns that a file stores as texts (``17^4^33``).
+        separator: Between the entries of those columns that a file stores as texts (``17^4^33``), as of a feature.
         order: How the file stores the events. In memory they are oldest first, always.
         max_length: Most recent events that are kept.
     """

@@ -16,12 +16,16 @@ from hyrec.data.parquet.columns import Column
 from hyrec.data.parquet.policy import DataError
 
 
+_ANY = r"\s*[\^|,;\s]\s*"
+"""What whole numbers are joined by where a schema names no separator: numbers hold none of them."""
+
+
 @dataclass(frozen=True)
 class Form:
     """How the values of a column become what is decoded: numbers, texts, and lists of them.
 
     Args:
-        separator: Between the entries of a text that stands for a list. Empty: texts are no lists.
+        separator: Between the entries of a text that stands for a list, or ``_ANY``. Empty: texts are no lists.
         numbers: What decimals and the entries of such texts become: ``whole`` numbers, ``float``, or ``kept``.
         kind: Type of a column that is nothing but null. None: it stays so.
     """
@@ -60,9 +64,10 @@ class Form:
         return _whole(array, where) if whole else array
 
     def _split(self, array: pa.Array, where: str) -> pa.Array:
-        text = array.cast(pa.string())
+        text = pc.utf8_trim_whitespace(array.cast(pa.string()))
         filled = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-        lists = pc.split_pattern(filled, self.separator)
+        split = pc.split_pattern_regex if self.separator == _ANY else pc.split_pattern
+        lists = split(filled, self.separator)
         entries = pc.utf8_trim_whitespace(lists.values)
         entries = pc.if_else(pc.equal(entries, ""), pa.scalar(None, pa.string()), entries)
         if self.numbers == "float":
@@ -91,9 +96,13 @@ def form_of(
     """
     holds = {use.holds for use in uses} - {"any"}
     depth, inner = arrow.depth_of(kind)
-    joined = [use for use in uses if use.separator and depth < max(use.depths)] if arrow.is_text(inner) else []
-    if len({use.separator for use in joined}) > 1:
-        raise DataError(f"{joined[0].use} and {joined[1].use} read the column {uses[0].name!r} by two separators.")
+    joined = {
+        use.separator or _ANY: use.use
+        for use in uses
+        if arrow.is_text(inner) and depth < max(use.depths) and (use.separator or use.holds in ("id", "time"))
+    }
+    if len(joined) > 1:
+        raise DataError(f"{' and '.join(joined.values())} read the column {uses[0].name!r} by two separators.")
     peers = {peer for use in uses if use.holds == "hashed id" for peer in use.peers if peer != use.name}
     if types.is_null(inner):
         return None if known is None else Form("", "kept", known)
@@ -104,7 +113,7 @@ def form_of(
         numbers = "float" if holds else "kept"
     elif joined and "id" not in holds and not any(map(is_whole, peers)):
         numbers = "kept"
-    return Form(joined[0].separator if joined else "", numbers, None)
+    return Form(next(iter(joined), ""), numbers, None)
 
 
 def _whole(array: pa.Array, where: str) -> pa.Array:

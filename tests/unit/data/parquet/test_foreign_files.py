@@ -262,6 +262,15 @@ def test_a_joined_entry_that_is_no_number_is_an_error_that_shows_it(tmp_path: Pa
         )
 
 
+@pytest.mark.parametrize("text", ["17^4^33", "17|4|33", "17, 4, 33", "17;4;33", " 17 4  33"])
+def test_whole_numbers_are_parted_without_a_separator(tmp_path: Path, text: str) -> None:
+    spec = {**PAST, "time_column": "at"}
+    schema = {"features": {"u": {"vocab_size": 9}}, "sequences": {"past": spec}, "time_column": "t"}
+    columns = {"u": [3] * 2, "item": [text, ""], "at": [[NOW - 17, NOW - 4, NOW - 3], []], "t": [NOW] * 2}
+    past = read(tmp_path, schema, columns).sequences["past"]
+    assert (past.offsets.tolist(), past.features["item"].tolist()) == ([0, 3, 3], [17, 4, 33])
+
+
 def test_a_joined_text_without_a_separator_leads_to_the_key(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Set separator, if the text joins the entries of a list"):
         read(tmp_path, one({"kind": "multi_id", "hash_size": 9}), {"x": ["17^4"]})
