@@ -15,7 +15,6 @@ from hyrec.data.parquet import arrow
 from hyrec.data.parquet.columns import Column
 from hyrec.data.parquet.policy import DataError
 
-
 _ANY = r"\s*[\^|,;\s]\s*"
 """What whole numbers are joined by where a schema names no separator: numbers hold none of them."""
 
