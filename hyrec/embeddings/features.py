@@ -55,7 +55,13 @@ class EmbeddingTable(nn.Embedding):
 
     def __init__(self, num_ids: int, dim: int, sparse: bool, init_scale: float) -> None:
         self.init_scale = init_scale
-        super().__init__(num_ids, dim, padding_idx=PADDING_ID, sparse=sparse)
+        try:
+            super().__init__(num_ids, dim, padding_idx=PADDING_ID, sparse=sparse)
+        except RuntimeError as error:
+            size = f"{num_ids:,} rows of {dim} numbers ({num_ids * dim * 4 / 2**30:,.1f} GiB)"
+            raise ValueError(
+                f"An embedding table of {size} does not fit. Lower its vocab_size or hash_size."
+            ) from error
 
     def reset_parameters(self) -> None:
         """Draw the rows and clear row 0."""
