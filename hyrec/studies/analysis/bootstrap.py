@@ -16,13 +16,15 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from hyrec.metrics import RankingMetric
+from hyrec.metrics.functional.rows import blocks_of_groups
 from hyrec.studies.analysis.same_rows import check_same_rows
 from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import LEVEL, Interval
 from hyrec.studies.plan.study import StudyError
 
 _CHUNK = 64  # draws of one seed of the random numbers
-_COUNTS = 2**22  # numbers that are held at a time, at most, of draws
+MAX_COUNTS = 2**22
+"""Most numbers of draws that are held at a time; those of one draw at least."""
 _FEW_GROUPS = 50
 
 
@@ -72,7 +74,7 @@ class GroupBootstrap:
             found = [self._on_draws(metric.drawn(*self._rows(other))) for other in scores]
             return np.array([once for once, _ in found]), np.stack([drawn for _, drawn in found], 1)
         # One product with the sums of all models: the counts of a draw are read once, not once a model.
-        sums = torch.stack([metric.group_sums(*self._rows(other)).T for other in scores])
+        sums = torch.stack([self._sums(metric, other).T for other in scores])
         flat = sums.flatten(0, 1).contiguous()
         return self._on_draws(lambda counts: metric.value_of(linear(counts, flat).unflatten(1, sums.shape[:2])))
 
@@ -81,6 +83,16 @@ class GroupBootstrap:
         once = compute(torch.ones(1, self.num_groups, dtype=torch.float64))[0].numpy()
         draws = group_counts(self.num_groups, self.replicates, self.seed)
         return once, np.concatenate([compute(torch.from_numpy(counts)).numpy() for counts in draws])
+
+    def _sums(self, metric: RankingMetric, scores: Scores) -> Tensor:
+        """Return what each group adds, ``(groups, K)``, computed of some groups at a time."""
+        preds, label, group, weights = self._rows(scores)
+        return torch.cat(
+            [
+                metric.group_sums(preds[rows], label[rows], group[rows] - group[rows[0]], weights[rows])
+                for rows in blocks_of_groups(group)
+            ]
+        )
 
     def _rows(self, scores: Scores) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         check_same_rows(self.reference, scores)
@@ -96,7 +108,7 @@ class GroupBootstrap:
         used = count = self.num_groups
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
         if metric.needs_group and metric.has_sums:
-            used = int((metric.group_sums(*self._rows(self.reference)) != 0).any(1).sum())
+            used = int((self._sums(metric, self.reference) != 0).any(1).sum())
         if used < min(_FEW_GROUPS, count):
             notes.append(f"only {used} of {count} groups hold {metric.groups_hold} and count, so the interval is rough")
         elif count < _FEW_GROUPS:
@@ -112,7 +124,7 @@ class GroupBootstrap:
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[Floats]:
     """Yield how often each group was drawn, for some draws at a time: ``(draws, num_groups)`` each."""
-    size = max(1, min(_CHUNK, _COUNTS // num_groups))
+    size = max(1, min(_CHUNK, MAX_COUNTS // num_groups))
     for start in range(0, replicates, _CHUNK):
         rng = np.random.default_rng([seed, start])
         left = min(_CHUNK, replicates - start)

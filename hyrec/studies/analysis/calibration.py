@@ -45,7 +45,7 @@ def reliability(results: StudyResults, variant: str) -> Reliability:
     for seed in results.seeds_of(variant):
         if (scores := results.cells[variant, seed].scores()) is not None:
             values.append([scores.metric(metric) for metric in metrics])
-            pooled[seed] = replace(scores, row=scores.row[:0], group=None)  # the points need neither
+            pooled[seed] = replace(scores, row=np.empty(0, np.int64), group=None)  # the points need neither
     if not pooled:
         raise StudyError(f"No finished cell of variant {variant!r} has predictions.")
     ne, pcoc, ece = (float(mean) for mean in np.mean(values, axis=0))
