@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TypeAlias
 
@@ -41,13 +41,15 @@ class Reliability:
 
 def reliability(results: StudyResults, variant: str) -> Reliability:
     """Return the reliability curve of a variant; ``StudyError`` when no finished cell of it has predictions."""
-    found = {seed: results.cells[variant, seed].scores() for seed in results.seeds_of(variant)}
-    scores = {seed: one for seed, one in found.items() if one is not None}
-    if not scores:
+    metrics, values, pooled = (NormalizedEntropy(), PCOC(), CalibrationError()), [], {}
+    for seed in results.seeds_of(variant):
+        if (scores := results.cells[variant, seed].scores()) is not None:
+            values.append([scores.metric(metric) for metric in metrics])
+            pooled[seed] = replace(scores, row=np.empty(0, np.int64), group=None)  # the points need neither
+    if not pooled:
         raise StudyError(f"No finished cell of variant {variant!r} has predictions.")
-    metrics = (NormalizedEntropy(), PCOC(), CalibrationError())
-    ne, pcoc, ece = (float(np.mean([one.metric(metric) for one in scores.values()])) for metric in metrics)
-    return Reliability(variant, tuple(scores), reliability_points(list(scores.values())), ne, pcoc, ece)
+    ne, pcoc, ece = (float(mean) for mean in np.mean(values, axis=0))
+    return Reliability(variant, tuple(pooled), reliability_points(list(pooled.values())), ne, pcoc, ece)
 
 
 def reliability_points(scores: list[Scores]) -> tuple[Point, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from hyrec.metrics.functional import relative_auc, relative_auc_above_chance
 from hyrec.studies.analysis.bootstrap import GroupBootstrap
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.same_rows import OtherRowsError, other_rows
-from hyrec.studies.analysis.scores import Floats
+from hyrec.studies.analysis.scores import Floats, Scores
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
 from hyrec.studies.plan.plan import PlannedVariant, RelativeCosts
 from hyrec.studies.plan.study import StudyError
@@ -95,8 +95,9 @@ def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> li
     facts = results.facts(metric)
     rows = [_row(results, planned, metric, facts.chance) for planned in results.plan.variants]
     if replicates and isinstance(facts, RankingMetric) and facts.can_be_drawn:
-        drawn = {base: _Drawn(results, base, metric, facts, replicates) for base in {row.baseline for row in rows}}
-        rows = [drawn[row.baseline].add_to(row) if row.differences else row for row in rows]
+        for base in dict.fromkeys(row.baseline for row in rows):
+            drawn = _Drawn(results, base, metric, facts, replicates)
+            rows = [drawn.add_to(row) if row.baseline == base and row.differences else row for row in rows]
     else:
         rows = [_with_same_rows(results, row) for row in rows]
         if replicates:
@@ -198,14 +199,15 @@ class _Drawn:
         return replace(row, group_interval=self.bootstrap.interval(self.metric, difference, drawn), notes=notes)
 
     def _values(self, variant: str, seeds: list[int]) -> dict[int, tuple[float, Floats]]:
-        scores = []
+        if not seeds:
+            return {}
+        self.bootstrap = self.bootstrap or GroupBootstrap(next(self._scores(variant, seeds)), self.replicates)
+        observed, drawn = self.bootstrap.values(self.metric, self._scores(variant, seeds))
+        return {seed: (float(observed[i]), drawn[:, i]) for i, seed in enumerate(seeds)}
+
+    def _scores(self, variant: str, seeds: list[int]) -> Iterator[Scores]:
         for seed in seeds:
             one = self.results.cells[variant, seed].scores(self.logged.rpartition("/")[0])
             if one is None:
                 raise StudyError(f"{variant} s{seed} saved no predictions")
-            scores.append(one)
-        if not scores:
-            return {}
-        self.bootstrap = self.bootstrap or GroupBootstrap(scores[0], self.replicates)
-        observed, drawn = self.bootstrap.values(self.metric, scores)
-        return {seed: (float(observed[i]), drawn[:, i]) for i, seed in enumerate(seeds)}
+            yield one

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hyrec.files import digest, read_yaml
 from hyrec.messages import suggest
 from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, build_metrics, facts_of
 from hyrec.studies.analysis.places import inside
-from hyrec.studies.analysis.scores import Scores
+from hyrec.studies.analysis.scores import SavedPredictions, Scores
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import METRICS_FILE, cells_of, logged_rows, number, read_test_metrics
@@ -60,16 +59,19 @@ class CellResult:
 
     def predictions(self) -> pa.Table | None:
         """Return the scored test rows in the order of ``row``; None when the run saved none."""
-        parts = sorted((self.folder / "predictions").glob("part-*.parquet"))
-        if not parts:
+        if not (saved := self._saved()):
             return None
-        table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
+        table = pa.table({name: saved.column(name) for name in saved.column_names})
         return table.sort_by("row") if "row" in table.column_names else table
 
     def scores(self, task: str = "") -> Scores | None:
         """Return labels and scores of a task, by default the primary one; None when the run saved none."""
-        table = self.predictions()
-        return None if table is None else Scores.of(table, task or self.primary_task or "")
+        saved = self._saved()
+        return Scores.of(saved, task or self.primary_task or "") if saved else None
+
+    def _saved(self) -> SavedPredictions | None:
+        parts = sorted((self.folder / "predictions").glob("part-*.parquet"))
+        return SavedPredictions(parts) if parts else None
 
     def rows_hash(self, task: str) -> str:
         """Return a hash of all that says which test rows were scored; empty when the run saved none."""

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from hyrec.metrics import RankingMetric
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
+
+
+class SavedPredictions:
+    """Files of predictions as one table, of which a column is read when it is asked for.
+
+    Args:
+        parts: The files, at least one.
+    """
+
+    def __init__(self, parts: Sequence[Path]) -> None:
+        self.fields = {part: pq.read_schema(part).names for part in parts}
+        self.column_names = list(dict.fromkeys(name for names in self.fields.values() for name in names))
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return the column, null in the rows of files that do not have it."""
+        parts = [pq.read_table(part, columns=[name] if name in names else []) for part, names in self.fields.items()]
+        return pa.concat_tables(parts, promote_options="default").column(name)
 
 
 @dataclass(frozen=True)
@@ -36,7 +56,7 @@ class Scores:
     weight: Floats | None
 
     @classmethod
-    def of(cls, predictions: pa.Table, task: str = "") -> Scores:
+    def of(cls, predictions: pa.Table | SavedPredictions, task: str = "") -> Scores:
         """Read what ``hyrec predict`` or ``hyrec fit --save_predictions true`` wrote: all parts, in any order.
 
         Without a task, labels and scores are those of the first one, which is the primary task.
@@ -52,9 +72,11 @@ class Scores:
         if "row" not in predictions.column_names:
             raise ValueError("The predictions have no column 'row': they cannot be compared row by row.")
         row = _numbers(predictions, "row", np.int64)
-        order = np.argsort(row, kind="stable")
-        row = row[order]
-        if twice := int((np.diff(row) == 0).sum()):
+        order: Any = slice(None)
+        if (row[1:] <= row[:-1]).any():
+            order = np.argsort(row, kind="stable")
+            row = row[order]
+        if twice := int((row[1:] == row[:-1]).sum()):
             raise ValueError(f"The predictions hold {twice} rows more than once; remove parts of an earlier run.")
         score = _numbers(predictions, f"score_{chosen}", np.float64)[order]
         if missing := int(np.isnan(score).sum()):
@@ -91,8 +113,9 @@ class Scores:
         return len(np.intersect1d(positive, negative))
 
 
-def _numbers(table: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
+def _numbers(table: pa.Table | SavedPredictions, name: str, dtype: Any) -> npt.NDArray[Any]:
     column = table.column(name)
     if np.issubdtype(dtype, np.integer) and column.null_count:
         raise ValueError(f"The predictions have {column.null_count} nulls in column {name!r}.")
-    return np.array(column.to_numpy(), dtype=dtype)
+    numbers = np.asarray(column.to_numpy(), dtype=dtype)
+    return numbers if numbers.flags.writeable else numbers.copy()

@@ -61,6 +61,14 @@ def test_a_draw_gives_what_writing_the_drawn_rows_down_gives(metric):
     assert observed[0] == pytest.approx(studies.drawn_metric(metric.name, rows, [1] * counts.shape[1]), abs=1e-12)
 
 
+def test_draws_are_the_same_however_many_are_held_at_a_time(monkeypatch):
+    whole = np.concatenate(list(group_counts(30, 150, 0)))
+    monkeypatch.setattr("hyrec.studies.analysis.bootstrap.MAX_COUNTS", 100)
+    parts = list(group_counts(30, 150, 0))
+    assert max(part.size for part in parts) <= 100
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
 @by_name
 def test_models_on_the_same_draws_give_what_each_gives_alone(metric):
     models = two_models(np.random.default_rng(4))
