@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,8 @@ class PredictionWriter(Callback):
     Columns: the schema's id columns, ``row`` (position in the split, by which the parts of several processes
     sort), ``group``, ``weight`` where samples have one, and for each task, the primary one first, ``label_<task>``
     (null where unknown) and ``score_<task>`` (a probability). Each process writes the rows that it scored; together
-    the parts hold every row once. A part has a name that ends in ``.partial`` until all its rows are written.
+    the parts hold every row once. A part has a name that ends in ``.partial`` until all its rows are written; nothing
+    is left of it when the run fails.
 
     Args:
         folder: Where the parts go; made when missing.
@@ -78,8 +80,12 @@ class PredictionWriter(Callback):
         self._complete()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Close the file, so that nothing holds it open; it keeps the name of an unfinished one."""
-        self._close()
+        """Remove an unfinished file."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError, pa.ArrowException):  # the disk may be what has failed
+                self._writer.close()
+            self._writer = None
+            self._partial_path().unlink(missing_ok=True)
 
     def _append(
         self, trainer: Trainer, module: LightningModule, scores: Any, batch: Batch, split: Literal["test", "predict"]
@@ -104,13 +110,9 @@ class PredictionWriter(Callback):
 
     def _complete(self) -> None:
         if self._writer is not None:
-            self._close()
+            self._writer.close()
             assert self._path is not None
             self._partial_path().replace(self._path)
-
-    def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
             self._writer = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,8 +140,9 @@ def guarded(path: Path, kind: str, read: Callable[..., _T], *args: Any, **option
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that the disk is full."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    """Whether an error says that the disk, a quota or a limit of file sizes lets no more be written."""
+    numbers = [getattr(error, "errno", None), *map(int, re.findall(r"os error (\d+)", str(error)))]
+    return not {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}.isdisjoint(numbers) or "No space left" in str(error)
 
 
 def _read_column(path: Path, column: str) -> pl.Series:
