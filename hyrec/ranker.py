@@ -174,11 +174,6 @@ class Ranker(L.LightningModule):
     def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Ranker:
         """Load a model as Lightning does, from a file that holds weights and options and no code.
 
-        Args:
-            checkpoint_path: The file.
-            args: As for Lightning.
-            kwargs: As for Lightning.
-
         Raises:
             CheckpointError: For a file that is damaged, or no checkpoint.
             UntrustedCodeError: For a file whose options name functions, or classes that fill no slot.

@@ -209,12 +209,9 @@ def _is_built(value: Any, members: list[Any]) -> bool:
 
 
 def is_trusted(spec: str) -> bool:
-    """Whether a config may load local code: it was named with ``--plugin`` before, and is as it was then.
+    """Whether a config may load local code, which was named with ``--plugin`` before and is as it was then.
 
     Installed packages are trusted: whoever installed them has decided that.
-
-    Args:
-        spec: Module, file or package folder, as for ``--plugin``.
     """
     if spec.split(".")[0] in _installed():
         return True
@@ -223,11 +220,7 @@ def is_trusted(spec: str) -> bool:
 
 
 def remember(spec: str) -> None:
-    """Note that the user has named local code, so that a run's own config may name it again while it stays as it is.
-
-    Args:
-        spec: Module, file or package folder, as for ``--plugin``.
-    """
+    """Note local code that the user has named, so that a run's own config may name it again while it stays as it is."""
     code = _code_of(spec)
     if code is None or is_trusted(spec):
         return

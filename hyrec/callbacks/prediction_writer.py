@@ -48,11 +48,7 @@ class PredictionWriter(Callback):
         self._path = self.folder / f"part-{trainer.global_rank:05d}.parquet"
 
     def refuse_older(self, is_taken: bool | None = None) -> None:
-        """Raise ``FileExistsError`` when the folder holds predictions.
-
-        Args:
-            is_taken: Whether it does. None: look.
-        """
+        """Raise ``FileExistsError`` when the folder holds predictions, which ``is_taken`` may say already."""
         if self._is_taken() if is_taken is None else is_taken:
             raise FileExistsError(f"{self.folder} holds predictions already. Remove them or give another --output.")
 
@@ -119,13 +115,9 @@ class PredictionWriter(Callback):
 def prediction_table(
     batch: Batch, scores: dict[str, Tensor], data: Any = None, split: Literal["test", "predict"] = "predict"
 ) -> pa.Table:
-    """Return one batch of predictions as a table.
+    """Return one batch as a table, with its probabilities by task, ``(B,)``.
 
-    Args:
-        batch: What was scored.
-        scores: Probabilities by task, ``(B,)``.
-        data: The data module; its ``id_columns`` adds ids that batches do not carry, such as strings.
-        split: Split of the data that the batch is of.
+    ``id_columns`` of the data module adds ids of the ``split`` that batches do not carry, such as strings.
     """
     columns: dict[str, Any] = {}
     if batch.row is not None and hasattr(data, "id_columns"):

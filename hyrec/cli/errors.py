@@ -51,9 +51,6 @@ def guarded(command: Callable[[], int]) -> int:
     """Run a command; print a user's mistake in at most five lines and return exit code 2, of a machine's failure 1.
 
     Other errors, which hyrec did not write itself, keep their traceback, and ``HYREC_DEBUG=1`` keeps all of them.
-
-    Args:
-        command: Returns the exit code.
     """
     try:
         return command()

@@ -28,12 +28,7 @@ CONFIG_FLAGS = ("--config", "-c")
 
 @dataclass(frozen=True)
 class Source:
-    """One place that options come from.
-
-    Args:
-        name: Config as the user wrote it, or the option on the command line.
-        tree: Options as nested mappings; the keys of an option on the command line are split at dots.
-    """
+    """One place that options come from: a config as the user wrote it, or an option, whose key is split at dots."""
 
     name: str
     tree: dict[str, Any]
@@ -73,10 +68,7 @@ class Sources:
 
 
 def read_sources(args: list[str]) -> Sources:
-    """Find configs, load plugins and settle the schema.
-
-    Args:
-        args: The command line without the subcommand.
+    """Find configs, load plugins and settle the schema of a command line without its subcommand.
 
     Raises:
         CommandError: For a config file that cannot be used.

@@ -29,7 +29,7 @@ class DataSubject(Examined):
     cls: type[RankingData]
     schema: Schema | None
     may_be_missing: bool
-    given: ClassVar[str] = "schema"
+    given: ClassVar[str] = "schema: Schema"
 
     @cached_property
     def data(self) -> RankingData:

@@ -80,7 +80,7 @@ class Examined:
     init_args: Mapping[str, Any]
     lost: dict[str, str] = field(default_factory=dict, kw_only=True)
     given: ClassVar[str] = ""
-    """First argument of the constructor that hyrec passes. Empty: none."""
+    """First argument of the constructor, with its type, which hyrec passes. Empty: none."""
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Subject(Examined):
 
     cls: type[Component]
     setting: Setting
-    given: ClassVar[str] = "ctx"
+    given: ClassVar[str] = "ctx: BuildContext"
 
     def __post_init__(self) -> None:
         self.slot = self.cls.slot

@@ -42,9 +42,7 @@ class Source:
     def read(self, column: str, *, as_id: bool = False) -> pl.Series:
         """Read one column of all files, in one type that holds every value.
 
-        Args:
-            column: Its name.
-            as_id: Whether its values are ids, which CSV files may write in more ways than a number has.
+        ``as_id``: its values are ids, which CSV files may write in more ways than a number has.
         """
         parts = []
         if self.csv:

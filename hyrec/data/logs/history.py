@@ -68,11 +68,7 @@ def slices(height: int) -> list[slice]:
 
 
 def most_recent(start: Positions, end: Positions, max_length: int) -> tuple[Ints, Ints]:
-    """List the last ``max_length`` positions of every range ``[start, end)``.
-
-    Returns:
-        The positions, and the ``(B + 1,)`` offsets of each range's own.
-    """
+    """List the last ``max_length`` positions of every range ``[start, end)``, and the ``(B + 1,)`` offsets of each."""
     last = end.astype(np.int64)
     first = np.maximum(start, last - max_length)
     lengths = last - first
