@@ -113,12 +113,7 @@ class BuildContext:
         return self._layers().mixer(self.replace(layer=layer))
 
     def check_sequence_names(self, names: Mapping[str, object], option: str, *, sources: bool = False) -> None:
-        """Refuse an option that names a sequence which does not exist.
-
-        Args:
-            names: Values by sequence name.
-            option: What the option is called.
-            sources: Whether it may also name the sequences of the schema that are merged.
+        """Refuse an ``option`` that names a sequence which does not exist; with ``sources``, those merged do.
 
         Raises:
             ValueError: With the nearest right name.

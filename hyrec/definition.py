@@ -15,13 +15,7 @@ _PARSER = GoogleParser(
 
 
 class ClassDocstring(NamedTuple):
-    """A docstring in its parts.
-
-    Args:
-        description: All that stands before the first section.
-        options: Text of every entry under ``Args:`` by its name, each on one line.
-        sections: Text of every other section by its name, such as ``Shape``.
-    """
+    """A docstring in its parts: what stands before sections, the text of each entry under ``Args:``, other sections."""
 
     description: str
     options: dict[str, str]

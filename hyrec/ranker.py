@@ -30,16 +30,7 @@ from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
-from hyrec.slots import (
-    Backbone,
-    Head,
-    Loss,
-    QueryDecoder,
-    QueryGenerator,
-    SequenceEncoder,
-    Tokenizer,
-    TokenMixer,
-)
+from hyrec.slots import Backbone, Head, Loss, QueryDecoder, QueryGenerator, SequenceEncoder, Tokenizer, TokenMixer
 from hyrec.trust import refuse_code
 
 Prefix = Literal["val", "test"]

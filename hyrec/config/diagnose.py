@@ -225,8 +225,7 @@ def _find_class(base: type, path: str, place: str) -> type | Wrong:
         return Wrong(place, f"{place}: {path!r} names several classes. Write one of {paths}.")
     names = _names(base)
     return Wrong(
-        place,
-        f"{place}: there is no {base.__name__} {path!r}.{suggest(path, names)}\n{listed(names, base.__name__)}",
+        place, f"{place}: there is no {base.__name__} {path!r}.{suggest(path, names)}\n{listed(names, base.__name__)}"
     )
 
 
@@ -238,10 +237,7 @@ def _check_options(cls: type, value: Mapping[str, Any], place: str, *, what: str
                 continue
             full = f"{place}.{key}"
             whose = place if what == place else f"{place}: {what}"
-            return Wrong(
-                full,
-                f"{whose} has no option {key!r}.{suggest(key, hints)}\n{listed(hints, 'Options')}",
-            )
+            return Wrong(full, f"{whose} has no option {key!r}.{suggest(key, hints)}\n{listed(hints, 'Options')}")
         wrong = _check(hints[key], item, f"{place}.{key}")
         if wrong is not None:
             return wrong

@@ -26,14 +26,7 @@ SEQUENCE_SLOTS = ("encoder", *REQUEST_SLOTS)
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule found.
-
-    Args:
-        rule: Name of the rule.
-        status: ``skipped`` when the rule could not be applied; ``observed`` says why.
-        expected: What the rule demands.
-        observed: What the component did.
-    """
+    """What one rule found; when it could not be applied, ``observed`` says why it was ``skipped``."""
 
     rule: str
     status: Status

@@ -18,10 +18,7 @@ from hyrec.testing.class_contract import check_documented
 from hyrec.testing.rules import Subject, broken, demand_equal, rule, run
 
 
-@rule(
-    "the class docstring has one summary sentence, an entry under 'Args:' for every option, and 'Shape:'",
-    needs=(),
-)
+@rule("the class docstring has one summary sentence, an entry under 'Args:' for every option, and 'Shape:'", needs=())
 def docstring(subject: Subject) -> None:
     """Check what ``--help`` and ``plugins show`` print."""
     check_documented(subject)
@@ -29,10 +26,7 @@ def docstring(subject: Subject) -> None:
         broken("there is no 'Shape:' section")
 
 
-@rule(
-    "the constructor is (ctx, *, option: type, ...) and forward takes the slot's arguments by their names",
-    needs=(),
-)
+@rule("the constructor is (ctx, *, option: type, ...) and forward takes the slot's arguments by their names", needs=())
 def signature(subject: Subject) -> None:
     """Check constructor and ``forward`` against the slot's base class."""
     if fault := constructor_fault(subject.cls, subject.given, keyword_only=True):

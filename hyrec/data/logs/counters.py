@@ -40,12 +40,7 @@ class EventCounts:
             self._latest = times[np.maximum.accumulate(before + rank) - before]
 
     def before(self, key: Positions, time: Ints, seen: Ints) -> tuple[Floats, Floats, Floats]:
-        """Count the events of the same key that are known before ``seen``.
-
-        Args:
-            key: Key of each impression, ``(B,)``.
-            time: Time of each impression, ``(B,)``.
-            seen: First moment that each impression does not see any more, at most its time, ``(B,)``.
+        """Count the events of the same key before ``seen``, the first moment that is not seen, all ``(B,)``.
 
         Returns:
             How many they are, how many of them were positive, and the time since the last one, NaN if there is none.

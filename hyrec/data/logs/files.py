@@ -82,15 +82,10 @@ def find_files(patterns: list[str], directory: Path) -> list[Path]:
 def open_files(
     patterns: list[str], directory: Path, where: str, columns: Iterable[str], folder: Path, separator: str = ""
 ) -> Source:
-    """Find files, check their columns, and lay CSV files down as Parquet.
+    """Find files, check their columns, and lay CSV files down as Parquet in ``folder``.
 
-    Args:
-        patterns: File names or globs in the order of preference.
-        directory: Where they are.
-        where: What the recipe calls them, as ``log.files``.
-        columns: The columns that will be read.
-        folder: Where converted files go.
-        separator: Between the columns of CSV files. Empty: what makes their header hold the columns.
+    Of the names or globs, the first that matches counts; ``where`` is what the recipe calls them. Without a separator
+    CSV files have the one that makes their header hold the columns.
 
     Raises:
         RecipeError: For files or columns that are missing and files that cannot be read.
