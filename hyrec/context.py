@@ -22,15 +22,7 @@ _NO_QUERIES: Mapping[str, int] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Layers:
-    """The per-layer components that a backbone may ask for, as factories.
-
-    Args:
-        encoder: Default sequence encoder.
-        decoder: Default query decoder.
-        mixer: Token mixer.
-        encoders: Other encoders by sequence name.
-        decoders: Other decoders by sequence name.
-    """
+    """Factories of per-layer components that a backbone may ask for; ``encoders`` and ``decoders`` by sequence name."""
 
     encoder: Callable[[BuildContext], SequenceEncoder]
     decoder: Callable[[BuildContext], QueryDecoder]

@@ -37,12 +37,7 @@ class UntrustedCodeError(CommandError):
 
 
 def refuse_code(hint: Any, value: Any, place: str) -> None:
-    """Raise for options that name a function, or a class that the place does not ask for.
-
-    Args:
-        hint: Type of the options, such as the class that they are for.
-        value: The options, as plain data or as a parser has read them.
-        place: Dotted key of their place, for the message.
+    """Raise for options that name a function, or a class that ``hint``, their type, does not ask for at their place.
 
     Raises:
         UntrustedCodeError: With the place and what was named.

@@ -11,14 +11,10 @@ Floats = NDArray[np.float64]
 
 
 class EventCounts:
-    """The events of each key, ready to be counted up to any moment.
+    """The events of each key, ready to be counted up to any moment; all arguments ``(N,)``.
 
-    Args:
-        key: Key of each event, ``(N,)``.
-        time: Time of each event, ``(N,)``.
-        positive: Whether each event was positive, ``(N,)``.
-        known: From when on each event counts, at least its time, ``(N,)``. None: its time.
-        with_age: Whether the time since the last event is wanted, which needs the times in memory.
+    An event counts from the moment ``known`` on, at least its time; None: its time. ``with_age``: the time since the
+    last event is wanted, which needs the times in memory.
     """
 
     def __init__(

@@ -69,14 +69,9 @@ class Encoded:
 
 @dataclass
 class Encoder:
-    """Fits vocabularies and statistics once and encodes every column with them.
+    """Fits vocabularies and statistics once and encodes every column with them; encoded columns wait in the store.
 
-    Args:
-        recipe: The recipe.
-        logs: What was read.
-        store: Where encoded columns wait.
-        train_rows: Rows that train: what features are fitted on.
-        train_events: Rows before validation: what side information is fitted on.
+    Features are fitted on ``train_rows``, which train, side information on ``train_events``, those before validation.
     """
 
     recipe: Recipe
