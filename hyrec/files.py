@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,42 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 
 MAX_DEPTH, MAX_VALUES = 50, 1_000_000
 """What a YAML file may hold, aliases written out: ten lines of them can stand for more values than memory has."""
+_MAX_BITS = 1023
 
 
-class RepeatedKeyError(yaml.constructor.ConstructorError):
-    """A key that is written twice in one mapping: YAML would keep the last and drop the other."""
+def is_leftover(parts: Iterable[str], asked: Collection[str] = ()) -> bool:
+    """Whether a path leads through what writers leave behind: names that begin with ``.`` or ``_``.
+
+    Args:
+        parts: Names of the folders and the file, below what was asked for.
+        asked: Names that were asked for, which are none.
+
+    Example:
+        >>> is_leftover(["_temporary", "0", "part-0.parquet"]), is_leftover(["_day=3", "part-0.parquet"])
+        (True, False)
+    """
+    hidden = (part.startswith(".") or (part.startswith("_") and "=" not in part) for part in parts if part not in asked)
+    return any(hidden)
+
+
+class RefusedYAMLError(yaml.constructor.ConstructorError):
+    """A key that is written twice, of which YAML would drop one, or a number that no float can hold."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Loads plain data only, and refuses a key that is written twice."""
+    """Loads plain data only, and refuses a key that is written twice and a value that is not what its form says."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, AttributeError):  # 2023-02-30, !!int x, an integer of thousands of digits
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{str(node.value)[:40]!r} is no {kind}; put text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            problem = f"the number {str(node.value)[:20]}... is larger than any float"
+            raise RefusedYAMLError(None, None, problem, node.start_mark)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -37,7 +65,7 @@ class _StrictLoader(yaml.SafeLoader):
             if isinstance(key, Hashable):
                 if key in seen:
                     problem = f"the key {key!r} is written twice; keep one of them"
-                    raise RepeatedKeyError(None, None, problem, key_node.start_mark)
+                    raise RefusedYAMLError(None, None, problem, key_node.start_mark)
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -75,7 +103,7 @@ def plain_value(text: str) -> Any:
     """Read a value of the command line as YAML; what is no YAML stays text.
 
     Raises:
-        RepeatedKeyError: For a key that is written twice.
+        RefusedYAMLError: For a key that is written twice, or a number that no float can hold.
 
     Example:
         >>> plain_value("0.5"), plain_value("[a, b]"), plain_value("a: b: c")
@@ -83,7 +111,7 @@ def plain_value(text: str) -> Any:
     """
     try:
         return read_yaml(text)
-    except RepeatedKeyError:
+    except RefusedYAMLError:
         raise
     except yaml.YAMLError:
         return text

@@ -1,4 +1,4 @@
-"""Plain-text tables for the terminal."""
+"""Tables, counts and times as plain text."""
 
 from __future__ import annotations
 
@@ -23,14 +23,30 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequen
     return "\n".join(out)
 
 
-def count(number: float) -> str:
-    """Write a count in three digits with k, M, G or T.
+def count(number: float, digits: int = 3) -> str:
+    """Write a count in a few digits with k, M, G or T.
 
     Example:
-        >>> [count(n) for n in (7, 1234, 5_600_000)]
-        ['7', '1.23 k', '5.6 M']
+        >>> [count(n) for n in (7, 1234, 5_600_000, 999_900)]
+        ['7', '1.23 k', '5.6 M', '1 M']
     """
-    for factor, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= factor:
-            return f"{number / factor:.3g} {unit}"
-    return f"{number:.0f}"
+    units = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
+    factor, unit = next((u for u in units if abs(number) >= u[0] * 0.9995), (1.0, ""))
+    return f"{number / factor:.{digits}g}{unit}".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """Write a time span, given in seconds, in seconds, minutes or hours.
+
+    Example:
+        >>> [duration(seconds) for seconds in (9.94, 59.6, 130, 3599.6, 86399)]
+        ['9.9 s', '1 min', '2 min 10 s', '1 h', '24 h']
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole, small, large = round(seconds), "s", "min"
+    if whole < 60:
+        return f"{whole} s"
+    if whole >= 3600:
+        whole, small, large = round(seconds / 60), "min", "h"
+    return f"{whole // 60} {large} {whole % 60} {small}" if whole % 60 else f"{whole // 60} {large}"

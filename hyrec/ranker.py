@@ -27,6 +27,7 @@ from hyrec.messages import suggest
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 from hyrec.network import Network, Parts
 from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
+from hyrec.optim.averages import average_weights_only
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
@@ -230,6 +231,7 @@ class Ranker(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Begin with the tables and the seed of the first process: DDP sends the layers, and leaves out these."""
+        average_weights_only(getattr(self._trainer, "callbacks", ()))
         if self.trainer.world_size == 1:
             return
         self.random_seed = int(self.trainer.strategy.broadcast(self.random_seed))

@@ -12,78 +12,24 @@ from typing import Any, Literal
 
 import yaml
 
+from hyrec.feature import (
+    MISSING_ID,
+    NUM_RESERVED_IDS,
+    OOV_ID,
+    PADDING_ID,
+    Feature,
+    Role,
+    SchemaError,
+    Transform,
+    validate_feature,
+)
 from hyrec.mappings import build_dataclass, plain_dataclass, read_as
 from hyrec.messages import suggest
 
-PADDING_ID = 0
-"""Fills a slot that holds nothing. Its embedding is zero and never trained."""
-MISSING_ID = 1
-"""The value exists but is not known (null in the file)."""
-OOV_ID = 2
-"""The value is known, but the vocabulary does not hold it."""
-NUM_RESERVED_IDS = 3
-
-Kind = Literal["id", "multi_id", "weighted_ids", "dense"]
-Role = Literal["user", "item", "context", "cross"]
-Transform = Literal["none", "log1p", "standardize", "bucketize"]
-
-
-class SchemaError(ValueError):
-    """A schema that cannot be used. The message names the file, the feature and the remedy."""
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One column (or two, for ``weighted_ids``) of the data.
-
-    Args:
-        kind: ``id`` (one integer or string), ``multi_id`` (a list of them), ``weighted_ids`` (a list of ids and
-            an aligned list of weights) or ``dense`` (``width`` numbers).
-        column: Column in the file. Empty: the feature's own name.
-        weight_column: Column of the weights of ``weighted_ids``.
-        vocab_size: Number of rows of the table, the three reserved ids included. Exclusive with ``hash_size``.
-        hash_size: Number of buckets that ids (integers or strings) are hashed into, besides the reserved ids.
-        offset: Added to every stored id before it is used. 0 for files that ``hyrec data build`` wrote (they hold
-            final ids); 3 for raw ids that count from 0; 2 for raw ids that count from 1.
-        table: Name of the embedding table. Features that name the same table share it. Empty: a table of its own.
-        group: Semantic group, which becomes a token with ``GroupedTokens``. Empty: the role.
-        role: Whose property this is. ``item`` and ``cross`` features differ between the candidates of a request.
-        width: Numbers per row of a ``dense`` feature.
-        max_length: Longest list that is kept of a list feature (the first entries). 0 keeps all.
-        transform: What happens to a ``dense`` feature before the model sees it. ``log1p`` is
-            ``sign(x) * log(1 + |x|)``; ``standardize`` is ``(x - mean) / std``; ``bucketize`` turns it into an id.
-        mean: For ``standardize``.
-        std: For ``standardize``.
-        boundaries: Ascending limits for ``bucketize``; ``n`` limits make ``n + 1`` buckets.
-    """
-
-    kind: Kind = "id"
-    column: str = ""
-    weight_column: str = ""
-    vocab_size: int = 0
-    hash_size: int = 0
-    offset: int = 0
-    table: str = ""
-    group: str = ""
-    role: Role = "user"
-    width: int = 1
-    max_length: int = 0
-    transform: Transform = "none"
-    mean: float = 0.0
-    std: float = 1.0
-    boundaries: list[float] = field(default_factory=list)
-
-    @property
-    def is_embedded(self) -> bool:
-        """Whether the feature looks up an embedding table."""
-        return self.kind != "dense" or self.transform == "bucketize"
-
-    @property
-    def num_ids(self) -> int:
-        """Rows of the embedding table, reserved ids included; 0 for a plain dense feature."""
-        if self.kind == "dense":
-            return len(self.boundaries) + 1 + NUM_RESERVED_IDS if self.transform == "bucketize" else 0
-        return self.hash_size + NUM_RESERVED_IDS if self.hash_size else self.vocab_size
+__all__ = [
+    "MISSING_ID", "NUM_RESERVED_IDS", "OOV_ID", "PADDING_ID", "Feature", "Role", "Schema", "SchemaError",
+    "SequenceSpec", "Task", "TimeSplit", "Transform",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,12 +39,14 @@ class SequenceSpec:
     Args:
         features: Side information of an event by name; kinds ``id`` and ``dense`` of width 1.
         time_column: List column of event times, in the schema's ``time_unit``. Empty: the events have no times.
+        separator: Between the entries of those columns that a file stores as texts (``17^4^33``), as of a feature.
         order: How the file stores the events. In memory they are oldest first, always.
         max_length: Most recent events that are kept.
     """
 
     features: dict[str, Feature]
     time_column: str = ""
+    separator: str = ""
     order: Literal["oldest_first", "newest_first"] = "oldest_first"
     max_length: int = 100
 
@@ -110,12 +58,18 @@ class Task:
     Args:
         column: Column of the label. Empty: the task's own name.
         positive: Values that count as positive. Empty: every value above ``threshold``.
-        threshold: Used when ``positive`` is empty.
+        threshold: Used when ``positive`` is empty. Values that equal it are negative: of ratings 1 to 5,
+            ``threshold: 4`` makes only 5 positive, ``threshold: 3`` makes 4 and 5.
     """
 
     column: str = ""
     positive: list[float] = field(default_factory=list)
     threshold: float = 0.0
+
+    @property
+    def rule(self) -> str:
+        """Which values are positive, in words."""
+        return f"one of {', '.join(f'{v:g}' for v in self.positive)}" if self.positive else f"above {self.threshold:g}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +77,8 @@ class TimeSplit:
     """Time split of one set of files: rows before ``validate_from`` train, rows from ``test_from`` on test.
 
     Args:
-        validate_from: First moment of the validation rows, ISO date-time (UTC) or a number in ``time_unit``.
+        validate_from: First moment of the validation rows: a day (2022-05-03 or 20220503), ISO date-time (UTC), or a
+            number in ``time_unit``.
         test_from: First moment of the test rows.
     """
 
@@ -251,7 +206,7 @@ def _validate(schema: Schema) -> None:
             raise SchemaError(f"sequences.{name}.max_length must be at least 1, got {spec.max_length}.")
     first: dict[str, tuple[int, str]] = {}
     for where, table, feature in schema.every_feature():
-        _validate_feature(feature, where)
+        validate_feature(feature, where)
         if where.startswith("sequences.") and (feature.kind not in ("id", "dense") or feature.width != 1):
             raise SchemaError(
                 f"{where} has kind {feature.kind!r} and width {feature.width}: "
@@ -274,66 +229,3 @@ def _validate(schema: Schema) -> None:
         raise SchemaError("A sequence has event times but the impression has none: set time_column, to compute ages.")
     if (schema.split.validate_from or schema.split.test_from) and not schema.time_column:
         raise SchemaError("split needs time_column, the column of the impression's time.")
-
-
-def _validate_feature(feature: Feature, where: str) -> None:
-    for size in ("vocab_size", "hash_size", "max_length"):
-        if getattr(feature, size) < 0:
-            raise SchemaError(f"{where}.{size} must not be negative, got {getattr(feature, size)}.")
-    if feature.kind == "dense":
-        _validate_dense(feature, where)
-        return
-    if bool(feature.vocab_size) == bool(feature.hash_size):
-        raise SchemaError(
-            f"{where} of kind {feature.kind!r} needs exactly one of vocab_size (rows of the table, the three "
-            f"reserved ids included) and hash_size (buckets), got vocab_size={feature.vocab_size} and "
-            f"hash_size={feature.hash_size}."
-        )
-    if feature.vocab_size and feature.vocab_size <= NUM_RESERVED_IDS:
-        raise SchemaError(
-            f"{where}.vocab_size={feature.vocab_size} leaves no room for values: ids 0, 1 and 2 are reserved "
-            f"(padding, missing, out of vocabulary), so it must be at least {NUM_RESERVED_IDS + 1}."
-        )
-    if feature.hash_size and feature.offset:
-        raise SchemaError(f"{where} has both hash_size and offset; a hashed id needs no offset.")
-    if feature.transform != "none" or feature.boundaries:
-        raise SchemaError(f"{where} has a transform, which is for kind 'dense', but its kind is {feature.kind!r}.")
-    _refuse_options(feature, where, ("width", "mean", "std"), f"its kind is {feature.kind!r}, not 'dense'")
-    if feature.kind == "id":
-        _refuse_options(feature, where, ("max_length",), "its kind is 'id', which is no list")
-    if (feature.kind == "weighted_ids") != bool(feature.weight_column):
-        raise SchemaError(
-            f"{where} has kind {feature.kind!r} and weight_column {feature.weight_column!r}: "
-            "weight_column goes with kind 'weighted_ids' and only with it."
-        )
-
-
-def _refuse_options(feature: Feature, where: str, options: tuple[str, ...], reason: str) -> None:
-    """Refuse options that would silently do nothing."""
-    for name in options:
-        if (value := getattr(feature, name)) != getattr(Feature, name):
-            raise SchemaError(f"{where}.{name}={value!r} does nothing here: {reason}. Drop it.")
-
-
-def _validate_dense(feature: Feature, where: str) -> None:
-    inapplicable = ("weight_column", "vocab_size", "hash_size", "offset", "max_length")
-    _refuse_options(feature, where, inapplicable, "its kind is 'dense'")
-    if feature.width < 1:
-        raise SchemaError(f"{where}.width must be at least 1, got {feature.width}.")
-    if feature.transform == "standardize" and not feature.std > 0:
-        raise SchemaError(f"{where}.std must be above 0, got {feature.std}.")
-    if feature.transform != "standardize":
-        _refuse_options(feature, where, ("mean", "std"), f"its transform is {feature.transform!r}")
-    if feature.transform != "bucketize":
-        if feature.boundaries:
-            raise SchemaError(f"{where}.boundaries go with transform 'bucketize', got {feature.transform!r}.")
-        if feature.table:
-            raise SchemaError(f"{where} is dense and looks up no table; drop table or use transform 'bucketize'.")
-        return
-    if not feature.boundaries or feature.width != 1:
-        raise SchemaError(
-            f"{where} with transform 'bucketize' needs boundaries and width 1, got "
-            f"boundaries={feature.boundaries} and width={feature.width}."
-        )
-    if any(b <= a for a, b in zip(feature.boundaries, feature.boundaries[1:], strict=False)):
-        raise SchemaError(f"{where}.boundaries must ascend, got {feature.boundaries}.")

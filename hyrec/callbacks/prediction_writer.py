@@ -14,6 +14,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from hyrec.batch import Batch
+from hyrec.parquet import parquet_writer
 
 _PARTIAL = ".partial"
 
@@ -97,7 +98,7 @@ class PredictionWriter(Callback):
         table = prediction_table(batch, ordered, getattr(trainer, "datamodule", None), split=split)
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(self._partial_path(), table.schema, compression="zstd")
+            self._writer = parquet_writer(self._partial_path(), table.schema)
         self._writer.write_table(table)
 
     def _partial_path(self) -> Path:

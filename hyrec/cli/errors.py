@@ -25,7 +25,7 @@ _REMEDIES = {
     errno.EPERM: f"Change its permissions, or choose another {_FOLDER}.",
     errno.EMFILE: "Raise the limit with `ulimit -n`, or lower data.num_workers.",
 }
-_MEMORY = "Lower data.batch_size, data.num_workers, data.shuffle_rows, or the sizes of model and vocabularies."
+_MEMORY = "Lower data.batch_size, data.num_workers, data.shuffle_memory, or the sizes of model and vocabularies."
 _OUTSIDE = {
     r"DataLoader worker .*(killed by signal|exited unexpectedly)[^.]*": (
         f"A data worker died, most often of too little memory. {_MEMORY}"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from hyrec.cli.arguments import StrictParser
 from hyrec.config.experiment import Experiment
+from hyrec.data.parquet import ParquetData
 from hyrec.inspection import Inspection, inspect_ranker, without_memory
 from hyrec.messages import CommandError, unknown
 from hyrec.plain_text import count, table
@@ -35,7 +36,10 @@ def run(options: argparse.Namespace) -> int:
     batch_size = (experiment.options["data"].get("init_args") or {}).get("batch_size", 256)
     lengths = read_lengths(options.lengths, model.schema)
     report = inspect_ranker(model, lengths=lengths, candidates=options.candidates, batch_size=batch_size)
-    print(json.dumps(asdict(report), indent=1) if options.json else as_text(report))
+    data = experiment.data()
+    window = data.window_estimate(lengths, options.candidates) if isinstance(data, ParquetData) and data.shuffle else ""
+    found = asdict(report) | {"window": window}
+    print(json.dumps(found, indent=1) if options.json else "\n\n".join([as_text(report), window]).rstrip())
     return 0
 
 

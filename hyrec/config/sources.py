@@ -18,7 +18,7 @@ import yaml
 
 from hyrec import trust
 from hyrec.config.shipped import SIMULATED, find_file, load_mapping
-from hyrec.files import RepeatedKeyError, plain_value
+from hyrec.files import RefusedYAMLError, plain_value
 from hyrec.messages import CommandError
 from hyrec.plugins import discovery
 from hyrec.schema import Schema, SchemaError
@@ -153,7 +153,7 @@ def _without(text: str, keys: set[str]) -> str:
 def _value_of(key: str, text: str | None) -> Any:
     try:
         return None if text is None else plain_value(text)
-    except RepeatedKeyError as error:
+    except RefusedYAMLError as error:
         raise CommandError(f"{key}: {error.problem}.") from error
 
 

@@ -35,7 +35,8 @@ class SimulatedData(ParquetData):
         eval_batch_size: Requests of any other batch. 0: as in training.
         num_workers: Processes that read ahead. 0 reads in the training process.
         shuffle: Whether training requests are shuffled.
-        shuffle_rows: Requests that are shuffled together. Each worker holds as many in memory, decoded.
+        shuffle_rows: Most requests that are shuffled together, by each worker.
+        shuffle_memory: GiB that the requests shuffled together may take in memory, as in ``ParquetData``.
         seed: Of the order; ``simulator.seed`` is that of the log.
         drop_last: Whether training leaves out the requests that do not fill a batch on every process.
         prefetch: Batches that each worker reads ahead.
@@ -57,6 +58,7 @@ class SimulatedData(ParquetData):
         num_workers: int = 0,
         shuffle: bool = True,
         shuffle_rows: int = 65536,
+        shuffle_memory: float = 1.0,
         seed: int = 0,
         drop_last: bool = False,
         prefetch: int = 2,
@@ -75,6 +77,7 @@ class SimulatedData(ParquetData):
             num_workers=num_workers,
             shuffle=shuffle,
             shuffle_rows=shuffle_rows,
+            shuffle_memory=shuffle_memory,
             seed=seed,
             drop_last=drop_last,
             prefetch=prefetch,

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hyrec.batch import Batch
 from hyrec.data.parquet import ParquetData
 from hyrec.data.parquet.policy import DataError
+from hyrec.parquet import write_parquet
 from hyrec.schema import Schema
 
 _ROW_GROUP = 8192
@@ -76,7 +76,7 @@ def table_data(
     folder = Path(tempfile.mkdtemp(prefix="hyrec-tables-"))
     try:
         for split, table in given.items():
-            pq.write_table(table, folder / f"{split}.parquet", row_group_size=_ROW_GROUP)
+            write_parquet(table, folder / f"{split}.parquet", row_group_size=_ROW_GROUP)
         paths: dict[str, Any] = {split: str(folder / f"{split}.parquet") for split in given}
         data = ParquetData(schema, **paths, **options)
     except BaseException:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn.functional import linear
 from torchmetrics import Metric
 from torchmetrics.utilities import rank_zero_warn
 
 from hyrec.metrics.facts import MetricFacts
+from hyrec.metrics.functional.rows import BLOCK
 
 
 class RankingMetric(MetricFacts, Metric):
@@ -42,7 +43,7 @@ class RankingMetric(MetricFacts, Metric):
     full_state_update = False
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(dist_sync_fn=_gathered)
         self._no_rows: dict[str, Tensor] = {}
         self._details: dict[str, int] = {}
         self._has_warned = False
@@ -117,12 +118,25 @@ class RankingMetric(MetricFacts, Metric):
         self.add_state(name, default=[], dist_reduce_fx="cat")
         self._no_rows[name] = torch.empty((0, *row_shape), dtype=dtype)
 
+    def append_rows(self, name: str, rows: Tensor) -> None:
+        """Add the rows of one batch to a state; those of small batches become one tensor, which takes less memory."""
+        parts: list[Tensor] = getattr(self, name)
+        parts.append(rows)
+        while len(parts) > 1 and len(parts[-2]) <= len(parts[-1]) < BLOCK:
+            parts[-2:] = [torch.cat(parts[-2:])]
+
     def rows(self, name: str) -> Tensor:
         """Return a state's rows on the CPU: this process's, or all processes' inside ``compute``."""
         state: Tensor | list[Tensor] = getattr(self, name)
         if isinstance(state, list):
-            state = torch.cat([self._no_rows[name], *(part.cpu() for part in state)])
+            self._join(name, state)
+            state = state[0]
         return state.cpu()
+
+    def _join(self, name: str, state: list[Tensor]) -> None:
+        """Make one tensor of a state's parts, in place: metrics that share the state share it further."""
+        if len(state) != 1:
+            state[:] = [torch.cat([self._no_rows[name].to(self.device), *state])]
 
     def exact(self, values: Tensor) -> Tensor:
         """Return float64 values; Apple's GPUs have none, so theirs move to the CPU."""
@@ -131,11 +145,16 @@ class RankingMetric(MetricFacts, Metric):
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """Gather the states of all processes; one without rows contributes empty rows of the right type."""
-        for name, no_rows in self._no_rows.items():
+        for name in self._no_rows:
             state = getattr(self, name)
-            if isinstance(state, list) and not state:
-                state.append(no_rows.to(self.device))
+            if isinstance(state, list):
+                self._join(name, state)
         super().sync(*args, **kwargs)
+
+    def _copy_state_dict(self) -> dict[str, Any]:
+        """Return the states, to be put back after ``compute``: tensors are never changed, so they need no copies."""
+        states = {name: getattr(self, name) for name in self._defaults}
+        return {name: list(state) if isinstance(state, list) else state for name, state in states.items()}
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -153,3 +172,17 @@ class RankingMetric(MetricFacts, Metric):
             rank_zero_warn(f"{type(self).__name__} is undefined, reported as NaN: {why} ({shown}).")
         on = "cpu" if self.device.type == "mps" else self.device
         return torch.tensor(number, dtype=torch.float64, device=on)
+
+
+def _gathered(rows: Tensor, group: Any = None) -> list[Tensor]:
+    """Return the rows of all processes as one tensor, of which no second one is made on the way."""
+    group = group or distributed.group.WORLD
+    size = torch.tensor([len(rows)], device=rows.device)
+    sizes = [torch.zeros_like(size) for _ in range(distributed.get_world_size(group))]
+    distributed.all_gather(sizes, size, group)
+    everyone = rows.new_empty(sum(map(int, sizes)), *rows.shape[1:])
+    for rank, part in enumerate(everyone.split([int(size) for size in sizes])):
+        if rank == distributed.get_rank(group):
+            part.copy_(rows)
+        distributed.broadcast(part, distributed.get_global_rank(group, rank), group)
+    return [everyone]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 
 import torch
 from torch import Tensor
 
-from hyrec.metrics.functional.rows import known_rows
+from hyrec.metrics.functional.rows import blocks_of_groups, check_values
 from hyrec.metrics.stored_scores import StoredScoresMetric
 
 
@@ -28,23 +29,28 @@ class GroupSumsMetric(StoredScoresMetric):
     def compute(self) -> Tensor:
         """Return the metric of all rows with a known label; one that needs groups refuses rows without."""
         preds, target, ids, weights = self.stored()
-        if not self.needs_group:
-            ids = torch.zeros_like(preds, dtype=torch.int64)
-        elif ids is None:
+        if self.needs_group and ids is None:
             raise ValueError(
                 f"{type(self).__name__} needs the group of every row (query, request or user) and got none: "
                 "set group_column in the schema, or leave this metric out."
             )
-        p, y, ids, w = known_rows(preds, target, ids, weights)
-        assert ids is not None
-        _, group, rows = torch.unique(ids, return_inverse=True, return_counts=True)
-        sums = self.group_sums(p, y, group, w)
-        counts = {"num_rows": len(p), "num_unknown": len(preds) - len(p)}
-        if self.needs_group:
-            used = (sums != 0).any(1)
-            by_group = {"num_groups": int(used.sum()), "num_rows": int(rows[used].sum()), "num_all_groups": len(used)}
-            counts = {**counts, **by_group}
-        return self.finish(self.value_of(sums.sum(0)), **counts)
+        check_values(preds, target, ids, weights)
+        if not self.needs_group:
+            ids = None
+        total, found = torch.zeros(()), Counter[str]()
+        for block in [torch.arange(len(preds))] if ids is None else blocks_of_groups(ids):
+            rows = block[~target[block].isnan()]
+            own = torch.zeros_like(rows) if ids is None else ids[rows]
+            _, group, sizes = torch.unique(own, return_inverse=True, return_counts=True)
+            p = preds[rows]
+            w = torch.ones_like(p) if weights is None else weights[rows]
+            sums = self.group_sums(p, target[rows].double(), group, w)
+            total = total + sums.sum(0)
+            used = (sums != 0).any(1) if self.needs_group else sizes > 0
+            found.update(num_rows=int(sizes[used].sum()), num_unknown=len(block) - len(rows))
+            if self.needs_group:
+                found.update(num_groups=int(used.sum()), num_all_groups=len(used))
+        return self.finish(self.value_of(total), **found)
 
 
 class GroupMeanMetric(GroupSumsMetric):

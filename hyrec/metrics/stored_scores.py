@@ -18,7 +18,7 @@ def _encode(target: Tensor) -> Tensor:
 
 
 def _decode(code: Tensor) -> Tensor:
-    return code.double().masked_fill(code == _UNKNOWN, float("nan"))
+    return code.float().masked_fill(code == _UNKNOWN, float("nan"))
 
 
 class StoredScoresMetric(RankingMetric):
@@ -26,11 +26,6 @@ class StoredScoresMetric(RankingMetric):
 
     The states are the same for every subclass, so the metrics of one ``MetricCollection`` store them once.
     """
-
-    preds: list[Tensor]
-    target: list[Tensor]
-    group: list[Tensor]
-    weights: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,15 +37,15 @@ class StoredScoresMetric(RankingMetric):
     def update(self, preds: Tensor, target: Tensor, group: Tensor | None = None, weights: Tensor | None = None) -> None:
         """Store one batch; arguments as in ``RankingMetric.update``."""
         check_rows(preds, target, group, weights)
-        self.preds.append(self.exact(preds))
-        self.target.append(_encode(target.detach()))
+        self.append_rows("preds", self.exact(preds))
+        self.append_rows("target", _encode(target.detach()))
         if group is not None:
-            self.group.append(group.detach().long())
+            self.append_rows("group", group.detach().long())
         if weights is not None:
-            self.weights.append(self.exact(weights))
+            self.append_rows("weights", self.exact(weights))
 
     def stored(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """Return predictions, targets, groups and weights of all rows; None for what no update had."""
+        """Return predictions, targets (float32), groups and weights of all rows; None for what no update had."""
         preds, target = self.rows("preds"), _decode(self.rows("target"))
         optional: list[Tensor | None] = []
         for name in ("group", "weights"):

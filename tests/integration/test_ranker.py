@@ -86,6 +86,13 @@ def sgd(lr):
     return functools.partial(torch.optim.SGD, lr=lr)
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_a_precision_that_would_round_times_is_refused_with_the_one_that_does_not(tmp_path, precision):
+    batches = loader([random_batch(SCHEMA, num_requests=4)])
+    with pytest.raises(ValueError, match=f"Use {precision.replace('true', 'mixed')}"):
+        trainer(tmp_path, precision=precision).fit(build(), batches)
+
+
 def test_accumulated_and_clipped_half_batches_equal_the_whole_batch(tmp_path):
     # SGD, so that a difference in gradients shows instead of being normalised away.
     optimizers = {"dense_optimizer": sgd(0.5), "sparse_optimizer": sgd(0.5)}

@@ -34,6 +34,16 @@ VALUES = [
 ]  # fmt: skip
 
 PIECES = ["\t", "\0", ":", "- ", "&a ", "*a", "!!python/name:os.system ", "\x85", "{", "%"]
+RAW = [
+    "2023-02-30",
+    "!!int x",
+    "!!float 1,5",
+    "!!timestamp '12'",
+    "9" * 400,
+    "9" * 5000,
+    "!!binary '%'",
+    "!!set {a, b}",
+]
 
 
 def places(node, path=()):
@@ -93,6 +103,9 @@ def text_of(tree, rng):
     if fault == 4:  # an alias bomb
         bomb = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, rng.choice([4, 30]))]
         return text + "\n".join(bomb) + "\n"
+    if fault == 5:  # a value whose form promises what it is not
+        line = rng.choice([line for line in text.splitlines() if ": " in line] or [": "])
+        return text.replace(line, f"{line.partition(': ')[0]}: {rng.choice(RAW)}", 1)
     return text
 
 

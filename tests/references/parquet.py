@@ -30,11 +30,13 @@ def hash_of(value: int | str) -> int:
 
 
 def final_id(value: int | str | None, feature: Feature) -> int:
-    if value is None or (isinstance(value, int) and value < 0):
+    if value is None:
         return 1
     if feature.hash_size:
         return 3 + hash_of(value) % feature.hash_size
     assert isinstance(value, int)
+    if value < 0:
+        return 1
     return value + feature.offset if value + feature.offset < feature.vocab_size else 2
 
 

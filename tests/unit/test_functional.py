@@ -13,6 +13,7 @@ from hyrec.functional import (
     merge_heads,
     mix_tokens,
     next_divisor,
+    probability,
     split_heads,
     time_buckets,
 )
@@ -133,3 +134,9 @@ def test_older_events_never_get_a_smaller_bucket() -> None:
 def test_unknown_and_future_times_have_buckets_of_their_own() -> None:
     ages = torch.tensor([float("nan"), -5.0, 0.0, 0.99, 1.0], dtype=torch.float64)
     assert time_buckets(ages, 16).tolist() == [0, 1, 1, 1, 2]
+
+
+def test_scores_keep_the_order_of_logits_that_float32_would_tie() -> None:
+    logits = torch.arange(17.0, 34.0)
+    assert len(torch.unique(logits.sigmoid())) == 1
+    assert bool((probability(logits).diff() > 0).all())

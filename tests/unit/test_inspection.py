@@ -1,4 +1,5 @@
 import json
+import re
 import time
 
 import pytest
@@ -168,3 +169,10 @@ def test_own_options_stand_anywhere_among_those_of_fit(folder, capsys):
     assert main(line) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["candidates"], report["d_model"], set(report["lengths"].values())) == (2, 32, {3})
+
+
+def test_an_inspection_says_how_much_is_shuffled_together(capsys):
+    main(["inspect", "--config", "pkg:hyrec/debug.yaml", "--data.shuffle_memory", "0.5", "--data.num_workers", "2"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"Shuffled together: [\d,]+ rows in 2 workers, 0\.\d+ GiB in memory", last)
+    assert last.endswith("(data.shuffle_memory allows 0.5 GiB a process)")

@@ -21,8 +21,9 @@ from hyrec.data.logs.recipe_parts import Column, Counter, RecipeError
 from hyrec.data.logs.report import SPLITS, BuildReport, LengthStats, length_stats, report_of
 from hyrec.data.logs.roles import Roles, of_user, part
 from hyrec.data.logs.rows import Rows, matching
-from hyrec.data.logs.times import UNITS, bound
+from hyrec.data.logs.times import bound
 from hyrec.data.logs.writer import ColumnReader, SequenceColumns, Store, column, write
+from hyrec.data.moments import UNITS
 from hyrec.schema import Schema, SchemaError, SequenceSpec
 
 

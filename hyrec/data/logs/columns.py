@@ -13,7 +13,8 @@ from hyrec.data.logs.ids import id_values
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
 from hyrec.data.logs.rows import Rows, Values
-from hyrec.data.logs.times import SECONDS_A_DAY, UNITS, check_unit, epochs, local_times
+from hyrec.data.logs.times import SECONDS_A_DAY, check_unit, epochs, local_times
+from hyrec.data.moments import UNITS
 
 Signature: TypeAlias = tuple[str, str, str, str, str, str]
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from hyrec.data.logs.ids import from_csv, id_values, one_form
 from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.files import is_leftover
 from hyrec.messages import listed, suggest
 
 _SEPARATORS = (",", "\t", ";", "|")
@@ -72,7 +73,7 @@ def find_files(patterns: list[str], directory: Path) -> list[Path]:
         found = []
         for path in directory.glob(pattern):
             below = path.relative_to(directory).parts if path.is_relative_to(directory) else (path.name,)
-            if path.is_file() and not any(part.startswith((".", "_")) and part not in asked for part in below):
+            if path.is_file() and not is_leftover(below, asked):
                 found.append(path)
         if found:
             return sorted(found)

@@ -13,7 +13,8 @@ from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.logs.rows import Mask, rows_of
-from hyrec.data.logs.times import UNITS, bound, local_times
+from hyrec.data.logs.times import bound, local_times
+from hyrec.data.moments import UNITS
 
 
 @dataclass(frozen=True)

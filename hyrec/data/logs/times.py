@@ -11,21 +11,16 @@ import polars as pl
 from hyrec.data.logs.history import Ints
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.data.moments import UNITS, misfit, parse_iso
 
-UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 SECONDS_A_DAY = 86_400
-_SINCE, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds
 
 
 def bound(moment: str, recipe: Recipe, where: str) -> int:
     """Return a day or ISO date-time in the log's zone as a time in the log's unit."""
-    text = moment.strip()
-    if len(text) == 8 and text.isdigit():
-        text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise RecipeError(f"{where} is {moment!r}, which is no day or ISO date-time such as 2022-05-03.") from error
+    parsed = parse_iso(moment)
+    if parsed is None:
+        raise RecipeError(f"{where} is {moment!r}, which is no day or ISO date-time such as 2022-05-03.")
     if parsed.tzinfo is not None:
         return round(parsed.timestamp() * UNITS[recipe.log.time_unit])
     return int(epochs(pl.Series([parsed]), recipe.log.time_zone, recipe.log.time_unit)[0])
@@ -117,20 +112,8 @@ def check_unit(times: Ints, unit: str, where: str) -> list[str]:
         RecipeError: When another unit would fit most of the times. Times that fit no unit, such as days that are
             counted from the log's first, are only told.
     """
-
-    def inside(scale: int) -> int:
-        return int(((times >= _SINCE * scale) & (times < _UNTIL * scale)).sum())
-
-    outside = len(times) - inside(UNITS[unit])
-    if not outside:
-        return []
-    fitting = {name: inside(scale) for name, scale in {**UNITS, "ns": 10**9}.items() if name != unit}
-    best = max(fitting, key=lambda name: fitting[name])
-    found = f"{where}: {outside:,} of {len(times):,} moments in {unit!r} lie outside 1990 to 2100"
-    if not fitting[best]:
-        return [f"{found}; no other unit fits either."]
-    found += f"; {fitting[best]:,} would lie inside in {best!r}"
-    if 2 * fitting[best] > len(times):
+    found, best, fits_most = misfit(times, unit, where)
+    if fits_most:
         allowed = f"Set log.time_unit to {best!r}, or convert" if best in UNITS else "Convert"
         raise RecipeError(f"{found}. {allowed} the column: the log, the snapshot and the tables share one unit.")
-    return [f"{found}."]
+    return [f"{found}."] if found else []

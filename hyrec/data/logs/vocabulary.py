@@ -13,6 +13,7 @@ from hyrec.data.logs.history import slices
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.files import digest
+from hyrec.parquet import write_parquet
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID
 
 
@@ -75,7 +76,7 @@ class Vocabulary:
         """Write ``value``, ``id`` and ``count`` as Parquet."""
         ids = pl.Series("id", range(NUM_RESERVED_IDS, NUM_RESERVED_IDS + len(self.values)), dtype=pl.Int32)
         frame = pl.DataFrame([self.values.alias("value"), ids, self.counts.alias("count")])
-        frame.write_parquet(path, compression="zstd")
+        write_parquet(frame.to_arrow(), path)
 
 
 def count_values(values: pl.Series, weights: NDArray[np.int64]) -> pl.DataFrame:

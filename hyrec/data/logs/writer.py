@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hyrec.data.logs.history import Ints, most_recent
 from hyrec.fingerprint import KEY
+from hyrec.parquet import parquet_writer
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,6 @@ def write(
 
     groups = np.split(rows, np.arange(row_group_size, len(rows), row_group_size))
     described = table(rows[:0]).schema.with_metadata({KEY: json.dumps(fingerprint)})
-    with pq.ParquetWriter(path, described, compression="zstd") as writer:
+    with parquet_writer(path, described) as writer:
         for group in groups:
             writer.write_table(table(group), row_group_size=row_group_size)

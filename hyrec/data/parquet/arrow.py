@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,33 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from hyrec.data.moments import UNITS
 from hyrec.data.parquet.chunk import Array
 from hyrec.data.parquet.hashing import hash_strings, mix64
-from hyrec.data.parquet.policy import DataError
-from hyrec.messages import suggest
 
-Holds = Literal["id", "hashed id", "number", "time", "key", "any"]
-
-_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
-
-
-@dataclass(frozen=True)
-class Column:
-    """What the schema expects of one column of a file.
-
-    Args:
-        name: Name in the file.
-        use: Where the schema names it, for messages.
-        holds: What the values are.
-        depths: Allowed levels of lists: 0 a scalar, 1 a list, 2 a list of lists.
-        optional: Whether a file may lack it.
-    """
-
-    name: str
-    use: str
-    holds: Holds
-    depths: tuple[int, ...]
-    optional: bool = False
+_UNITS = {**UNITS, "ns": 10**9}
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -54,6 +31,8 @@ def is_text(kind: pa.DataType) -> bool:
         types.is_binary,
         types.is_large_binary,
         types.is_fixed_size_binary,
+        types.is_string_view,
+        types.is_binary_view,
     )
     return any(test(kind) for test in text)
 
@@ -64,60 +43,31 @@ def is_whole(kind: pa.DataType) -> bool:
     return bool(types.is_integer(kind) or types.is_boolean(kind))
 
 
+def is_decoded(kind: pa.DataType) -> bool:
+    """Whether values of a type, no list, are decoded as they are."""
+    if types.is_dictionary(kind):
+        return is_text(kind) and is_decoded(kind.value_type)
+    if is_whole(kind) or types.is_floating(kind) or types.is_timestamp(kind) or types.is_date(kind):
+        return True
+    return is_text(kind) and not (types.is_string_view(kind) or types.is_binary_view(kind))
+
+
+def relist(array: pa.Array, values: pa.Array) -> pa.Array:
+    """Return a list array (or a map, as lists) with other values in place of its own."""
+    kind = array.type
+    if types.is_fixed_size_list(kind):
+        made, buffers = pa.list_(values.type, kind.list_size), 1
+    else:
+        made, buffers = (pa.large_list if types.is_large_list(kind) else pa.list_)(values.type), 2
+    return pa.Array.from_buffers(made, len(array), array.buffers()[:buffers], offset=array.offset, children=[values])
+
+
 def depth_of(kind: pa.DataType) -> tuple[int, pa.DataType]:
     """Return the levels of lists of a type, and the type inside."""
     depth = 0
     while is_list(kind):
         depth, kind = depth + 1, kind.value_type
     return depth, kind
-
-
-def check_columns(fields: pa.Schema, columns: Iterable[Column], file: str) -> None:
-    """Check that a file has the columns, with types that can be read.
-
-    Raises:
-        DataError: For a column that is missing (with the closest name there is) or has another type.
-    """
-    for column in columns:
-        if column.name not in fields.names:
-            if column.optional:
-                continue
-            known = fields.names if len(fields.names) <= 20 else [*fields.names[:20], "..."]
-            raise DataError(
-                f"{file} has no column {column.name!r}, which {column.use} reads."
-                f"{suggest(column.name, fields.names)} Columns: {', '.join(known)}."
-            )
-        kind = fields.field(column.name).type
-        depth, inner = depth_of(kind)
-        if depth not in column.depths and not (types.is_null(inner) and depth < max(column.depths)):
-            raise DataError(
-                f"{file}: column {column.name!r} has type {kind}, but {column.use} needs "
-                f"{' or '.join(_SHAPES[d] for d in column.depths)}."
-            )
-        if problem := _type_problem(inner, column.holds):
-            raise DataError(f"{file}: column {column.name!r} has type {kind}; {column.use} {problem}")
-
-
-_SHAPES = ("one value a row", "a list a row", "a list of lists a row")
-
-
-def _type_problem(kind: pa.DataType, holds: Holds) -> str:
-    whole = is_whole(kind)
-    if types.is_null(kind) or holds == "any":
-        return ""
-    if holds in ("id", "hashed id", "key"):
-        if whole or (holds != "id" and is_text(kind)):
-            return ""
-        if is_text(kind):
-            return "has a vocab_size, which needs integers: use hash_size, or map the strings to integers first."
-        return "needs integers or strings: cast the column, for example to int64."
-    if holds == "time":
-        if types.is_integer(kind) or types.is_floating(kind) or types.is_timestamp(kind) or types.is_date(kind):
-            return ""
-        return "needs a number in the schema's time_unit, or an Arrow timestamp."
-    if types.is_integer(kind) or types.is_boolean(kind) or types.is_floating(kind):
-        return ""
-    return "needs numbers."
 
 
 def null_mask(array: pa.Array) -> Array | None:
@@ -162,24 +112,23 @@ def seconds(array: pa.Array, unit: Literal["s", "ms", "us"]) -> tuple[Array, Arr
     return values.astype(np.float64) / per_second, null
 
 
-def hashes(array: pa.Array) -> tuple[Array, Array | None, Array | None]:
-    """Return stable 64-bit hashes of integers or strings, where they are null, and where negative."""
+def hashes(array: pa.Array) -> tuple[Array, Array | None]:
+    """Return stable 64-bit hashes of integers (by their 64 bits, signed or not) or strings, and where they are null."""
     if types.is_null(array.type):
-        return np.zeros(len(array), np.uint64), np.ones(len(array), bool), None
+        return np.zeros(len(array), np.uint64), np.ones(len(array), bool)
     if not is_text(array.type):
         values, null = numbers(array)
-        negative = values < 0 if values.dtype.kind == "i" and len(values) and values.min() < 0 else None
         bits = values if values.dtype == np.uint64 else values.astype(np.int64).view(np.uint64)
-        return mix64(bits), null, negative
+        return mix64(bits), null
     if types.is_dictionary(array.type) and array.dictionary.null_count:
         array = array.dictionary_decode()
     if not types.is_dictionary(array.type):
         array = pc.dictionary_encode(array)
     null = null_mask(array)
     if len(array.dictionary) == 0:
-        return np.zeros(len(array), np.uint64), null, None
+        return np.zeros(len(array), np.uint64), null
     indices, _ = numbers(array.indices.fill_null(0))
-    return hash_strings(array.dictionary)[indices], null, None
+    return hash_strings(array.dictionary)[indices], null
 
 
 @dataclass

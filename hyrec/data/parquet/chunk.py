@@ -61,10 +61,10 @@ class Packed:
 
     @staticmethod
     def concatenate(parts: Sequence[Packed]) -> Packed:
-        """Append lists to lists."""
+        """Append lists to lists; the parts are emptied."""
         offsets = to_offsets(np.concatenate([np.diff(p.offsets) for p in parts]))
-        names = parts[0].arrays
-        return Packed(offsets, {name: np.concatenate([p.arrays[name] for p in parts]) for name in names})
+        names = list(parts[0].arrays)
+        return Packed(offsets, {name: np.concatenate([p.arrays.pop(name) for p in parts]) for name in names})
 
 
 @dataclass
@@ -95,16 +95,16 @@ class Chunk:
 
     @staticmethod
     def concatenate(parts: Sequence[Chunk]) -> Chunk:
-        """Append rows to rows."""
+        """Append rows to rows; the parts are emptied, so that no more than one column is held twice."""
         if len(parts) == 1:
             return parts[0]
         first = parts[0]
 
         def arrays(name: str) -> dict[Any, Array]:
-            return {k: np.concatenate([getattr(p, name)[k] for p in parts]) for k in getattr(first, name)}
+            return {k: np.concatenate([getattr(p, name).pop(k) for p in parts]) for k in list(getattr(first, name))}
 
         def packed(name: str) -> dict[Any, Packed]:
-            return {k: Packed.concatenate([getattr(p, name)[k] for p in parts]) for k in getattr(first, name)}
+            return {k: Packed.concatenate([getattr(p, name).pop(k) for p in parts]) for k in list(getattr(first, name))}
 
         noted = {key for part in parts for key in part.notes}
         notes = {

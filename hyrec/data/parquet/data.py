@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -21,6 +21,7 @@ from hyrec.data.parquet.loader import BatchLoader, ParquetRows
 from hyrec.data.parquet.policy import DataError, Policies, PolicyCounts
 from hyrec.data.parquet.reader import IdReader, RowReader
 from hyrec.data.parquet.source import SplitIndex, TimeSpan, find_files, index_split, parse_moment
+from hyrec.data.parquet.window import GIB, row_bytes
 from hyrec.messages import suggest
 from hyrec.schema import Schema
 
@@ -38,9 +39,9 @@ class ParquetData(RankingData):
     files.
 
     The training order is random: row groups of all files are shuffled, and then the rows of each window of
-    ``shuffle_rows``. It depends on ``seed``, the epoch, and the numbers of processes and workers, and on
-    nothing else. A run that was interrupted inside an epoch continues with the next batch. Row groups of up
-    to some ten thousand rows read fastest.
+    ``shuffle_rows``, or of as many as ``shuffle_memory`` has room for. It depends on these options, ``seed``, the
+    files, the epoch, and the numbers of processes and workers, and on nothing else. A run that was interrupted
+    inside an epoch continues with the next batch. Row groups of up to some ten thousand rows read fastest.
 
     Args:
         schema: What the data is.
@@ -54,7 +55,9 @@ class ParquetData(RankingData):
         eval_batch_size: Stored rows of any other batch. 0: as in training.
         num_workers: Processes that read ahead. 0 reads in the training process.
         shuffle: Whether training rows are shuffled.
-        shuffle_rows: Rows that are shuffled together. Each worker holds as many in memory, decoded.
+        shuffle_rows: Most rows that are shuffled together, by each worker.
+        shuffle_memory: GiB that the rows shuffled together may take in memory, decoded, of all workers of a process.
+            Fewer than ``shuffle_rows`` are shuffled together where it takes that; a batch of each worker at least.
         seed: Of the order.
         drop_last: Whether training leaves out the rows that do not fill a batch on every process.
         policies: What to do with ids and lists that cannot be used as they are.
@@ -83,6 +86,7 @@ class ParquetData(RankingData):
         num_workers: int = 0,
         shuffle: bool = True,
         shuffle_rows: int = 65536,
+        shuffle_memory: float = 1.0,
         seed: int = 0,
         drop_last: bool = False,
         policies: Policies = Policies(),  # noqa: B008  (frozen)
@@ -103,6 +107,8 @@ class ParquetData(RankingData):
         for name, (value, minimum) in least.items():
             if value < minimum:
                 raise DataError(f"{name} must be at least {minimum}, got {value}.")
+        if not shuffle_memory > 0:
+            raise DataError(f"shuffle_memory must be above 0 (GiB), got {shuffle_memory}.")
         self.paths = {"train": train, "validate": validate, "test": test, "predict": predict}
         self.path = path
         if path and (both := [name for name in ("train", "validate", "test") if self.paths[name]]):
@@ -116,6 +122,7 @@ class ParquetData(RankingData):
         self.num_workers, self.prefetch, self.persistent_workers = num_workers, prefetch, persistent_workers
         self.worker_timeout = worker_timeout
         self.shuffle, self.shuffle_rows, self.seed, self.drop_last = shuffle, shuffle_rows, seed, drop_last
+        self.shuffle_memory, self._limit = shuffle_memory, shuffle_memory * GIB
         self.policies, self.pin_memory = policies, pin_memory
         self.counts: dict[str, PolicyCounts] = {name: PolicyCounts() for name in get_args(Split)}
         self._indices: dict[str, SplitIndex] = {}
@@ -139,6 +146,23 @@ class ParquetData(RankingData):
         for split in ("train", "validate") if stage == "fit" else (stage,):
             if split != "validate" or self.has("validate"):
                 self.index(split)
+        if stage == "fit" and self.shuffle:
+            index = self.index("train")
+            size = index.decoded_bytes / index.num_rows
+            rank_zero_info(self._window_text(index.rows_within(self._limit), size, index.num_rows))
+
+    def window_estimate(self, lengths: Mapping[str, int], candidates: int = 1) -> str:
+        """Return a line on what is shuffled together, of rows with so many events and candidates; reads no file."""
+        size = row_bytes(self.schema, lengths, candidates)
+        return self._window_text(int(self._limit / size), size)
+
+    def _window_text(self, memory_rows: int | None, size: float, num_rows: float = np.inf) -> str:
+        streams = max(1, self.num_workers)
+        layout = Layout(self.batch_size, streams=streams, window=self.shuffle_rows, memory_rows=memory_rows)
+        rows = min(layout.batches_per_window * layout.batch_size * streams, num_rows)
+        of = f" in {streams} workers" if streams > 1 else ""
+        taken = f"{rows:,.0f} rows{of}, {rows * size / GIB:.2f} GiB in memory"
+        return f"Shuffled together: {taken} (data.shuffle_memory allows {self.shuffle_memory:g} GiB a process)"
 
     def has(self, split: Split) -> bool:
         """Whether there are files for a split."""
@@ -194,6 +218,7 @@ class ParquetData(RankingData):
             window=self.shuffle_rows if shuffle else _ORDERED_ROWS,
             seed=self.seed,
             drop_last=training and self.drop_last,
+            memory_rows=index.rows_within(self._limit),
         )
         options: dict[str, Any] = {"num_workers": self.num_workers, "pin_memory": self.pin_memory}
         if self.num_workers:

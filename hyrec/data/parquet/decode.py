@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from hyrec.data.parquet import arrow
-from hyrec.data.parquet.arrow import Column, Lists
+from hyrec.data.parquet.arrow import Lists
 from hyrec.data.parquet.chunk import EVENT_TIME, Array, Chunk, Key, Packed, ranges, to_offsets
+from hyrec.data.parquet.columns import candidate_column, columns_of, columns_read
 from hyrec.data.parquet.policy import Policies
 from hyrec.data.parquet.values import At, Origin, RowsOf, ValueDecoder
 from hyrec.schema import Feature, Schema, SequenceSpec, Task
@@ -39,47 +40,13 @@ class Decoder:
         self.features = {n: f for n, f in schema.features.items() if features is None or n in features}
         self.sequences = {n: s for n, s in schema.sequences.items() if sequences is None or n in sequences}
         self.grouped = schema.layout == "requests"
-        self.columns = self._columns(optional=not need_labels)
-        self.candidate_column = self._candidate_column() if self.grouped else ""
+        self.columns = columns_read(schema, self.features, self.sequences, optional=not need_labels)
+        self.candidate_column = candidate_column(schema)
 
     @property
     def names(self) -> list[str]:
         """Columns of the files that are read."""
-        return sorted({c.name for c in self.columns} | ({self.candidate_column} if self.grouped else set()))
-
-    def _columns(self, optional: bool) -> list[Column]:
-        schema, columns = self.schema, []
-        for name, feature in self.features.items():
-            depth = int(feature.kind in ("multi_id", "weighted_ids") or feature.width > 1)
-            depth += int(self.grouped and schema.is_per_candidate(name))
-            columns.append(Column(feature.column or name, f"features.{name}", _holds(feature), (depth,)))
-            if feature.weight_column:
-                use = f"features.{name}.weight_column"
-                columns.append(Column(feature.weight_column, use, "number", (depth,)))
-        for name, spec in self.sequences.items():
-            for side, feature in spec.features.items():
-                use = f"sequences.{name}.features.{side}"
-                columns.append(Column(feature.column or side, use, _holds(feature), (1,)))
-            if spec.time_column:
-                columns.append(Column(spec.time_column, f"sequences.{name}.time_column", "time", (1,)))
-        either = (0, 1) if self.grouped else (0,)
-        for name, task in schema.tasks.items():
-            columns.append(Column(task.column or name, f"tasks.{name}", "number", either[-1:], optional))
-        if schema.group_column:
-            columns.append(Column(schema.group_column, "group_column", "key", either, optional))
-        if schema.weight_column:
-            columns.append(Column(schema.weight_column, "weight_column", "number", either, optional))
-        if schema.time_column:
-            columns.append(Column(schema.time_column, "time_column", "time", (0,)))
-        return columns + [Column(name, "id_columns", "any", either) for name in schema.id_columns]
-
-    def _candidate_column(self) -> str:
-        """Return the list column whose lengths say how many candidates a request has."""
-        features = [n for n in self.schema.features if self.schema.is_per_candidate(n)]
-        for name in sorted(features, key=lambda n: self.schema.features[n].kind != "id"):
-            return self.schema.features[name].column or name
-        name, task = next(iter(self.schema.tasks.items()))
-        return task.column or name
+        return sorted({column.name for column in self.columns})
 
     @property
     def per_candidate_columns(self) -> list[str]:
@@ -115,10 +82,6 @@ class Decoder:
         return decoding.chunk
 
 
-def _holds(feature: Feature) -> arrow.Holds:
-    return "number" if feature.kind == "dense" else ("hashed id" if feature.hash_size else "id")
-
-
 class _Decoding:
     """Decodes one record batch. A column has a value for each row or, where it is per candidate, for each sample."""
 
@@ -139,13 +102,13 @@ class _Decoding:
 
     def feature(self, name: str, feature: Feature) -> None:
         per_candidate = self.grouped and self.schema.is_per_candidate(name)
-        column = feature.column or name
+        column, weights = columns_of(name, feature)
         array, at, rows_of = self._open(column, per_candidate)
         value: Array | Packed
         if feature.kind == "id":
             value = self.values.ids(array, at, feature, column, rows_of)
         elif feature.kind != "dense":
-            value = self._id_lists(feature, column, array, at, rows_of, per_candidate)
+            value = self._id_lists(feature, column, weights, array, at, rows_of, per_candidate)
         elif feature.width == 1:
             value = self.values.dense(array, at, column, rows_of)[:, None]
         else:
@@ -226,6 +189,7 @@ class _Decoding:
         self,
         feature: Feature,
         column: str,
+        weight_column: str,
         array: pa.Array,
         at: Array | None,
         rows_of: RowsOf,
@@ -234,10 +198,10 @@ class _Decoding:
         """Decode a list of ids for each row or sample, with weights if the feature has them."""
         lists = self._lists(column, array, at, rows_of)
         opened, columns = [lists], [column]
-        if feature.weight_column:
-            weights, weight_at, _ = self._open(feature.weight_column, per_candidate)
-            opened.append(self._lists(feature.weight_column, weights, weight_at, rows_of))
-            columns.append(feature.weight_column)
+        if weight_column:
+            weights, weight_at, _ = self._open(weight_column, per_candidate)
+            opened.append(self._lists(weight_column, weights, weight_at, rows_of))
+            columns.append(weight_column)
         lengths = self._agree("", columns, opened, rows_of)
         if feature.max_length:
             lengths = np.minimum(lengths, feature.max_length)
@@ -245,7 +209,7 @@ class _Decoding:
         owner = _through(packed.offsets, rows_of)
         index = _events(lists.starts, packed.offsets, False)
         packed.arrays["ids"] = self.values.ids(lists.values, index, feature, column, owner)
-        if feature.weight_column:
+        if weight_column:
             index = _events(opened[1].starts, packed.offsets, False)
             packed.arrays["weights"] = self.values.weights(opened[1].values, index, columns[1], owner)
         return packed

@@ -20,7 +20,8 @@ class Layout:
         world_size: Number of processes.
         streams: Workers of this process that read side by side (1 without workers).
         shuffle: Whether the order is random.
-        window: Rows that are shuffled together, and held in memory, by a worker.
+        window: Most rows that are shuffled together, and held in memory, by a worker.
+        memory_rows: Most rows that the windows of all workers of this process may hold. None: any number.
         seed: Of the order.
         drop_last: Whether to leave out rows that do not fill a batch on every rank.
     """
@@ -33,11 +34,17 @@ class Layout:
     window: int = 65536
     seed: int = 0
     drop_last: bool = False
+    memory_rows: int | None = None
+
+    @property
+    def window_rows(self) -> int:
+        """Rows of a full window; a window has a batch at least."""
+        return self.window if self.memory_rows is None else min(self.window, self.memory_rows // self.streams)
 
     @property
     def batches_per_window(self) -> int:
         """Batches of a full window."""
-        return max(1, self.window // self.batch_size)
+        return max(1, self.window_rows // self.batch_size)
 
 
 @dataclass(frozen=True)

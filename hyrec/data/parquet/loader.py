@@ -190,7 +190,7 @@ class BatchLoader(DataLoader[Any]):
         delivered = self._delivered if self._epoch == self.sampler.epoch else 0
         if self.consumed is not None:
             delivered = min(delivered, self.consumed())
-        order = {"streams": self.sampler.streams, "batches": len(self), **self._order()}
+        order = {"streams": self.sampler.streams, "batches": len(self), **self._order(self.sampler.streams)}
         return {"epoch": self.sampler.epoch, "batch": delivered, **order}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -201,7 +201,7 @@ class BatchLoader(DataLoader[Any]):
         """
         if missing := [key for key in ("epoch", "batch", "batches", "streams") if key not in state]:
             raise DataError(f"The checkpoint does not say where the training rows stopped: it has no {missing[0]!r}.")
-        mine = self._order()
+        mine = self._order(state["streams"])
         differ = [key for key in mine if state.get(key) != mine[key]]
         if differ and 0 < state["batch"] < state["batches"]:
             changes = ", ".join(f"{key} was {state.get(key)} and is {mine[key]}" for key in differ)
@@ -215,12 +215,13 @@ class BatchLoader(DataLoader[Any]):
         # an epoch that was finished in another order is not begun again
         self._resume = dict(state) if not differ else finished if state["batch"] else None
 
-    def _order(self) -> dict[str, Any]:
-        """Return what the order of rows depends on, besides the epoch and the streams."""
-        layout = dataclasses.asdict(self.sampler.rows.layout)
-        for name in ("rank", "streams"):
-            del layout[name]
-        return {**layout, "rows": zlib.crc32(self.sampler.rows.sizes.tobytes())}
+    def _order(self, streams: int) -> dict[str, Any]:
+        """Return what the order of rows depends on, besides the epoch and the number of streams."""
+        layout = dataclasses.replace(self.sampler.rows.layout, streams=streams)
+        order = dataclasses.asdict(layout) | {"window": layout.window_rows}
+        for name in ("rank", "streams", "memory_rows"):
+            del order[name]
+        return {**order, "rows": zlib.crc32(self.sampler.rows.sizes.tobytes())}
 
 
 def _as_it_is(items: Any) -> Any:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_type_hints
 
+from hyrec.data.moments import UNITS
 from hyrec.messages import suggest
 
 Handled = tuple[str, str]
@@ -25,6 +26,11 @@ REASONS = {
     "null_time": "null event time, read as unknown (NaN)",
     "null_weight": "null weight of a weighted id, read as 0",
     "truncated": "entries cut because the lists of one sequence differ in length",
+    "at_threshold": "label that equals the task's threshold, read as 0: only values above it are positive",
+    "odd_time": "moment outside 1990 to 2100, in every unit",
+    **{
+        f"odd_time_{unit}": f"moment outside 1990 to 2100, which it would not be in {unit!r}" for unit in (*UNITS, "ns")
+    },
     "null_label": "null label, read as unknown (NaN)",
     "null_id_column": "null id, -1 in the batch; predictions keep it null",
     "out_of_order": "event older than the one before it: does 'order' say how the file is written?",
@@ -43,7 +49,8 @@ class Policies:
     """What to do with ids and lists that cannot be used as they are; nulls are always read as missing.
 
     Args:
-        negative: Negative ids: read as missing, as out of vocabulary, or an error.
+        negative: Negative ids where there is a ``vocab_size``: read as missing, as out of vocabulary, or an
+            error. With a ``hash_size`` every whole number of 64 bits is an id, the negative ones too.
         out_of_range: Ids at or above ``vocab_size``, after ``offset`` is added: out of vocabulary, or an
             error.
         unequal_lengths: Lists of one sequence (or ids and weights) that differ in length: an error, or cut

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
 from hyrec.data.parquet.chunk import Array, Chunk
+from hyrec.data.parquet.columns import Column
 from hyrec.data.parquet.decode import Decoder
+from hyrec.data.parquet.file import DataFile
 from hyrec.data.parquet.policy import DataError
-from hyrec.data.parquet.source import RowGroup, SplitIndex, guard, open_parquet
+from hyrec.data.parquet.source import RowGroup, SplitIndex
 from hyrec.data.parquet.values import Origin
 
 _READ_ROWS = 16384
@@ -31,7 +32,7 @@ class RowReader:
 
     def __init__(self, index: SplitIndex, decoder: Decoder, *, threads: bool) -> None:
         self.index, self.decoder, self.threads = index, decoder, threads
-        self._file: tuple[str, pq.ParquetFile] | None = None
+        self._file: DataFile | None = None
         self._group = -1
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._batch: pa.RecordBatch | None = None
@@ -55,13 +56,9 @@ class RowReader:
 
     def _open(self, group: int) -> None:
         rows = self.index.groups[group]
-        if self._file is None or self._file[0] != rows.file:
-            self._file = (rows.file, open_parquet(rows.file))
-        file = self._file[1]
-        names = [name for name in self.decoder.names if name in file.schema_arrow.names]
-        self._batches = file.iter_batches(
-            batch_size=_READ_ROWS, row_groups=[rows.index], columns=names, use_threads=self.threads
-        )
+        if self._file is None or self._file.path != rows.file:
+            self._file = DataFile(rows.file, self.decoder.columns, self.index.kinds)
+        self._batches = self._file.batches(rows.index, self.decoder.names, rows=_READ_ROWS, threads=self.threads)
         self._group, self._batch, self._start, self._samples = group, None, 0, 0
         self._advance()
 
@@ -70,7 +67,7 @@ class RowReader:
         if self._batch is not None:
             self._samples += self._count(self._selected(self._batch.num_rows))
             self._start += self._batch.num_rows
-        following = guard(rows.file, f", row group {rows.index}", lambda: next(self._batches, None))
+        following = next(self._batches, None)
         if following is None:
             raise DataError(
                 f"{rows.file}, row group {rows.index} ends after {self._start} rows, fewer than its footer "
@@ -151,11 +148,10 @@ class IdReader:
         return self._cached[1]
 
     def _load(self, rows: RowGroup) -> pa.Table:
-        file, names = open_parquet(rows.file), list(self.decoder.schema.id_columns)
+        names = list(self.decoder.schema.id_columns)
         grouped = [self.decoder.candidate_column] if self.decoder.grouped else []
-        columns = list(dict.fromkeys(names + grouped))
-        where = f", row group {rows.index}"
-        table = guard(rows.file, where, lambda: file.read_row_group(rows.index, columns=columns))
+        columns = [Column(name, "id_columns", "any", (0, 1, 2)) for name in dict.fromkeys(names + grouped)]
+        table = DataFile(rows.file, columns, self.index.kinds).read(rows.index, [column.name for column in columns])
         if rows.selection is not None:
             table = table.take(pa.array(rows.selection))
         counts = np.ones(table.num_rows, np.int64)

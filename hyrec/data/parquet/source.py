@@ -7,25 +7,30 @@ import glob
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from hyrec.data.moments import UNITS, parse_iso
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
 from hyrec.data.parquet.chunk import Array, to_offsets
+from hyrec.data.parquet.columns import Column, check_columns
 from hyrec.data.parquet.decode import Decoder
+from hyrec.data.parquet.file import DataFile, Facts
+from hyrec.data.parquet.footers import footers
 from hyrec.data.parquet.policy import DataError, Handled
 from hyrec.data.parquet.values import Origin
+from hyrec.data.parquet.window import decoded_bytes, rows_within
+from hyrec.files import is_leftover
 from hyrec.fingerprint import refuse_other_vocabularies
 from hyrec.messages import suggest
 
-_T = TypeVar("_T")
+_Form: TypeAlias = tuple[bool, int, bool, bool, bool]
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class RowGroup:
         num_samples: Their samples (candidates, in the ``requests`` layout).
         selection: Their positions in the row group, ascending. None: all rows.
         counts: Samples of each row. None: as many as the candidate column has entries, or one if flat.
+        decoded_bytes: What its rows take in memory once decoded, at most.
     """
 
     file: str
@@ -47,6 +53,7 @@ class RowGroup:
     num_samples: int
     selection: Array | None = None
     counts: Array | None = None
+    decoded_bytes: int = 0
 
 
 @dataclass
@@ -56,14 +63,26 @@ class SplitIndex:
     Args:
         groups: Row groups, in file order.
         skipped: What was left out, by reason.
+        kinds: Types of the columns that are not null throughout.
     """
 
     groups: list[RowGroup]
     skipped: dict[Handled, int] = field(default_factory=dict)
+    kinds: dict[str, pa.DataType] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.first_rows = to_offsets(np.array([g.num_rows for g in self.groups], np.int64))
         self.first_samples = to_offsets(np.array([g.num_samples for g in self.groups], np.int64))
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What all rows would take in memory once decoded, at most."""
+        return sum(group.decoded_bytes for group in self.groups)
+
+    def rows_within(self, limit: float) -> int | None:
+        """Return how many rows always fit into ``limit`` bytes once decoded; None: all of them."""
+        columns = [[group.num_rows for group in self.groups], [group.decoded_bytes for group in self.groups]]
+        return rows_within(limit, *np.array(columns, np.int64))
 
     @property
     def num_rows(self) -> int:
@@ -79,6 +98,9 @@ class SplitIndex:
 def find_files(paths: str | Sequence[str], what: str) -> list[str]:
     """Return the Parquet files that paths, directories and globs name, sorted within each of them.
 
+    What writers leave behind in directories (``_temporary/``, ``._part-0.parquet``) is skipped, unless a path or glob
+    names it.
+
     Args:
         paths: What to expand.
         what: Name of the option, for messages.
@@ -92,11 +114,17 @@ def find_files(paths: str | Sequence[str], what: str) -> list[str]:
         if os.path.isfile(path):
             matches = [path]
         elif os.path.isdir(path):
-            matches = sorted(str(p) for p in Path(path).rglob("*.parquet"))
+            below = (p for p in Path(path).rglob("*.parquet") if not is_leftover(p.relative_to(path).parts))
+            matches = sorted(str(p) for p in below if p.is_file())
             if not matches:
-                raise DataError(f"{what}: the directory {path!r} holds no *.parquet file.")
+                raise DataError(
+                    f"{what}: the directory {path!r} holds no *.parquet file (names that begin with '.' or '_' are "
+                    "left out)."
+                )
         else:
-            matches = sorted(m for m in glob.glob(path, recursive=True) if os.path.isfile(m))
+            asked = {".", "..", *Path(path).parts}
+            globbed = (m for m in glob.glob(path, recursive=True) if not is_leftover(Path(m).parts, asked))
+            matches = sorted(m for m in globbed if os.path.isfile(m))
         if not matches:
             raise DataError(f"{what}: there is no file {path!r}.{_near(path)}")
         found += matches
@@ -113,31 +141,6 @@ def _near(path: str) -> str:
     return suggest(path, [str(p) for p in parent.iterdir()]) or f" The directory {str(parent)!r} exists."
 
 
-def open_parquet(file: str) -> pq.ParquetFile:
-    """Open a Parquet file.
-
-    Raises:
-        DataError: For a file that is truncated, damaged, or no Parquet at all.
-    """
-    return guard(file, "", lambda: pq.ParquetFile(file))
-
-
-def guard(file: str, where: str, read: Callable[[], _T]) -> _T:
-    """Return ``read()``; an error of Arrow or of the file system becomes one that names file and remedy.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
-    try:
-        return read()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{file}{where} cannot be read as Parquet ({reason}). It may be truncated or still being "
-            "written: write or copy it again, or take it out of the paths."
-        ) from error
-
-
 @dataclass(frozen=True)
 class TimeSpan:
     """Half-open span of impression times, ``start <= time < stop``, in seconds since 1970."""
@@ -151,26 +154,31 @@ class TimeSpan:
 
 
 def parse_moment(text: str, unit: Literal["s", "ms", "us"]) -> float:
-    """Return a moment in seconds since 1970 from an ISO date-time (UTC) or a number in ``unit``.
+    """Return a moment in seconds since 1970 from a day, an ISO date-time (UTC) or a number in ``unit``.
+
+    Eight digits that are a day (20220503) are one, as in recipes.
 
     Raises:
-        DataError: For a text that is neither.
+        DataError: For a text that is none of them.
     """
-    array: pa.Array
+    moment = parse_iso(text) if len(text.strip()) == 8 or not text.strip().isdigit() else None
+    if moment is not None:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.timezone.utc)).timestamp()
     try:
-        array = pa.array([int(text)])
+        return int(text) / UNITS[unit]
     except ValueError:
-        try:
-            moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-        except ValueError:
-            raise DataError(
-                f"split: {text!r} is neither an ISO date-time such as 2022-05-03 nor a whole number in the "
-                f"schema's time_unit {unit!r}."
-            ) from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.timezone.utc)
-        array = pa.array([moment], pa.timestamp("us", "UTC"))
-    return float(arrow.seconds(array, unit)[0][0])
+        raise DataError(
+            f"split: {text!r} is neither a day or ISO date-time such as 2022-05-03 nor a whole number in the "
+            f"schema's time_unit {unit!r}."
+        ) from None
+
+
+def _told(seconds: float) -> str:
+    """Return a moment in words."""
+    try:
+        return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:g} seconds since 1970"
 
 
 def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = None) -> SplitIndex:
@@ -185,122 +193,144 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
     """
     groups: list[RowGroup] = []
     skipped: Counter[Handled] = Counter()
-    first: dict[str, tuple[Any, ...]] | None = None
+    forms: dict[str, tuple[str, _Form]] = {}
+    kinds: dict[str, pa.DataType] = {}
+    asked = [decoder.schema.time_column] if span is not None else []
+    asked += [decoder.candidate_column] if decoder.grouped else []
+    asked += [column.name for column in decoder.columns if any(column.depths)]
+    told = footers(files, decoder.columns, asked)
     for path in files:
-        file = open_parquet(path)
-        arrow.check_columns(file.schema_arrow, decoder.columns, path)
-        refuse_other_vocabularies(path, file.schema_arrow.metadata, decoder.schema.fingerprint)
-        form = {c.name: _form(file.schema_arrow, c) for c in decoder.columns if _must_be_alike(c)}
-        first = form if first is None else first
-        if differ := [name for name, value in form.items() if value != first[name]]:
-            raise DataError(
-                f"{path}: column {differ[0]!r} differs in presence, list depth or kind (text, numbers) from "
-                f"{files[0]}; write all files of a split alike."
-            )
-        if file.metadata.num_rows == 0:
+        file = DataFile(path, decoder.columns)
+        check_columns(file.fields, decoder.columns, path, file.names)
+        refuse_other_vocabularies(path, file.metadata, decoder.schema.fingerprint)
+        for column in decoder.columns:
+            if _must_be_alike(column):
+                _compare(forms, path, column.name, _form(file.fields, column))
+            if column.name in file.fields.names:
+                kind = file.fields.field(column.name).type
+                if not pa.types.is_null(arrow.depth_of(kind)[1]):
+                    kinds.setdefault(column.name, kind)
+        facts = next(told)
+        if not sum(file.group_rows):
             skipped[path, "empty_file"] += 1
             continue
-        for index in range(file.metadata.num_row_groups):
-            if file.metadata.row_group(index).num_rows:
-                group = _index_group(file, path, index, decoder, span, skipped)
+        for index, num_rows in enumerate(file.group_rows):
+            if num_rows:
+                of_group = {name: known[index] for name, known in facts.items()}
+                group = _index_group(file, index, decoder, span, of_group, skipped)
                 if group.num_rows:
                     groups.append(group)
+    told.close()
     if not groups:
         where = files[0] if len(files) == 1 else f"the {len(files)} files from {files[0]} on"
-        why = "no rows" if span is None else "no rows between the split's limits"
+        why = "no rows"
+        if span is not None:
+            limits = [f"from {_told(span.start)} on"] if math.isfinite(span.start) else []
+            limits += [f"before {_told(span.stop)}"] if math.isfinite(span.stop) else []
+            why = f"no rows between the split's limits ({', '.join(limits)}, UTC)"
         raise DataError(f"{where}: {why}, so there is nothing to read.")
-    return SplitIndex(groups, dict(skipped))
+    return SplitIndex(groups, dict(skipped), kinds)
 
 
-def _must_be_alike(column: arrow.Column) -> bool:
+def _must_be_alike(column: Column) -> bool:
     """Whether values would mean something else if only some files had them, or had them in another form."""
     return column.optional or len(column.depths) > 1 or column.holds in ("hashed id", "key", "any")
 
 
-def _form(fields: pa.Schema, column: arrow.Column) -> tuple[Any, ...]:
+def _form(fields: pa.Schema, column: Column) -> _Form:
+    """Return whether there is a column, its depth, and whether it holds numbers, texts, or nothing but null."""
     if column.name not in fields.names:
-        return (False,)
+        return False, 0, False, False, False
     depth, inner = arrow.depth_of(fields.field(column.name).type)
-    return True, depth, arrow.is_whole(inner), arrow.is_text(inner)
+    return True, depth, arrow.is_whole(inner), arrow.is_text(inner), pa.types.is_null(inner)
+
+
+def _compare(known: dict[str, tuple[str, _Form]], path: str, name: str, form: _Form) -> None:
+    """Note the form of a column; one that is nothing but null fits every form of as many lists or more.
+
+    Raises:
+        DataError: If the form differs from that in an earlier file.
+    """
+    first, other = known.setdefault(name, (path, form))
+    if other[-1] and not form[-1]:
+        known[name] = path, form
+    null, held = (form, other) if form[-1] else (other, form)
+    if form != other and not (held[0] and null[-1] and (held[-1] or null[1] <= held[1])):
+        raise DataError(
+            f"{path}: column {name!r} differs in presence, list depth or kind (text, numbers) from {first}; write all "
+            "files of a split alike."
+        )
 
 
 def _index_group(
-    file: pq.ParquetFile,
-    path: str,
+    file: DataFile,
     index: int,
     decoder: Decoder,
     span: TimeSpan | None,
+    facts: dict[str, Facts],
     skipped: Counter[Handled],
 ) -> RowGroup:
-    num_rows = file.metadata.row_group(index).num_rows
-    keep = np.ones(num_rows, bool)
-    if span is not None:
-        keep = _in_span(file, path, index, decoder, span)
+    num_rows = file.group_rows[index]
+    keep = None if span is None else _in_span(file, index, decoder, span, facts.get(decoder.schema.time_column))
     counts: Array | None = None
-    num_samples = int(keep.sum())
+    num_samples = num_rows if keep is None else int(keep.sum())
     if decoder.grouped and num_samples:
-        chunk = _column_metadata(file, index, decoder.candidate_column)
-        statistics = chunk.statistics
-        flat = arrow.depth_of(file.schema_arrow.field(decoder.candidate_column).type)[0] == 1
-        known = flat and statistics is not None and statistics.has_null_count and statistics.null_count == 0
-        if keep.all() and known:
-            num_samples = chunk.num_values
+        known = facts.get(decoder.candidate_column)
+        flat = arrow.depth_of(file.fields.field(decoder.candidate_column).type)[0] == 1
+        if flat and keep is None and known is not None and known.num_nulls == 0:
+            num_samples = known.num_values
         else:
-            found = _lengths(file, path, index, decoder.candidate_column)
+            found = _lengths(file, index, decoder.candidate_column)
             if (found == 0).any():
-                counts = _most_lengths(file, path, index, decoder)
+                counts = _most_lengths(file, index, decoder)
                 found = counts
+            keep = np.ones(len(found), bool) if keep is None else keep
             empty = keep & (found == 0)
             if empty.any():
                 skipped[decoder.candidate_column, "empty_request"] += int(empty.sum())
                 keep &= ~empty
             num_samples = int(found[keep].sum())
-    selection = None if keep.all() else np.flatnonzero(keep)
-    counts = None if counts is None else counts[keep].astype(np.int32)
-    return RowGroup(path, index, int(keep.sum()), num_samples, selection, counts)
+    selection = None if keep is None or keep.all() else np.flatnonzero(keep)
+    counts = None if counts is None or keep is None else counts[keep].astype(np.int32)
+    kept = num_rows if keep is None else int(keep.sum())
+
+    def entries(column: str) -> int | None:
+        is_list = column in file.fields.names and arrow.is_list(file.fields.field(column).type)
+        known = facts.get(column) if is_list else None  # lists in texts are as many values as rows
+        return None if known is None else -(-known.num_values * kept // num_rows)
+
+    size = decoded_bytes(decoder.schema, kept, num_samples, entries)
+    return RowGroup(file.path, index, kept, num_samples, selection, counts, size)
 
 
-def _lengths(file: pq.ParquetFile, path: str, group: int, column: str) -> Array:
+def _lengths(file: DataFile, group: int, column: str) -> Array:
     """Return the length of each list of a column; null lists have none."""
-    return np.concatenate([Lists.of(part).lengths for part in _read_column(file, path, group, column).chunks])
+    return np.concatenate([Lists.of(part.column(column)).lengths for part in file.batches(group, [column])])
 
 
-def _most_lengths(file: pq.ParquetFile, path: str, group: int, decoder: Decoder) -> Array:
+def _most_lengths(file: DataFile, group: int, decoder: Decoder) -> Array:
     """Return the candidates of each request by the longest of its lists: some may be null."""
-    fields = file.schema_arrow
+    fields = file.fields
     lists = [c for c in decoder.per_candidate_columns if c in fields.names and arrow.is_list(fields.field(c).type)]
-    return np.asarray(np.maximum.reduce([_lengths(file, path, group, column) for column in lists]))
+    return np.asarray(np.maximum.reduce([_lengths(file, group, column) for column in lists]))
 
 
-def _in_span(file: pq.ParquetFile, path: str, index: int, decoder: Decoder, span: TimeSpan) -> Array:
-    """Return which rows of a row group lie in the span, from statistics where they settle it."""
-    column = decoder.schema.time_column
-    num_rows = file.metadata.row_group(index).num_rows
-    statistics = _column_metadata(file, index, column).statistics
-    unit = decoder.schema.time_unit
-    kind = file.schema_arrow.field(column).type
-    if statistics is not None and statistics.has_min_max and statistics.has_null_count:
-        limits = arrow.seconds(pa.array([statistics.min, statistics.max], kind), unit)[0]
-        inside = span.holds(limits)
-        if statistics.null_count == 0 and (inside.all() or limits[1] < span.start or limits[0] >= span.stop):
-            return np.full(num_rows, bool(inside.all()))
-    times, null = arrow.seconds(_read_column(file, path, index, column).combine_chunks(), unit)
-    unknown = ~np.isfinite(times) if null is None else null | ~np.isfinite(times)
+def _in_span(file: DataFile, index: int, decoder: Decoder, span: TimeSpan, known: Facts | None) -> Array | None:
+    """Return which rows of a row group lie in the span (None: all), from the footer where that settles it."""
+    column, unit = decoder.schema.time_column, decoder.schema.time_unit
+    if known is not None and known.limits is not None and known.num_nulls == 0:
+        kind = file.fields.field(column).type
+        stored = pa.array(known.limits, pa.int32() if pa.types.is_date32(kind) else None)
+        limits = arrow.seconds(stored.cast(kind, safe=False), unit)[0]
+        if span.holds(limits).all():
+            return None
+        if limits[1] < span.start or limits[0] >= span.stop:
+            return np.zeros(file.group_rows[index], bool)
+    parts = [arrow.seconds(part.column(column), unit) for part in file.batches(index, [column])]
+    times = np.concatenate([values if null is None else np.where(null, np.nan, values) for values, null in parts])
+    unknown = ~np.isfinite(times)
     if unknown.any():
-        origin = Origin(path, index, np.arange(num_rows))
+        origin = Origin(file.path, index, np.arange(len(times)))
         raise origin.error(np.flatnonzero(unknown)[0], column, "the time is null, so no split can hold the row.")
-    return span.holds(times)
-
-
-def _column_metadata(file: pq.ParquetFile, group: int, column: str) -> Any:
-    """Return the metadata of the first leaf of a column."""
-    metadata = file.metadata.row_group(group)
-    for leaf in range(metadata.num_columns):
-        if metadata.column(leaf).path_in_schema.split(".")[0] == column:
-            return metadata.column(leaf)
-    raise DataError(f"column {column!r} has no data in row group {group}.")
-
-
-def _read_column(file: pq.ParquetFile, path: str, group: int, column: str) -> pa.ChunkedArray:
-    table = guard(path, f", row group {group}", lambda: file.read_row_group(group, columns=[column]))
-    return table.column(column)
+    inside = span.holds(times)
+    return None if inside.all() else inside

@@ -9,11 +9,15 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from hyrec.data.moments import SINCE, UNITS, UNTIL, misfit
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.chunk import Array
 from hyrec.data.parquet.hashing import to_buckets
 from hyrec.data.parquet.policy import DataError, Handled, Policies
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, Feature, Task
+
+_MANY = 20
+"""Moments that say which unit they are in, when most of them agree."""
 
 RowsOf: TypeAlias = Callable[[Array], Array]
 """Leads from positions of values to the rows that they stand in."""
@@ -64,10 +68,8 @@ class ValueDecoder:
         """Map stored ids to final ids, ``0 .. feature.num_ids - 1``; int32 where that is enough."""
         outside = negative = None
         if feature.hash_size:
-            hashed, null, below = arrow.hashes(array)
+            hashed, null = arrow.hashes(array)
             values, null, absent = _pick(hashed, null, at)
-            if below is not None:
-                negative = _pick(below, None, at)[0]
             ids = to_buckets(values, feature.hash_size) + NUM_RESERVED_IDS
         else:
             stored, null = arrow.numbers(array)
@@ -77,7 +79,7 @@ class ValueDecoder:
         if negative is not None and negative.any():
             if self.policies.negative == "error":
                 problem = "a negative id, which the policy negative=error does not allow"
-                raise self._error(column, negative, rows_of, values if not feature.hash_size else None, problem)
+                raise self._error(column, negative, rows_of, values, problem)
             self.note_where(column, "negative", negative, rows_of)
             ids[negative] = MISSING_ID if self.policies.negative == "missing" else OOV_ID
         if outside is not None and outside.any():
@@ -94,10 +96,9 @@ class ValueDecoder:
             self.note_where(column, "null", _unless(null, absent), rows_of)
         return ids.astype(np.int32) if feature.num_ids < 2**31 else ids
 
-    def _error(self, column: str, wrong: Array, rows_of: RowsOf, values: Array | None, problem: str) -> DataError:
+    def _error(self, column: str, wrong: Array, rows_of: RowsOf, values: Array, problem: str) -> DataError:
         first = np.flatnonzero(wrong)[:1]
-        got = "" if values is None else f"{values[first[0]]} is "
-        return self.origin.error(rows_of(first)[0], column, f"{got}{problem}.")
+        return self.origin.error(rows_of(first)[0], column, f"{values[first[0]]} is {problem}.")
 
     def dense(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
         """Return float32 numbers, NaN where there is none."""
@@ -146,9 +147,14 @@ class ValueDecoder:
         values, null, _ = _pick(stored, null, at)
         positive = np.isin(values, task.positive) if task.positive else values > task.threshold
         out = positive.astype(np.float32)
-        unknown = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+        is_float = values.dtype.kind == "f"
+        unknown = np.isnan(values) if is_float else np.zeros(len(values), bool)
         if null is not None:
             unknown = unknown | null
+        if is_float and (infinite := np.isinf(values) & ~unknown).any():
+            raise self._error(column, infinite, rows_of, values, "no label; write a number, or null where unknown")
+        if task.threshold and not task.positive:
+            self.note_where(column, "at_threshold", (values == task.threshold) & ~unknown, rows_of)
         self.note_where(column, "null_label", unknown, rows_of)
         out[unknown] = np.nan
         return out
@@ -156,7 +162,7 @@ class ValueDecoder:
     def keys(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
         """Return int64 keys of groups: integers as they are, strings hashed to 63 bits; null is an error."""
         if arrow.is_text(array.type):
-            hashed, null, _ = arrow.hashes(array)
+            hashed, null = arrow.hashes(array)
             stored = (hashed >> np.uint64(1)).astype(np.int64)
         else:
             stored, null = arrow.numbers(array)
@@ -178,7 +184,7 @@ class ValueDecoder:
 
     def seconds(self, array: pa.Array, at: At, unit: Literal["s", "ms", "us"], column: str, rows_of: RowsOf) -> Array:
         """Return float64 seconds since 1970; null is an error."""
-        values, unknown = self._seconds(array, at, unit)
+        values, unknown = self._seconds(array, at, unit, column, rows_of)
         if unknown.any():
             row = rows_of(np.flatnonzero(unknown)[:1])[0]
             raise self.origin.error(row, column, "the time is null or no number; remove the row.")
@@ -188,15 +194,34 @@ class ValueDecoder:
         self, array: pa.Array, at: At, unit: Literal["s", "ms", "us"], column: str, rows_of: RowsOf
     ) -> Array:
         """Return float64 seconds since 1970; NaN for an event whose time is not known."""
-        values, unknown = self._seconds(array, at, unit)
+        values, unknown = self._seconds(array, at, unit, column, rows_of)
         self.note_where(column, "null_time", unknown, rows_of)
         return np.where(unknown, np.nan, values)
 
-    @staticmethod
-    def _seconds(array: pa.Array, at: At, unit: Literal["s", "ms", "us"]) -> tuple[Array, Array]:
+    def _seconds(
+        self, array: pa.Array, at: At, unit: Literal["s", "ms", "us"], column: str, rows_of: RowsOf
+    ) -> tuple[Array, Array]:
         stored, null = arrow.seconds(array, unit)
         values, null, _ = _pick(stored, null, at)
-        return values, ~np.isfinite(values) if null is None else null | ~np.isfinite(values)
+        unknown = ~np.isfinite(values) if null is None else null | ~np.isfinite(values)
+        if len(values) and not (values.min() >= SINCE and values.max() < UNTIL):
+            odd = ((values < SINCE) | (values >= UNTIL)) & ~unknown
+            if odd.any():
+                self._odd_times(
+                    values, odd, ~unknown, unit, column, rows_of, is_number=not pa.types.is_temporal(array.type)
+                )
+        return values, unknown
+
+    def _odd_times(
+        self, values: Array, odd: Array, known: Array, unit: str, column: str, rows_of: RowsOf, *, is_number: bool
+    ) -> None:
+        """Count moments that no log has; when another unit fits most of many, that is an error."""
+        found, best, fits_most = misfit(values[known] * UNITS[unit], unit, "read") if is_number else ("", "", False)
+        if fits_most and known.sum() >= _MANY:
+            change = f"Set time_unit: {best}, or convert" if best in UNITS else "Convert"
+            problem = f"{found}. {change} the column: all times share one unit."
+            raise self.origin.error(rows_of(np.flatnonzero(odd)[:1])[0], column, problem)
+        self.note_where(column, f"odd_time_{best}" if best else "odd_time", odd, rows_of)
 
 
 def _pick(values: Array, null: Array | None, at: At) -> tuple[Array, Array | None, Array | None]:

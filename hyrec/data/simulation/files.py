@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hyrec.data.simulation.attainable import Floats, Ints, grouped_auc, log_loss, references
 from hyrec.data.simulation.impressions import chunks
 from hyrec.data.simulation.log import VERSION, Log, generate
 from hyrec.data.simulation.spec import SimulatorSpec, schema
 from hyrec.files import digest
+from hyrec.parquet import parquet_writer
 from hyrec.schema import NUM_RESERVED_IDS
 
 SPLITS = ("train", "validate", "test")
@@ -64,7 +64,7 @@ def _write(spec: SimulatorSpec, out: Path) -> dict[str, Any]:
     for split in SPLITS:
         requests, samples, path = log.requests_of(split), log.samples_of(split), out / f"{split}.parquet"
         pieces = list(chunks(requests.start, requests.stop))
-        with pq.ParquetWriter(path, _table(log, pieces[0]).schema, compression="zstd") as writer:
+        with parquet_writer(path, _table(log, pieces[0]).schema) as writer:
             for rows in pieces:
                 writer.write_table(_table(log, rows), row_group_size=4096)  # requests
         logit, clicked = true_logit[samples], log.clicked[samples].astype(np.float64)

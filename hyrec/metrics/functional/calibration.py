@@ -8,15 +8,7 @@ import torch
 from torch import Tensor
 
 from hyrec.messages import suggest
-from hyrec.metrics.functional.rows import (
-    changes,
-    exact_rows,
-    exclusive_cumsum,
-    known_rows,
-    refuse,
-    runs,
-    segment_sum,
-)
+from hyrec.metrics.functional.rows import Ascending, check_values, exact_rows, in_blocks, refuse, segment_sum, selected
 
 Binning = Literal["equal_mass", "equal_width"]
 
@@ -141,19 +133,44 @@ def calibration_bins(
             ``equal_width`` cuts [0, 1] into equal intervals.
     """
     check_binning(num_bins, binning)
-    p, y, _, w = known_rows(preds, target, None, weights, probabilities=True)
-    place = p
+    check_values(preds, target, None, weights, probabilities=True)
+    known = ~target.isnan()
+    lowest: Tensor | None = None
     if binning == "equal_mass":
-        order = torch.argsort(p)
-        p, y, w = p[order], y[order], w[order]
-        first, end = runs(changes(p))
-        below = exclusive_cumsum(w)
-        middle = (below[first] + below[end]) / (2 * below[-1])
-        place = middle.repeat_interleave(end - first)
-    index = (place * num_bins).long().clamp(0, num_bins - 1)
-    weight, pred, positive = (segment_sum(x, index, num_bins) for x in (w, w * p, w * y))
-    used = weight > 0
-    return CalibrationBins(weight[used], pred[used] / weight[used], positive[used] / weight[used])
+        lowest = _lowest(selected(preds, known), None if weights is None else selected(weights, known), num_bins)
+    sums = torch.zeros(3, num_bins, dtype=torch.float64, device=preds.device)
+    for p, y, w, kept in in_blocks(preds, target, weights, known):
+        p, y = p[kept].double(), y[kept].double()
+        w = torch.ones_like(p) if w is None else w[kept].double()
+        if lowest is None:
+            index = (p * num_bins).long().clamp(0, num_bins - 1)
+        else:
+            index = torch.bucketize(p, lowest, right=True)
+        sums += torch.stack([segment_sum(x, index, num_bins) for x in (w, w * p, w * y)])
+    weight, pred, positive = sums[:, sums[0] > 0]
+    return CalibrationBins(weight, pred / weight, positive / weight)
+
+
+def _lowest(preds: Tensor, weights: Tensor | None, num_bins: int) -> Tensor:
+    """Return the lowest prediction of every bin of equal mass but the first: inf where no bin follows.
+
+    A run of equal predictions belongs to the bin in which its middle lies.
+    """
+    ranked = Ascending(preds, weights)
+    found = torch.full((num_bins - 1,), float("inf"), dtype=torch.float64, device=preds.device)
+    scores, total = ranked.scores, ranked.total
+    for number in range(1, num_bins if total else 0):
+        mass = torch.tensor(number * total / num_bins)
+        place = int(mass) if ranked.sums is None else int(torch.searchsorted(ranked.sums, mass)) - 1
+        place = max(0, place - 1)
+        while place < len(scores):
+            run = scores[place : place + 1]
+            below, through = (float(ranked.below(run, through=end)) for end in (False, True))
+            if (below + through) / (2 * total) * num_bins >= number:
+                found[number - 1] = run[0]
+                break
+            place = int(torch.searchsorted(scores, run, right=True))
+    return found
 
 
 def calibration_error(

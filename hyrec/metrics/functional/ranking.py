@@ -6,12 +6,24 @@ with weights it is good to about 1e-9 inside a small group of a large set.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from hyrec.metrics.functional.rows import changes, exclusive_cumsum, known_rows, num_groups, runs, segment_sum
+from hyrec.metrics.functional.rows import (
+    Ascending,
+    changes,
+    check_values,
+    exclusive_cumsum,
+    in_blocks,
+    known_rows,
+    num_groups,
+    runs,
+    segment_sum,
+    selected,
+)
 
 
 class GroupedAUC(NamedTuple):
@@ -49,8 +61,8 @@ def auc(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         >>> auc(torch.tensor([0.1, 0.4, 0.4, 0.8]), torch.tensor([0.0, 0.0, 1.0, 1.0])).item()
         0.875
     """
-    p, y, _, w = known_rows(preds, target, None, weights)
-    return expected_auc(p, y, w)
+    check_values(preds, target, None, weights)
+    return expected_auc(preds, target, weights)
 
 
 def expected_auc(preds: Tensor, probability: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -58,17 +70,28 @@ def expected_auc(preds: Tensor, probability: Tensor, weights: Tensor | None = No
 
     Args:
         preds: Scores.
-        probability: Probability of being positive, in [0, 1]; of labels 0 and 1 this is their AUC.
+        probability: Probability of being positive, in [0, 1]; of labels 0 and 1 this is their AUC. NaN: left out.
         weights: Weight of each row, 0 or more.
 
     Example:
         >>> expected_auc(torch.tensor([0.2, 0.9]), torch.tensor([0.25, 0.75])).item()
         0.75
     """
-    y = probability.double()
-    w = torch.ones_like(y) if weights is None else weights.double()
-    ranking = Ranking(preds, y)
-    return ranking.auc((w * y)[ranking.positives], (w * (1 - y))[ranking.negatives]).clamp(max=1)
+    sides = probability > 0, probability < 1
+    masses: tuple[Tensor | None, Tensor | None] = weights, weights
+    if bool(((probability != 0) & (probability != 1) & ~probability.isnan()).any()):
+        y = probability.double()
+        w = torch.ones_like(y) if weights is None else weights
+        masses = w * y, w * (1 - y)
+    weight, of_negative = (None if m is None else selected(m, side) for m, side in zip(masses, sides, strict=True))
+    positive, negative = selected(preds, sides[0]), Ascending(selected(preds, sides[1]), of_negative)
+    won: float = 0  # whole numbers as long as nothing has a weight: exact however many they are
+    for scores, own in in_blocks(positive, weight):
+        twice = negative.below(scores) + negative.below(scores, through=True)
+        won += int(twice.sum()) if own is None else float(twice.double().dot(own))
+    pairs = 2 * negative.total * (len(positive) if weight is None else float(weight.sum()))
+    value = min(won / pairs, 1.0) if pairs else math.nan
+    return torch.tensor(value, dtype=torch.float64, device=preds.device)
 
 
 def grouped_auc(preds: Tensor, target: Tensor, group: Tensor, weights: Tensor | None = None) -> GroupedAUC:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+BLOCK = 2**18
+"""Rows that are looked at together, so that what is computed of each takes little memory."""
 
 
 def check_rows(preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None) -> None:
@@ -50,17 +57,91 @@ def exact_rows(
     return p, y, w, torch.stack([p.isnan(), (p < 0) | (p > 1), bad_target, bad_weight], 1)
 
 
-def known_rows(
+def check_values(
     preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None, probabilities: bool = False
+) -> None:
+    """Raise ``ValueError`` for rows that no metric is defined for, a block of them at a time."""
+    check_rows(preds, target, group, weights)
+    wrong = torch.zeros(4, dtype=torch.int64, device=preds.device)
+    for p, y, w in in_blocks(preds, target, weights):
+        wrong += exact_rows(p, y, None, w)[3].sum(0)
+    nan, outside, bad_targets, bad_weights = wrong.tolist()
+    refuse(len(preds), nan, outside if probabilities else 0, bad_targets, bad_weights)
+
+
+def in_blocks(*columns: Tensor | None) -> Iterator[tuple[Any, ...]]:
+    """Yield the same rows of every column, some at a time; None stays None."""
+    longest = max(len(column) for column in columns if column is not None)
+    for start in range(0, longest, BLOCK):
+        yield tuple(None if column is None else column[start : start + BLOCK] for column in columns)
+
+
+def selected(values: Tensor, mask: Tensor) -> Tensor:
+    """Return the values where ``mask`` is True as float64; unlike indexing it makes no list of their places."""
+    out = torch.empty(int(mask.sum()), dtype=torch.float64, device=values.device)
+    start = 0
+    for block, chosen in in_blocks(values, mask):
+        part = block[chosen]
+        out[start : start + len(part)] = part
+        start += len(part)
+    return out
+
+
+def blocks_of_groups(group: Tensor) -> Iterator[Tensor]:
+    """Yield the places of the rows of some groups at a time, in ascending order of the groups; once without rows."""
+    order = torch.from_numpy(np.argsort(group.numpy(), kind="stable"))
+    start = 0
+    while start < len(order) or not start:
+        rows, size = order[start : start + BLOCK], BLOCK
+        while start + size < len(order):
+            whole = int(torch.searchsorted(group[rows], group[order[start + size]]))
+            if whole:
+                rows = rows[:whole]
+                break
+            size *= 2
+            rows = order[start : start + size]
+        yield rows
+        start += max(1, len(rows))
+
+
+def known_rows(
+    preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
     """Check the rows and return those whose label is known; without weights every row weighs one."""
-    p, y, w, wrong = exact_rows(preds, target, group, weights)
-    nan, outside, bad_targets, bad_weights = wrong.sum(0).tolist()
-    refuse(len(p), nan, outside if probabilities else 0, bad_targets, bad_weights)
+    check_values(preds, target, group, weights)
+    p, y, w, _ = exact_rows(preds, target, group, weights)
     known = ~y.isnan()
-    if known.all():
-        return p, y, group, w
     return p[known], y[known], None if group is None else group[known], w[known]
+
+
+class Ascending:
+    """Scores in ascending order with what they weigh: how much lies below a value.
+
+    Args:
+        scores: Float64 scores, sorted in place where that is possible.
+        weights: Weight of each. None: one.
+    """
+
+    def __init__(self, scores: Tensor, weights: Tensor | None = None) -> None:
+        self.sums: Tensor | None = None
+        if weights is not None:
+            order = torch.argsort(scores)
+            self.scores, self.sums = scores[order], exclusive_cumsum(weights[order])
+        elif scores.device.type == "cpu":
+            scores.numpy().sort()
+            self.scores = scores
+        else:
+            self.scores = scores.sort().values
+
+    @property
+    def total(self) -> float:
+        """What all scores weigh."""
+        return len(self.scores) if self.sums is None else float(self.sums[-1])
+
+    def below(self, values: Tensor, *, through: bool = False) -> Tensor:
+        """Return what the scores below each value weigh, those that equal it included or not."""
+        places = torch.searchsorted(self.scores, values, right=through)
+        return places if self.sums is None else self.sums[places]
 
 
 def changes(sorted_values: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from hyrec.metrics import RankingMetric
 from hyrec.studies.analysis.same_rows import check_same_rows
@@ -57,9 +57,6 @@ class GroupBootstrap:
 
         Shape:
             Returns ``(models,)`` and ``(replicates, models)``.
-
-        Raises:
-            StudyError: For a metric that cannot be drawn, for one of groups without groups, and for other test rows.
         """
         if not metric.can_be_drawn:
             raise StudyError(f"{metric.name!r} cannot be bootstrapped over groups.")
@@ -67,15 +64,22 @@ class GroupBootstrap:
             raise StudyError(f"{metric.name} needs the group of every row, and the predictions have no column 'group'.")
         for other in scores:
             check_same_rows(self.reference, other)
-        models = [metric.drawn(*self._rows(other)) for other in scores]
+        rows = [self._rows(other) for other in scores]
+        if type(metric).drawn is RankingMetric.drawn:
+            # One product with the sums of all models: the counts of a draw are read once, not once a model.
+            sums = torch.stack([metric.group_sums(*own).T for own in rows])
 
-        def compute(counts: Tensor) -> Floats:
-            counts = counts.double()
-            return torch.stack([model(counts) for model in models], 1).numpy()
+            def compute(counts: Tensor) -> Floats:
+                return metric.value_of(linear(counts, sums.flatten(0, 1)).unflatten(1, sums.shape[:2])).numpy()
+        else:
+            models = [metric.drawn(*own) for own in rows]
+
+            def compute(counts: Tensor) -> Floats:
+                return torch.stack([model(counts) for model in models], 1).numpy()
 
         draws = group_counts(self.num_groups, self.replicates, self.seed)
         drawn = np.concatenate([compute(torch.from_numpy(counts)) for counts in draws])
-        return compute(torch.ones(1, self.num_groups))[0], drawn
+        return compute(torch.ones(1, self.num_groups, dtype=torch.float64))[0], drawn
 
     def _rows(self, scores: Scores) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         weight = np.ones_like(scores.label) if scores.weight is None else scores.weight
@@ -104,9 +108,9 @@ class GroupBootstrap:
         return Interval(observed, float(low), float(high), math.nan, count, "; ".join(notes))
 
 
-def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[Floats]:
     """Yield how often each group was drawn, for some draws at a time: ``(draws, num_groups)`` each."""
     for start in range(0, replicates, _CHUNK):
         rng = np.random.default_rng([seed, start])
         draws = [rng.integers(num_groups, size=num_groups) for _ in range(min(_CHUNK, replicates - start))]
-        yield np.stack([np.bincount(draw, minlength=num_groups) for draw in draws])
+        yield np.stack([np.bincount(draw, minlength=num_groups) for draw in draws], dtype=np.float64, casting="unsafe")

@@ -11,12 +11,11 @@ import numpy as np
 from hyrec.metrics import RankingMetric
 from hyrec.metrics.functional import relative_auc, relative_auc_above_chance
 from hyrec.studies.analysis.bootstrap import GroupBootstrap
-from hyrec.studies.analysis.costs import RelativeCosts
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.same_rows import OtherRowsError, other_rows
 from hyrec.studies.analysis.scores import Floats
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
-from hyrec.studies.plan.plan import PlannedVariant
+from hyrec.studies.plan.plan import PlannedVariant, RelativeCosts
 from hyrec.studies.plan.study import StudyError
 
 
@@ -26,16 +25,13 @@ class ComparisonRow:
 
     Args:
         baseline: Name of the baseline at the same point of the grid.
-        is_baseline: Whether this is a baseline row, which is compared with nothing.
         values: The metric by seed.
-        mean: Mean over these seeds; NaN without one.
-        sd: Their standard deviation (n − 1); NaN for fewer than two.
-        differences: Variant minus baseline by seed, for the seeds that both finished.
+        sd: Standard deviation of the values (n − 1); NaN for fewer than two.
+        differences: Variant minus baseline by seed, for the seeds that both finished; none for a baseline.
         missing_seeds: Seeds of the study for which no difference could be taken (for a baseline: no value).
         interval: Mean difference with its interval over **seeds**, which generalises over training runs.
         group_interval: The same difference with its interval over **groups of test rows** (paired bootstrap), which
             generalises over users or queries, given these trained models. None when ``group_note`` says why.
-        group_note: Why there is no ``group_interval``.
         p_holm: Value of p over seeds, adjusted for all variants of the study (Holm).
         chance: Value of the metric for a random order; None where that depends on the data.
         relative_auc: ``auc / base − 1``, the convention of the HyFormer paper; None for metrics that are no AUC.
@@ -44,7 +40,6 @@ class ComparisonRow:
             end; ``baseline``, ``too few seeds`` (fewer than two), ``no spread`` (two or more with one and the same
             difference), ``no shared seed`` with the baseline, ``no results`` or ``not comparable``.
         seconds: Mean wall time of its finished cells, in seconds; NaN without one.
-        notes: What else should be known.
     """
 
     variant: str
@@ -90,12 +85,8 @@ def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> li
     """Compare every variant with the baseline at the same point of the grid, seed by seed.
 
     The verdict follows the p value over seeds, adjusted for the number of variants (Holm), at 0.05: would training all
-    variants again with other seeds show the same? The bootstrap interval over groups stands beside it.
-
-    Args:
-        results: What the cells found.
-        metric: A test metric, such as ``query_auc``.
-        replicates: Draws of the bootstrap over groups; 0 leaves it out.
+    variants again with other seeds show the same? The bootstrap interval over groups stands beside it; without
+    ``replicates``, its draws, it is left out.
 
     Raises:
         StudyError: When no cell reports the metric.
@@ -119,7 +110,7 @@ def compare(results: StudyResults, metric: str, *, replicates: int = 1000) -> li
 
 
 def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: float | None) -> ComparisonRow:
-    costs = RelativeCosts.of(results.plan, planned)
+    costs = results.plan.costs(planned)
     name, base = planned.variant.name, costs.base.variant.name
     values, base_values = results.finite(name, metric), results.finite(base, metric)
     paired = {} if name == base else {s: (v, base_values[s]) for s, v in values.items() if s in base_values}

@@ -14,10 +14,8 @@ from hyrec.studies.plan.study import Study
 class PaperRow:
     """A variant's relative change to the baseline, here and in the paper.
 
-    Args:
-        low: Lower end of the relative change's interval over seeds, up to ``high``; NaN without one.
-        paper_above_chance: The paper's change by the other convention; None where the printed baseline is at chance.
-        printed: Figure that the paper prints for the variant.
+    From ``low`` to ``high`` is the interval of our change over seeds, NaN without one. ``paper_above_chance`` is the
+    paper's by the other convention, None where the printed baseline is at chance.
     """
 
     row: ComparisonRow

@@ -23,12 +23,8 @@ _AT_BOUND = 1.02
 class PowerLaw:
     """Fitted curves ``y = a − b · (x / x0)^−c``, one a series: ``(series,)`` each.
 
-    Args:
-        a: What the curve tends to.
-        b: Distance from it at ``x0``, 0 or more.
-        x0: Geometric mean of the sizes.
-        limit: Largest value that ``a`` may take.
-        error: Sum of squared residuals.
+    ``x0`` is the geometric mean of the sizes, ``b`` is 0 or more, ``a`` at most ``limit``; ``error`` is the sum of
+    squared residuals.
     """
 
     a: Floats
@@ -62,10 +58,7 @@ def fit_power_law(x: Floats, y: Floats, limit: float = np.inf) -> PowerLaw:
     """Fit ``y = a − b · x^−c`` with b ≥ 0, a ≤ limit and c in [0.01, 5] by least squares.
 
     Shape:
-        x: ``(sizes,)``. y: ``(series, sizes)``.
-
-    Raises:
-        ValueError: For sizes that are not positive, or values above the limit.
+        x: ``(sizes,)``, positive. y: ``(series, sizes)``, no value above the limit.
     """
     if not (x > 0).all():
         raise ValueError(f"Sizes must be above 0, got {x.tolist()}.")

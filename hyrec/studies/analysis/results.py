@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -10,27 +11,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyrec.files import digest, read_yaml
 from hyrec.messages import suggest
-from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, facts_of
+from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, build_metrics, facts_of
 from hyrec.studies.analysis.places import inside
 from hyrec.studies.analysis.scores import Scores
-from hyrec.studies.plan.metrics import known_metrics
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import StudyError
-from hyrec.studies.run.cell import METRICS_FILE, TEST, cells_of, logged_rows
+from hyrec.studies.run.cell import METRICS_FILE, cells_of, logged_rows, number, read_test_metrics
+from hyrec.studies.run.record import CellRecord
 
 
 class Unfinished(NamedTuple):
     """A cell without results.
 
-    Its status is ``failed``, ``interrupted``, ``missing`` (never started, or its record cannot be read) or another word
-    that the runner wrote; the reason has one or a few lines.
+    Its status is ``failed``, ``interrupted`` or ``missing`` (never started, or its record cannot be read); the reason
+    has one or a few lines.
     """
 
     variant: str
@@ -41,13 +42,11 @@ class Unfinished(NamedTuple):
 
 @dataclass(frozen=True)
 class CellResult:
-    """What one finished cell found, and the folder of its run.
+    """What one finished cell found, the folder of its run, and the version and commit that it ran with if known.
 
     Args:
         metrics: Test metrics by name, ``auc`` and not ``test/auc``; NaN where a metric was not defined.
         seconds: Wall time, in seconds.
-        version: Version of hyrec that it ran with; empty when the cell's record does not say.
-        commit: Commit that it ran from; None outside of a checkout.
     """
 
     variant: str
@@ -114,7 +113,11 @@ class StudyResults:
     def metrics(self) -> dict[str, RankingMetric]:
         """Metrics that the runs log, by name; without those whose class is not installed here."""
         lists = (planned.options.get("model.metrics", DEFAULT_METRICS) for planned in self.plan.variants)
-        return known_metrics(entry for chosen in lists for entry in chosen)
+        known: dict[str, RankingMetric] = {}
+        for entry in {json.dumps(entry, sort_keys=True): entry for chosen in lists for entry in chosen}.values():
+            with contextlib.suppress(ValueError, TypeError):  # a report still shows what it logged
+                known = {**build_metrics([entry]), **known}
+        return known
 
     def facts(self, metric: str) -> MetricFacts:
         """Return what is known about a metric by its name, in which a task is ignored; of others no more than that."""
@@ -148,14 +151,10 @@ class StudyResults:
 
 
 def read_results(folder: str | Path, baseline: str = "") -> StudyResults:
-    """Read the folder of a study.
+    """Read the folder of a study, which ``hyrec ablate run`` wrote; ``baseline`` stands in for the study's own.
 
     Only cells count whose record says that they finished and whose test metrics can be read. The others are listed,
     with what is known about them.
-
-    Args:
-        folder: Folder that ``hyrec ablate run`` wrote.
-        baseline: Variant to compare the others with, in place of the study's own.
 
     Raises:
         StudyError: When the folder holds no plan, or the study has no such variant.
@@ -166,52 +165,31 @@ def read_results(folder: str | Path, baseline: str = "") -> StudyResults:
     if baseline:
         plan = dataclasses.replace(plan, study=dataclasses.replace(plan.study, baseline=baseline))
     cells: dict[tuple[str, int], CellResult] = {}
-    failed: list[Unfinished] = []
-    missing: list[Unfinished] = []
+    others: list[Unfinished] = []
     for cell in cells_of(plan, folder):
-        record = _read_record(cell.folder)
-        status = str(record.get("status", "missing"))
-        if status != "finished":
-            reason = str(record.get("error") or "").strip() or _NO_REASON.get(status, f"its record says {status!r}")
-            reason = inside(reason, folder, *_study_of(record.get("folder"), cell.folder.relative_to(folder)))
-            unfinished = Unfinished(cell.variant, cell.seed, status, reason)
-            (failed if status == "failed" else missing).append(unfinished)
-            continue
+        key, status, reason, lay = (cell.variant, cell.seed), "missing", "it has not been run", folder
         try:
-            metrics = read_test_metrics(cell.folder)
+            record = CellRecord.load(cell.folder)
+            if record is not None and record.status == "finished":
+                status = "failed"  # unless its figures can be read
+                found = read_test_metrics(cell.folder)
+                cells[key] = CellResult(*key, cell.folder, found, record.seconds, record.version, record.commit)
+                continue
+            if record is not None:
+                status, reason = record.status, record.error.strip() or _NO_REASON.get(record.status, "")
+                lay = Path(*Path(record.folder).parts[:-3])
         except StudyError as error:
-            failed.append(Unfinished(cell.variant, cell.seed, "failed", inside(str(error), folder)))
-            continue
-        seconds = float(record.get("seconds") or 0.0)
-        source = str(record.get("version") or ""), record.get("commit")
-        cells[cell.variant, cell.seed] = CellResult(cell.variant, cell.seed, cell.folder, metrics, seconds, *source)
-    return StudyResults(folder, plan, cells, tuple(failed), tuple(missing), own_baseline)
-
-
-def _study_of(cell: Any, place: Path) -> list[Path]:
-    lay = Path(cell) if isinstance(cell, str) else Path()
-    ends = len(place.parts)
-    return [Path(*lay.parts[:-ends])] if lay.parts[-ends:] == place.parts and len(lay.parts) > ends + 1 else []
+            reason = str(error)
+        others.append(Unfinished(*key, status, inside(reason, folder, lay)))
+    failed = tuple(other for other in others if other.status == "failed")
+    missing = tuple(other for other in others if other.status != "failed")
+    return StudyResults(folder, plan, cells, failed, missing, own_baseline)
 
 
 _NO_REASON = {
     "failed": "it left no message; see log.txt in its folder",
     "interrupted": "it was interrupted; run the study again with --resume",
-    "missing": "it has not been run",
 }
-
-
-def read_test_metrics(run: Path) -> dict[str, float]:
-    """Return the test metrics of a run by name without ``test/``; ``StudyError`` when ``metrics.csv`` holds none."""
-    path = run / METRICS_FILE
-    if not path.is_file():
-        raise StudyError(f"{run} has no metrics.csv, though its cell finished. Run it again: remove its cell.json.")
-    found: dict[str, float] = {}
-    for row in logged_rows(path):
-        found |= {key[len(TEST) :]: _number(text, path) for key, text in row.items() if key.startswith(TEST) and text}
-    if not found:
-        raise StudyError(f"{path} holds no test metrics, though its cell finished. Run it again: remove its cell.json.")
-    return found
 
 
 def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -228,28 +206,8 @@ def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
         for row in logged_rows(path):
             for key, text in row.items():
                 if key not in ("step", "epoch") and text and row.get("step"):
-                    logged.setdefault(key, []).append((int(float(row["step"])), _number(text, path)))
+                    logged.setdefault(key, []).append((int(float(row["step"])), number(text, path)))
         for key, points in logged.items():
             start = min(step for step, _ in points)
             curves[key] = [point for point in curves.get(key, []) if point[0] < start] + points
     return curves
-
-
-def _number(text: str, path: Path) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise StudyError(f"{path} holds {text!r} where a number belongs.") from None
-
-
-def _read_record(run: Path) -> Mapping[str, Any]:
-    path = run / "cell.json"
-    if not path.is_file():
-        return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        return {"status": "missing", "error": f"{path.name} cannot be read: {error}"}
-    if not isinstance(record, dict):
-        return {"status": "missing", "error": f"{path.name} holds {type(record).__name__} where a mapping belongs"}
-    return record

@@ -4,17 +4,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hyrec.messages import suggest
+from hyrec.metrics import MetricFacts
 from hyrec.studies.analysis.power_law import PowerLaw, fit_power_law
 from hyrec.studies.analysis.results import StudyResults
+from hyrec.studies.analysis.scores import Floats
 from hyrec.studies.analysis.seed_bootstrap import SeedBootstrap
-from hyrec.studies.analysis.size_points import SizePoints, size_points
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
 from hyrec.studies.plan.study import SCALING_AXES, StudyError
+
+MIN_SIZES = 4
+"""Three parameters need at least four sizes, or the curve only draws a line through the points."""
+
+
+@dataclass(frozen=True)
+class SizePoints:
+    """What a family reached at each of its sizes.
+
+    Args:
+        sizes: Cost of its variants, ascending.
+        seeds: Seeds that finished for every one of these sizes.
+        values: The metric with its sign turned where smaller is better, so that larger is better.
+        notes: Sizes and seeds that are left out, and why.
+
+    Shape:
+        sizes: ``(sizes,)``. values: ``(seeds, sizes)``.
+    """
+
+    family: str
+    sizes: Floats
+    seeds: tuple[int, ...]
+    values: Floats
+    facts: MetricFacts
+    notes: tuple[str, ...]
+
+    @property
+    def limit(self) -> float:
+        """Value that no curve through ``values`` can exceed."""
+        best = self.facts.best_value
+        return math.inf if best is None else self.facts.direction * best
+
+    def gains(self, at: Floats | None = None) -> dict[int, float]:
+        """Return the improvement for ten times the cost, by seed: the slope of a straight line in log10 of the cost.
+
+        Values are interpolated to the sizes ``at``, linearly in log10. Default: the family's own.
+        """
+        place = np.log10(self.sizes)
+        wanted = place if at is None else np.log10(at)
+        centred = wanted - wanted.mean()
+        values = self.values if at is None else np.stack([np.interp(wanted, place, row) for row in self.values])
+        return dict(zip(self.seeds, (values @ centred / (centred**2).sum()).tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -62,7 +105,6 @@ class SlopeComparison:
         difference: Difference in improvement for ten times the cost, by Student's t over paired seeds; None when not
             compared. Both are interpolated to the same sizes first, so that neither is favoured by its range.
         p_holm: Value of p after Holm's correction over the families compared; NaN when not tested.
-        verdict: ``gains more``, ``gains less``, ``not distinguishable``, ``too few seeds`` or ``not compared``.
     """
 
     family: str
@@ -70,20 +112,24 @@ class SlopeComparison:
     low: float
     high: float
     difference: Interval | None
-    p_holm: float
-    verdict: str
     reason: str
+    p_holm: float = math.nan
+
+    @property
+    def verdict(self) -> str:
+        """``gains more``, ``gains less``, ``not distinguishable``, ``too few seeds`` or ``not compared``."""
+        if self.difference is None:
+            return "not compared"
+        if math.isnan(self.p_holm):
+            return "too few seeds"
+        if self.p_holm > 0.05 or not self.difference.mean:
+            return "not distinguishable"
+        return "gains more" if self.difference.mean > 0 else "gains less"
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """The curves of a study for one cost and one metric.
-
-    Args:
-        fits: Curves by family.
-        refused: Why a family has none, by family.
-        slopes: Every other family that has a curve against the study's baseline.
-    """
+    """The curves of a study for one cost and one metric, or why a family has none, and their slopes compared."""
 
     fits: Mapping[str, ScalingFit]
     refused: Mapping[str, str]
@@ -91,10 +137,7 @@ class Scaling:
 
 
 def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
-    """Fit a curve for each family of a study, and compare each family's slope with the baseline's.
-
-    A family with fewer than four sizes, or without a seed that finished for all, is refused with the reason; the
-    others are fitted.
+    """Fit a curve for each family of a study, where its sizes allow it, and compare its slope with the baseline's.
 
     Raises:
         StudyError: For an unknown cost or metric, or a metric without a better end.
@@ -108,13 +151,43 @@ def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
     refused: dict[str, str] = {}
     for family in results.plan.study.families:
         try:
-            points[family] = size_points(results, family, metric, x)
+            points[family] = _size_points(results, family, metric, x)
         except StudyError as error:  # noqa: PERF203  (every family gets its own reason)
             refused[family] = str(error)
     baseline = points.get(results.plan.study.baseline)
     slopes = () if baseline is None else _slopes((one for one in points.values() if one is not baseline), baseline)
     what = f"{metric} does not improve with {x}"
     return Scaling({family: _fit(one, what) for family, one in points.items()}, refused, slopes)
+
+
+def _size_points(results: StudyResults, family: str, metric: str, x: str) -> SizePoints:
+    """Gather the sizes of a family; ``StudyError`` with fewer than four, or without a seed that finished for all.
+
+    A size that no seed finished is left out, and so is a seed that some remaining size lacks: a mean over other seeds
+    would not be paired.
+    """
+    planned = [p for p in results.plan.variants if p.variant.family == family]
+    planned.sort(key=lambda p: float(getattr(p, x)))
+    found = {p.variant.name: results.finite(p.variant.name, metric) for p in planned}
+    notes = [f"{name} has no finished seed" for name, by_seed in found.items() if not by_seed]
+    sizes = np.asarray([float(getattr(p, x)) for p in planned if found[p.variant.name]])
+    different = np.unique(sizes)
+    if len(different) < MIN_SIZES:
+        left_out = f" ({'; '.join(notes)})" if notes else ""
+        raise StudyError(
+            f"A curve through {x} needs at least {MIN_SIZES} sizes, and {family} has {len(different)}: "
+            f"{', '.join(f'{size:g}' for size in different) or 'none'}{left_out}. "
+            "Widen the study's grid, such as `grid: {model.d_model: [16, 32, 64, 128]}`."
+        )
+    begun = [s for s in results.plan.study.seeds if any(s in by_seed for by_seed in found.values())]
+    seeds = tuple(s for s in begun if all(s in by_seed for by_seed in found.values() if by_seed))
+    if dropped := [str(s) for s in begun if s not in seeds]:
+        notes.append(f"seed {', '.join(dropped)} is left out: it has not finished for every size")
+    if not seeds:
+        raise StudyError(f"No seed finished for all {len(sizes)} sizes of {family}. Run the study again with --resume.")
+    facts = results.facts(metric)
+    values = facts.direction * np.asarray([[by_seed[s] for by_seed in found.values() if by_seed] for s in seeds])
+    return SizePoints(family, sizes, seeds, values, facts, tuple(notes))
 
 
 def _fit(points: SizePoints, flat: str) -> ScalingFit:
@@ -162,19 +235,6 @@ def _slopes(families: Iterable[SizePoints], baseline: SizePoints) -> tuple[Slope
         if not reason:
             mine, theirs = (one.gains(np.geomspace(low, high, 5)) for one in (points, baseline))
             difference = paired_t([mine[seed] - theirs[seed] for seed in shared])
-        found.append((points.family, low, high, difference, reason))
-    adjusted = holm([math.nan if difference is None else difference.p for *_, difference, _ in found])
-    return tuple(
-        SlopeComparison(family, baseline.family, low, high, difference, p, _verdict(difference, p), reason)
-        for (family, low, high, difference, reason), p in zip(found, adjusted, strict=True)
-    )
-
-
-def _verdict(difference: Interval | None, p: float) -> str:
-    if difference is None:
-        return "not compared"
-    if math.isnan(p):
-        return "too few seeds"
-    if p > 0.05 or not difference.mean:
-        return "not distinguishable"
-    return "gains more" if difference.mean > 0 else "gains less"
+        found.append(SlopeComparison(points.family, baseline.family, low, high, difference, reason))
+    adjusted = holm([math.nan if one.difference is None else one.difference.p for one in found])
+    return tuple(replace(one, p_holm=p) for one, p in zip(found, adjusted, strict=True))

@@ -46,7 +46,7 @@ class SliceRow:
         difference: Paired difference to the baseline at the same grid point, with an interval over seeds. None for
             the baseline itself, and when no seed has both.
         metric: What was computed: the metric asked for, or ``auc`` in its place (see ``slice_metric``).
-        direction: 1 when larger is better, −1 when smaller is, 0 when neither is.
+        direction: That of the metric's facts.
     """
 
     variant: str

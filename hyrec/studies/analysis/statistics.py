@@ -23,12 +23,9 @@ class Interval:
     """An estimate with its interval; bounds are NaN where nothing is known about them.
 
     Args:
-        mean: The estimate.
-        low: Lower bound.
-        high: Upper bound.
         p: Two-sided p value of "the truth is 0"; NaN where it was not tested.
         count: What the interval was made of: training runs, or groups of test rows.
-        note: Why there are no bounds, or what to keep in mind; empty when there is nothing to say.
+        note: Why there are no bounds, or what to keep in mind.
     """
 
     mean: float

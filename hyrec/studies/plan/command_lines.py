@@ -61,11 +61,7 @@ class CommandLine:
 
     @classmethod
     def parse(cls, what: str, arguments: Sequence[str]) -> CommandLine:
-        """Parse what follows ``hyrec fit``.
-
-        Raises:
-            StudyError: When it cannot be used, with what it is of in front.
-        """
+        """Parse what follows ``hyrec fit``; ``StudyError``, with what it is of in front, when it cannot be used."""
         try:
             return cls(what, Experiment.parse(["fit", *arguments]))
         except (CommandError, ValueError) as error:
@@ -89,11 +85,7 @@ class CommandLine:
 
     @functools.cached_property
     def costs(self) -> ModelCosts:
-        """What its model costs; the figures are those of ``hyrec inspect``.
-
-        Raises:
-            StudyError: When the model cannot be built.
-        """
+        """What its model costs, as ``hyrec inspect`` says; ``StudyError`` when it cannot be built."""
         try:
             return costs_at(self.experiment)
         except (CommandError, ValueError) as error:
@@ -101,11 +93,7 @@ class CommandLine:
 
 
 def costs_at(experiment: Experiment, **changes: Any) -> ModelCosts:
-    """Return what the model of an experiment costs, without allocating it.
-
-    Raises:
-        ValueError: From a component that cannot be built with them.
-    """
+    """Return what the model of an experiment costs, without allocating it."""
     with without_memory():
         model = experiment.model(**changes)
     return model_costs(model)
@@ -125,8 +113,8 @@ def changes_between(
     one are carried: Lightning keeps arguments that both classes have.
 
     Args:
-        base: Resolved options of the base.
-        variant: Resolved options of the variant.
+        base: Resolved options.
+        variant: Resolved options.
         given: What the base's configs and options say, in order; decides what was given and not a default.
         named: What the variant's own configs and options say.
     """

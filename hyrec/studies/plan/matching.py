@@ -26,11 +26,8 @@ _NEAR = 0.25
 class Match:
     """The width whose costs come nearest to a target, and how near.
 
-    Args:
-        width: The width.
-        costs: Costs at that width.
-        deviations: Relative difference from the target by kind of cost; positive when it costs more.
-        tolerances: Allowed size of each.
+    Deviations are relative differences from the target by kind of cost, positive when it costs more; tolerances are the
+    allowed size of each.
     """
 
     width: int
@@ -86,8 +83,7 @@ def match_variant(
     in ``fixed`` must stay.
 
     Raises:
-        CommandError: When the width is fixed, when the variant cannot be built, or when no width
-            comes within the tolerances; the message says which tolerances would do.
+        CommandError: When the width is fixed, the variant cannot be built, or no width comes within the tolerances.
     """
     if set(fixed) & {OPTION, "model.init_args.d_model"}:
         raise CommandError(
@@ -147,10 +143,7 @@ def solve_width(
         cost_of: Costs at a width; None for one that is not allowed. It is asked once for each.
         target: What is to be met.
         tolerances: Allowed relative deviation by kind of cost, ``flops`` and ``dense_parameters``. All must hold.
-        start: Where the search begins; it ends at 16 times that, and at a sixteenth.
-
-    Raises:
-        ValueError: When no width is allowed.
+        start: Where the search begins; it ends at 16 times that, and at a sixteenth. ``ValueError`` without a width.
 
     Example:
         >>> def cost_of(width):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,17 +13,16 @@ from hyrec.files import write_text
 from hyrec.studies.plan.study import Study, StudyError, Variant, from_plain
 
 PLAN_FILE = "plan.json"
+WITHIN_BUDGET = 0.05
+"""Dense parameters and FLOPs of a fair comparison differ by at most this share."""
 
 
 @dataclass(frozen=True)
 class Change:
     """One option in which a variant differs from the base at its point of the grid.
 
-    Args:
-        key: Dotted key.
-        base: Value in the base; None when the base has no such option.
-        value: Value in the variant; None when the variant has no such option.
-        carried: Whether it is an argument that was given for a class and survived in the class that replaced it.
+    A value is None where there is no such option. ``carried`` is an argument that was given for a class and survived in
+    the class that replaced it.
     """
 
     key: str
@@ -36,7 +36,6 @@ class PlannedVariant:
     """A variant that has been parsed and counted.
 
     Args:
-        variant: What the study says.
         arguments: What follows ``hyrec fit``, without seed, folder and name.
         changes: Resolved differences from the base.
         dense_parameters: Their number, embedding tables left out.
@@ -82,12 +81,34 @@ class PlannedVariant:
 
 
 @dataclass(frozen=True)
+class RelativeCosts:
+    """What a variant costs, beside the baseline at its point of the grid."""
+
+    planned: PlannedVariant
+    base: PlannedVariant
+
+    @property
+    def dense_ratio(self) -> float:
+        """Dense parameters over those of the baseline."""
+        return _ratio(self.planned.dense_parameters, self.base.dense_parameters)
+
+    @property
+    def flops_ratio(self) -> float:
+        """FLOPs over those of the baseline."""
+        return _ratio(self.planned.flops_per_sample, self.base.flops_per_sample)
+
+    @property
+    def within_budget(self) -> bool:
+        """Whether both ratios lie within 5 % of 1."""
+        return all(abs(ratio - 1) <= WITHIN_BUDGET for ratio in (self.dense_ratio, self.flops_ratio))
+
+
+@dataclass(frozen=True)
 class Plan:
     """A study that is ready to run.
 
     Args:
         study: The study, with the variants and seeds that were selected.
-        variants: One entry a variant, in the order of the study.
         version: Version of hyrec.
         commit: Commit of the checkout that hyrec was imported from; None outside of one.
         selection: What the command line changed in the study file: ``set``, ``seeds``, ``variants``.
@@ -104,13 +125,13 @@ class Plan:
     working_folder: str = ""
 
     def planned(self, name: str) -> PlannedVariant:
-        """Return the entry of a variant.
-
-        Raises:
-            StudyError: When the study has no such variant.
-        """
+        """Return the entry of a variant; ``StudyError`` when there is none."""
         rows = {planned.variant.name: planned for planned in self.variants}
         return rows[self.study.variant(name).name]
+
+    def costs(self, planned: PlannedVariant) -> RelativeCosts:
+        """Set a variant beside its baseline."""
+        return RelativeCosts(planned, self.planned(self.study.baseline_of(planned.variant).name))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain mappings and lists."""
@@ -118,21 +139,13 @@ class Plan:
         return {**asdict(self), "variants": rows}
 
     def save(self, folder: str | Path, *, replace: bool = True) -> Path:
-        """Write ``plan.json``, over an older one only with ``replace``; readers see the whole file or none.
-
-        Raises:
-            FileExistsError: When there is a plan that is to stay.
-        """
+        """Write ``plan.json``; without ``replace``, ``FileExistsError`` when there is one."""
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, default=str)
         return write_text(Path(folder) / PLAN_FILE, text + "\n", exclusive=not replace)
 
     @classmethod
     def load(cls, folder: str | Path) -> Plan:
-        """Read ``plan.json`` of a study's folder.
-
-        Raises:
-            StudyError: When the folder holds none, or one that this version cannot read.
-        """
+        """Read ``plan.json`` of a study's folder; ``StudyError`` without one that this version can read."""
         path = Path(folder) / PLAN_FILE
         if not path.is_file():
             raise StudyError(f"{folder} is not the folder of a study: it holds no {PLAN_FILE}.")
@@ -166,3 +179,7 @@ class Plan:
 
 def _json(options: Mapping[str, Any], key: str) -> str:
     return json.dumps(options[key], sort_keys=True, ensure_ascii=False) if key in options else "not set"
+
+
+def _ratio(cost: float, base: float) -> float:
+    return cost / base if base else 1.0 if cost == base else math.inf

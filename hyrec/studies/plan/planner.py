@@ -11,13 +11,12 @@ from typing import Any
 import hyrec
 from hyrec.config.shipped import load_mapping
 from hyrec.messages import listed, suggest, unknown
-from hyrec.metrics import default_metrics, facts_of
+from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics, default_metrics, facts_of
 from hyrec.metrics.facts import LossFacts
 from hyrec.schema import Role, Schema
 from hyrec.studies.plan.command_lines import CommandLine, arguments_of, changes_between, flatten, option
 from hyrec.studies.plan.machine import source_commit
 from hyrec.studies.plan.matching import OPTION, match_variant
-from hyrec.studies.plan.metrics import metrics_of
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.plan.study import Study, StudyError
@@ -166,6 +165,12 @@ def check_metrics(study: Study, resolved: Mapping[str, Mapping[str, Any]]) -> No
                 )
             if name not in known:
                 raise StudyError(unknown(f"metrics: {test} logs", name, known))
+
+
+def metrics_of(options: Mapping[str, Any]) -> dict[str, RankingMetric]:
+    """Return new metrics that a run with these options logs, by name; ``ValueError`` when that cannot be."""
+    chosen = options.get("model.metrics", DEFAULT_METRICS)
+    return build_metrics(chosen, has_groups=bool(options.get("schema.group_column")))
 
 
 def counted_features(schema: Schema, user: str | None = None, item: str | None = None) -> dict[Role, str]:

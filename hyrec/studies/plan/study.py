@@ -30,7 +30,6 @@ class Variant:
         point: Options that the grid sets, by dotted key; empty without a grid.
         configs: Configs after the base's.
         options: Overrides by dotted key.
-        about: One line on what differs.
         paper: Figures that the paper prints for this row, by metric.
         match: Allowed relative deviation from the baseline by kind of cost; empty for a width as it is written.
     """
@@ -51,11 +50,10 @@ class Study:
 
     Args:
         name: Name of its folder and of its runs.
-        question: What it asks, one sentence.
         configs: Configs of the base, as on the command line of ``hyrec fit``.
         options: Overrides of the base by dotted key.
         metrics: Test metrics; the first decides.
-        seeds: Seeds; the same for every variant, so that differences are paired.
+        seeds: The same for every variant, so that differences are paired.
         baseline: Family that the others are compared with.
         variants: The rows, all families at the first point of the grid first.
         slices: Feature whose training count slices the test rows, by role ``user`` or ``item``.
@@ -94,11 +92,7 @@ class Study:
         return tuple(dict.fromkeys(variant.family for variant in self.variants))
 
     def variant(self, name: str) -> Variant:
-        """Return the variant of a name.
-
-        Raises:
-            StudyError: When there is none, with the nearest name.
-        """
+        """Return the variant of a name; ``StudyError``, with the nearest one, when there is none."""
         known = {variant.name: variant for variant in self.variants}
         if name not in known:
             raise StudyError(f"The study has no variant {name!r}.{suggest(name, known)} Variants: {', '.join(known)}.")
@@ -112,11 +106,7 @@ class Study:
         raise StudyError(f"The baseline {self.baseline!r} has no row at the point of {variant.name!r}.")
 
     def select(self, *, variants: Sequence[str] = (), seeds: Sequence[int] = ()) -> Study:
-        """Return the study with some of its variants and other seeds; the baseline always stays.
-
-        Raises:
-            StudyError: For a variant that the study has not, or seeds that are named twice.
-        """
+        """Return the study with some of its variants and other seeds; the baseline always stays."""
         known = [*self.families, *(variant.name for variant in self.variants)]
         for name in variants:
             if name not in known:
@@ -150,11 +140,7 @@ class Study:
 
 
 def from_plain(kind: Any, value: Any) -> Any:
-    """Build a dataclass from the mappings and lists that JSON has made of it; lists become the tuples they were.
-
-    Raises:
-        TypeError: For keys that it has not, or that are missing.
-    """
+    """Build a dataclass from what JSON has made of it, with tuples again; ``TypeError`` for other keys than its own."""
     if is_dataclass(kind):
         types = get_type_hints(kind)
         return kind(**{key: from_plain(types.get(key), item) for key, item in dict(value).items()})  # type: ignore[operator]

@@ -31,12 +31,7 @@ _SAFE_VALUE = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
 def load_study(path: str | Path) -> Study:
-    """Read a study file, whose stem is the study's name unless it has a ``name``.
-
-    Raises:
-        StudyError: For a file that is no study, with the place and the nearest right spelling.
-        OSError: When the file cannot be read.
-    """
+    """Read a study file, whose stem is the study's name unless it has a ``name``; ``StudyError`` when it is none."""
     file = Path(path)
     try:
         content = read_yaml(file.read_text(encoding="utf-8"))
@@ -159,11 +154,7 @@ def _axis(key: str, values: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def read_options(value: Any, place: str) -> dict[str, Any]:
-    """Check overrides by dotted key.
-
-    Raises:
-        StudyError: For a key that is no option, or that the study sets itself.
-    """
+    """Check overrides by dotted key; ``StudyError`` for what is no option, or one that the study sets itself."""
     options = {str(key): item for key, item in _mapping(value, place).items()}
     for key, item in options.items():
         if key.startswith("-") or "=" in key or not key:

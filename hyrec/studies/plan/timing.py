@@ -35,10 +35,7 @@ def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> float:
 
     The short run is the real one, with its data, callbacks and batches, except that it logs to no service and writes
     to a folder that is deleted. It times some training batches after a few to warm up, and as many for evaluation.
-    Stopping criteria that depend on what is learned are not foreseen.
-
-    Raises:
-        CommandError: When the short run fails, or the run's length is unknown; with its last words.
+    Early stopping and the like are not foreseen. ``CommandError`` has its last words if it fails.
     """
     with tempfile.TemporaryDirectory(prefix="hyrec-probe-") as name:
         folder = Path(name)
@@ -62,10 +59,7 @@ def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> float:
 def estimate(times: Mapping[str, Any], wall: float) -> float:
     """Extrapolate a short run, whose process took ``wall`` seconds, to those of the whole one.
 
-    Data that had to be made first is not counted.
-
-    Raises:
-        CommandError: When the whole run has no end.
+    Data that had to be made first is not counted. A run without an end is a ``CommandError``.
     """
     loops = times["loops"]
     train, per_epoch = loops["train"], loops["train"]["batches"]

@@ -100,11 +100,7 @@ class Stopwatch(L.Callback):
 def short_run(arguments: Sequence[str], steps: int) -> dict[str, Any] | None:
     """Train for a few steps with the data, callbacks and batches of the real run; log to files only.
 
-    Returns:
-        What was measured, and what the whole run would be; None in all processes but the first.
-
-    Raises:
-        CommandError: When no training batch was run.
+    Returned is what was measured, and what the whole run would be; None in all processes but the first.
     """
     experiment, watch, few = Experiment.parse(["fit", *arguments]), Stopwatch(steps), _WARM_UP + steps
     options = experiment.options["trainer"]

@@ -15,12 +15,7 @@ class ReportExtraMissingError(ModuleNotFoundError, ValueError):
 
 
 def require_report_extra() -> None:
-    """Check that a report can be drawn and laid out.
-
-    Raises:
-        ReportExtraMissingError: When it cannot, with the command that helps. Nothing is lost: a report is made of the
-            files in the study's folder, at any later time.
-    """
+    """Raise ``ReportExtraMissingError``, with the command that helps, unless a report can be drawn and laid out."""
     missing = [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]
     if missing:
         raise ReportExtraMissingError(

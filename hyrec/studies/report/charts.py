@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from hyrec.plain_text import count
 from hyrec.studies.analysis.calibration import Reliability
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.curves import Curve
@@ -17,7 +18,7 @@ from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.report import style
 from hyrec.studies.report.blocks import Tone
 from hyrec.studies.report.findings import tone_of
-from hyrec.studies.report.numbers import fixed, short, signed, span
+from hyrec.studies.report.numbers import fixed, signed, span
 from hyrec.studies.report.svg import Chart
 
 _LONGEST = 18
@@ -62,9 +63,9 @@ def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[Compari
         tone = tone_of(row)
         at = float(axes.transData.inverted().transform((x, 0))[0])
         style.line(figure, [(x, _down(axes, mean.mean)), (right + 6, y), (right + 14, y)], style.COLOURS["rule"])
-        style.estimate(axes, at, mean, tone, tip=f"{row.variant}: {fixed(mean.mean)} at {short(cost_)}")
+        style.estimate(axes, at, mean, tone, tip=f"{row.variant}: {fixed(mean.mean)} at {count(cost_)}")
         style.write(figure, right + 18, y + 4, label, color=style.TONES[tone])
-    said = "; ".join(f"{row.variant} {fixed(row.mean)} at {short(cost)}" for row, cost in points)
+    said = "; ".join(f"{row.variant} {fixed(row.mean)} at {count(cost)}" for row, cost in points)
     return Chart(name, title, f"{said}.", figure)
 
 
@@ -88,7 +89,7 @@ def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], s
             fitted = [interval.mean for _, interval in one.curve]
             axes.plot(costs, fitted, color=color, linewidth=2, linestyle=dashes, label=one.family)
         for at, interval in one.points:
-            tip = f"{one.family}: {fixed(interval.mean)} at {short(at)}"
+            tip = f"{one.family}: {fixed(interval.mean)} at {count(at)}"
             style.estimate(axes, at, interval, "neutral", size=8, tip=tip, marker=marker, color=color)
         style.line(figure, [(right + 9, y)], color, marker=marker, markersize=8)
         style.write(figure, right + 18, y + 4, style.shorten(one.family, _LONGEST))
@@ -179,7 +180,7 @@ def bin_lines(low: float, high: float) -> tuple[str, ...]:
 
 def _brief(value: float) -> str:
     if abs(value) >= 10_000:
-        return short(float(f"{value:.2g}"))
+        return count(float(f"{value:.2g}"))
     return f"{value:,.0f}" if value == round(value) else f"{value:.2g}"
 
 
@@ -193,9 +194,9 @@ def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> 
     style.scale_y(axes, (0.0, end))
     axes.plot([0, end], [0, end], **style.ZERO)
     axes.plot([p for p, *_ in curve.points], [label for _, label, *_ in curve.points], color=style.TONES[tone])
-    for p, label, low, high, count in curve.points:
+    for p, label, low, high, rows in curve.points:
         style.bar(axes, [p, p], [low, high], style.TONES[tone])
-        tip = f"prediction {fixed(p)}, label {fixed(label)}, {count:,} rows"
+        tip = f"prediction {fixed(p)}, label {fixed(label)}, {rows:,} rows"
         style.mark(axes, p, label, tone, size=6, tip=tip, marker="o")
     return Chart(name, f"Reliability of {curve.variant}", f"{facts}.", figure)
 

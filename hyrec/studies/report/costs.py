@@ -8,13 +8,13 @@ from functools import partial
 
 import numpy as np
 
-from hyrec.studies.analysis.costs import RelativeCosts
+from hyrec.plain_text import count
 from hyrec.studies.analysis.scaling import Scaling, SlopeComparison, fit_scaling
 from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.report.blocks import Block, Bullets, Code, Figure, Inline, Section, Strong, Table, Text, absent
 from hyrec.studies.report.charts import Series, cost_chart, scaling_chart
 from hyrec.studies.report.findings import Findings
-from hyrec.studies.report.numbers import MISSING, between, fixed, probability, short, signed, slug, times
+from hyrec.studies.report.numbers import MISSING, between, fixed, probability, signed, slug, times
 
 COSTS = {
     "flops_per_sample": "FLOPs per sample",
@@ -48,11 +48,11 @@ def costs_section(findings: Findings) -> Section:
 
 def _costs_table(findings: Findings) -> Table:
     plan, rows = findings.results.plan, []
-    for costs in (RelativeCosts.of(plan, planned) for planned in plan.variants):
+    for costs in map(plan.costs, plan.variants):
         planned = costs.planned
         matched = ", ".join(f"{key} = {value}" for key, value in planned.matched.items())
-        flops, dense = (short(planned.flops_per_sample), times(costs.flops_ratio)), times(costs.dense_ratio)
-        sizes = (short(planned.dense_parameters), dense, short(planned.sparse_parameters))
+        flops, dense = (count(planned.flops_per_sample), times(costs.flops_ratio)), times(costs.dense_ratio)
+        sizes = (count(planned.dense_parameters), dense, count(planned.sparse_parameters))
         within = "yes" if costs.within_budget else "no"
         rows.append((Code(planned.variant.name), *flops, *sizes, Code(matched) if matched else MISSING, within))
     header = ("Variant", "FLOPs per sample", "to baseline", "Dense parameters", "to baseline", "Sparse parameters")
@@ -99,7 +99,7 @@ def _figure(metric: str, scaling: Scaling, series: list[Series], x: str) -> Figu
     words, name = COSTS[x], f"scaling-{slug(x)}"
     ends = ((one.family, (one.points[0], one.points[-1])) for one in series)
     said = "; ".join(
-        f"{family} goes from {' to '.join(f'{fixed(mean.mean)} at {short(cost)}' for cost, mean in both)}"
+        f"{family} goes from {' to '.join(f'{fixed(mean.mean)} at {count(cost)}' for cost, mean in both)}"
         for family, both in ends
     )
     chart = scaling_chart(f"{name}-chart", metric, words, series, f"{said}.")
@@ -115,7 +115,7 @@ def _figure(metric: str, scaling: Scaling, series: list[Series], x: str) -> Figu
             "Student's t."
         )
     rows = tuple(
-        (Code(one.family), short(cost), fixed(mean.mean), between(mean.low, mean.high))
+        (Code(one.family), count(cost), fixed(mean.mean), between(mean.low, mean.high))
         for one in series
         for cost, mean in one.points
     )
@@ -148,5 +148,5 @@ def _slope(slope: SlopeComparison) -> Inline:
         return (*names, ": ", Strong(slope.verdict), f" ({slope.reason}).")
     sure = f", 95 % interval {between(found.low, found.high, signed)} over seeds" if found.known else ""
     tested = f", p {probability(slope.p_holm)} after Holm's correction" if math.isfinite(slope.p_holm) else ""
-    place = f", between {short(slope.low)} and {short(slope.high)}: "
+    place = f", between {count(slope.low)} and {count(slope.high)}: "
     return (*names, place, Strong(slope.verdict), f" (difference {signed(found.mean)}{sure}{tested}).")

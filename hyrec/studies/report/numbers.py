@@ -1,4 +1,4 @@
-"""Numbers as text: signs, intervals, counts, durations. A minus is a true minus sign."""
+"""Numbers as text: signs, intervals, ratios. A minus is a true minus sign."""
 
 from __future__ import annotations
 
@@ -53,32 +53,11 @@ def span(interval: Interval | None) -> str:
     return f"[{signed(interval.low, digits)}, {signed(interval.high, digits)}]"
 
 
-def short(value: float | None, digits: int = 3) -> str:
-    """Write a count or a size in a few digits with k, M, G or T."""
-    if not _known(value):
-        return MISSING
-    units = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
-    factor, unit = next((u for u in units if abs(value) >= u[0] * 0.9995), (1.0, ""))
-    return f"{value / factor:.{digits}g}{unit}".replace("-", "−")
-
-
 def probability(value: float | None) -> str:
     """Write a p-value."""
     if not _known(value):
         return MISSING
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
-
-
-def duration(seconds: float) -> str:
-    """Write a time span, given in seconds, in seconds, minutes or hours."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole, small, large = round(seconds), "s", "min"
-    if whole < 60:
-        return f"{whole} s"
-    if whole >= 3600:
-        whole, small, large = round(seconds / 60), "min", "h"
-    return f"{whole // 60} {large} {whole % 60} {small}" if whole % 60 else f"{whole // 60} {large}"
 
 
 def times(ratio: float | None) -> str:

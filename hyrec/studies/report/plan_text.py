@@ -6,10 +6,8 @@ import textwrap
 from functools import partial
 from typing import Any
 
-from hyrec.plain_text import count, table
-from hyrec.studies.analysis.costs import WITHIN_BUDGET, RelativeCosts
-from hyrec.studies.plan.plan import Change, Plan, PlannedVariant
-from hyrec.studies.run.progress import duration
+from hyrec.plain_text import count, duration, table
+from hyrec.studies.plan.plan import WITHIN_BUDGET, Change, Plan, PlannedVariant
 
 _MAX_VALUE = 60
 
@@ -62,7 +60,7 @@ def total_seconds(plan: Plan, jobs: int) -> float | None:
 
 
 def _deviations(plan: Plan, planned: PlannedVariant) -> dict[str, float]:
-    costs = RelativeCosts.of(plan, planned)
+    costs = plan.costs(planned)
     return {"dense_parameters": costs.dense_ratio - 1, "flops": costs.flops_ratio - 1}
 
 

@@ -19,9 +19,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import IdentityTransform, ScaledTranslation
 from scipy.optimize import isotonic_regression
 
+from hyrec.plain_text import count
 from hyrec.studies.analysis.statistics import Interval
 from hyrec.studies.report.blocks import Tone
-from hyrec.studies.report.numbers import short
 
 Limits: TypeAlias = tuple[float, float]
 """Both ends of an axis."""
@@ -115,8 +115,8 @@ def limits(values: Iterable[float], *, log: bool = False, margin: float = 0.06) 
     return (10 ** (low - pad), 10 ** (high + pad)) if log else (low - pad, high + pad)
 
 
-def ticks(ends: Limits, count: int = 4, *, log: bool = False) -> dict[float, str]:
-    """Return about ``count`` round values on an axis, written with just the digits that tell them apart.
+def ticks(ends: Limits, about: int = 4, *, log: bool = False) -> dict[float, str]:
+    """Return ``about`` so many round values on an axis, written with just the digits that tell them apart.
 
     Example:
         >>> ticks((-0.06, 0.05)), ticks((2e5, 3e8), log=True)
@@ -124,23 +124,23 @@ def ticks(ends: Limits, count: int = 4, *, log: bool = False) -> dict[float, str
     """
     low, high = ends
     powers = [LogLocator(subs=subs, numticks=99) for subs in ((1, 2, 5), (1, 3), (1,))]
-    for locator in (*(powers if log and high > 8 * low else ()), MaxNLocator(count, steps=[1, 2, 2.5, 5, 10])):
+    for locator in (*(powers if log and high > 8 * low else ()), MaxNLocator(about, steps=[1, 2, 2.5, 5, 10])):
         found = [float(f"{place:.12g}") + 0.0 for place in locator.tick_values(low, high)]
         places = [place for place in found if low <= place <= high]
-        if 1 < len(places) <= count + 1:
+        if 1 < len(places) <= about + 1:
             break
     if log or max(abs(low), abs(high)) >= 10_000:
-        written = ([short(place, digits) for place in places] for digits in range(3, 17))
+        written = ([count(place, digits) for place in places] for digits in range(3, 17))
         return dict(zip(places, next(names for names in written if len({*names}) == len(names)), strict=True))
     digits = next(digits for digits in range(20) if all(round(place, digits) == place for place in places))
     return {place: f"{place:.{digits}f}".replace("-", "−") for place in places}
 
 
-def scale_x(axes: Axes, ends: Limits, count: int = 4, *, log: bool = False, unit: str = "") -> None:
+def scale_x(axes: Axes, ends: Limits, about: int = 4, *, log: bool = False, unit: str = "") -> None:
     """Give a plot its axis from side to side; a label at the right end stays inside of the drawing."""
     axes.set_xscale("log" if log else "linear")
     axes.set_xlim(ends)
-    found = ticks(ends, count, log=log)
+    found = ticks(ends, about, log=log)
     axes.set_xticks(list(found), [f"{label}{unit}" for label in found.values()], va="baseline")
     axes.xaxis.set_minor_locator(NullLocator())
     for place, label in zip(found, axes.get_xticklabels(), strict=True):
@@ -148,10 +148,10 @@ def scale_x(axes: Axes, ends: Limits, count: int = 4, *, log: bool = False, unit
             label.set_horizontalalignment("right")
 
 
-def scale_y(axes: Axes, ends: Limits, count: int = 5) -> None:
+def scale_y(axes: Axes, ends: Limits, about: int = 5) -> None:
     """Give a plot its upright axis."""
     axes.set_ylim(ends)
-    found = ticks(ends, count)
+    found = ticks(ends, about)
     axes.set_yticks(list(found), list(found.values()), va="baseline")
     for label in axes.get_yticklabels():  # half a letter down, whatever size a machine takes letters for
         label.set_transform(label.get_transform() + ScaledTranslation(0, -4 / 72, axes.figure.dpi_scale_trans))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hyrec.plain_text import duration
 from hyrec.studies.analysis.curves import Curve, average
 from hyrec.studies.analysis.results import read_curves
 from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent
 from hyrec.studies.report.charts import curve_chart, curve_limits
 from hyrec.studies.report.findings import Findings
-from hyrec.studies.report.numbers import between, duration, fixed, slug
+from hyrec.studies.report.numbers import between, fixed, slug
 
 
 def curves_section(findings: Findings) -> Section:

@@ -24,9 +24,7 @@ def log_study(results: StudyResults, project: str, *, replicates: int = 1000) ->
 
     The project is ``PROJECT`` or ``ENTITY/PROJECT``; ``replicates`` are draws of the bootstrap over groups.
 
-    Raises:
-        WandbMissingError: When W&B is not installed.
-        StudyError: When the cells report no metric of the study; one that none reports is left out.
+    A metric that no cell reports is left out; ``StudyError`` when that is all of them.
     """
     require_wandb()
     study = results.plan.study

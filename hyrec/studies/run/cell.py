@@ -23,11 +23,8 @@ class Cell:
     """A variant and a seed.
 
     Args:
-        study: Name of the study.
-        variant: Name of the variant.
         seed: Seed of the initial weights, of dropout and of the order of the data.
         arguments: What follows ``hyrec fit``, without seed, folder and name.
-        folder: Folder of the run.
         order_option: Option of the data that takes the seed too, so that all variants of a seed see the rows in one
             order. Empty for data that have no such option.
         extra_arguments: What follows ``arguments`` and does not decide the result, such as where it is logged.
@@ -89,11 +86,7 @@ def cells_of(plan: Plan, folder: str | Path) -> tuple[Cell, ...]:
 
 
 def logged_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file that a run logged its metrics to; a last line that a kill has cut is left out.
-
-    Raises:
-        StudyError: When the file cannot be read, or is no table.
-    """
+    """Return the rows of a file of metrics, less a last line that a kill has cut; ``StudyError`` for a damaged one."""
     try:
         lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
@@ -106,11 +99,30 @@ def logged_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def logged_test_metrics(folder: Path) -> dict[str, float]:
-    """Return the test metrics that the latest attempt has logged, as ``{"auc": 0.7}``; empty when none can be read."""
+def read_test_metrics(folder: Path) -> dict[str, float]:
+    """Return the latest test metrics of a run by name without ``test/``; ``StudyError`` when none can be read."""
     path = folder / METRICS_FILE
+    again = "though its cell finished. Run it again: remove its cell.json."
+    if not path.is_file():
+        raise StudyError(f"{folder} has no metrics.csv, {again}")
+    cells = [cell for row in logged_rows(path) for cell in row.items()]
+    found = {name.removeprefix(TEST): number(text, path) for name, text in cells if name.startswith(TEST) and text}
+    if not found:
+        raise StudyError(f"{path} holds no test metrics, {again}")
+    return found
+
+
+def logged_test_metrics(folder: Path) -> dict[str, float]:
+    """Return the same, or nothing when none can be read: the report says what is wrong."""
     try:
-        cells = [cell for row in (logged_rows(path) if path.is_file() else []) for cell in row.items()]
-        return {name.removeprefix(TEST): float(text) for name, text in cells if name.startswith(TEST) and text}
-    except ValueError:  # a damaged file gives no figures; the report says what is wrong with it
+        return read_test_metrics(folder)
+    except StudyError:
         return {}
+
+
+def number(text: str, path: Path) -> float:
+    """Read a figure of a file of metrics."""
+    try:
+        return float(text)
+    except ValueError:
+        raise StudyError(f"{path} holds {text!r} where a number belongs.") from None

@@ -27,11 +27,7 @@ class CellLock:
 
     @classmethod
     def take(cls, folder: Path) -> CellLock | None:
-        """Lock a cell; None when somebody else holds it.
-
-        Raises:
-            StudyError: On a file system without locks.
-        """
+        """Lock a cell; None when somebody else holds it, ``StudyError`` on a file system without locks."""
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
         try:

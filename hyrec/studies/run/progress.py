@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from hyrec.plain_text import duration
 from hyrec.studies.run.cell import Cell
 
 
@@ -43,18 +44,3 @@ class StudyProgress:
             left = f"; about {duration(max(*still, sum(still) / self.jobs))} left"
         result = f": {figures}" if figures else ""
         self.note(cell, f"finished in {duration(seconds)}{result}{left}", ended=True)
-
-
-def duration(seconds: float) -> str:
-    """Return a wall time in seconds in the unit in which it reads best.
-
-    Example:
-        >>> duration(41.3), duration(754.0), duration(7500.0)
-        ('41 s', '12.6 min', '2 h 5 min')
-    """
-    if seconds < 99.5:
-        return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
-    minutes = seconds / 60
-    if minutes < 99.5:
-        return f"{minutes:.1f} min"
-    return f"{round(minutes) // 60} h {round(minutes) % 60} min"

@@ -31,14 +31,9 @@ class CellRecord:
     """The state of a cell. While it runs its status is ``interrupted``: that is what it is if nothing follows.
 
     Args:
-        study: Name of the study.
-        variant: Name of the variant.
-        seed: The seed.
-        fingerprint: That of the cell.
         status: ``finished`` with test metrics, ``failed`` on its own, or ``interrupted`` from outside.
         exit_code: Of the latest attempt; negative for the signal that ended it, None while it runs.
         seconds: Wall time of all attempts that led here, in seconds.
-        attempts: How often it was started, beginning with the first time.
         arguments: What followed ``hyrec fit``, without seed, folder and name.
         started: When the latest attempt started, ISO 8601 with time zone.
         ended: When it ended; empty while it runs.
@@ -52,29 +47,25 @@ class CellRecord:
     variant: str
     seed: int
     fingerprint: str
-    status: Status
-    exit_code: int | None
-    seconds: float
-    attempts: int
-    arguments: tuple[str, ...]
-    started: str
-    ended: str
-    error: str
-    folder: str
+    status: Status = "interrupted"
+    exit_code: int | None = None
+    seconds: float = 0.0
+    attempts: int = 1
+    arguments: tuple[str, ...] = ()
+    started: str = ""
+    ended: str = ""
+    error: str = ""
+    folder: str = ""
     version: str = ""
     commit: str | None = None
 
     def save(self, folder: Path) -> None:
-        """Write ``cell.json``; readers see the whole file or none."""
+        """Write ``cell.json``."""
         write_text(folder / RECORD_FILE, json.dumps(asdict(self), indent=1, ensure_ascii=False))
 
     @classmethod
     def load(cls, folder: Path) -> CellRecord | None:
-        """Read ``cell.json``; None when the cell was never started.
-
-        Raises:
-            StudyError: When the file cannot be understood.
-        """
+        """Read ``cell.json``; None when the cell was never started, ``StudyError`` when it cannot be understood."""
         path = folder / RECORD_FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -126,18 +117,11 @@ def begin(cell: Cell) -> tuple[CellRecord, Path | None, str]:
         _keep_metrics(folder)
         shutil.rmtree(folder / "predictions", ignore_errors=True)
     record = CellRecord(
-        study=cell.study,
-        variant=cell.variant,
-        seed=cell.seed,
-        fingerprint=cell.fingerprint,
-        status="interrupted",
-        exit_code=None,
+        *(cell.study, cell.variant, cell.seed, cell.fingerprint),
         seconds=seconds,
         attempts=before.attempts + 1 if before else 1,
         arguments=cell.arguments,
         started=now(),
-        ended="",
-        error="",
         folder=str(folder.resolve()),
         version=hyrec.__version__,
         commit=source_commit(),

@@ -16,6 +16,7 @@ from hyrec.batch import Batch
 from hyrec.config.experiment import Experiment
 from hyrec.data.base import RankingData
 from hyrec.files import digest, replaced
+from hyrec.parquet import write_parquet
 from hyrec.schema import MISSING_ID, OOV_ID, Role
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.planner import counted_features
@@ -43,10 +44,6 @@ def write_rows(plan: Plan, folder: str | Path) -> Path | None:
 
     Returns:
         The path of ``rows.parquet``; None for data that do not number their rows, after a note.
-
-    Raises:
-        CommandError: For arguments of a variant that cannot be used.
-        StudyError: When ``slices`` names a feature that cannot be counted.
     """
     modules: dict[str, RankingData] = {}
     baselines: dict[str, RankingData] = {}
@@ -72,7 +69,7 @@ def write_rows(plan: Plan, folder: str | Path) -> Path | None:
             _LOG.warning("Note: %s, so there is no %s and the report will have no slices.", error, ROWS_FILE)
             return None
         with replaced(path) as partial:
-            pq.write_table(table.replace_schema_metadata({_SOURCE: source}), partial, compression="zstd")
+            write_parquet(table.replace_schema_metadata({_SOURCE: source}), partial)
     return path
 
 
@@ -95,10 +92,6 @@ def describe_rows(data: RankingData, user: str | None = None, item: str | None =
     ``history_<name>``; ``user_activity`` and ``item_frequency``, training impressions with the same value of the user
     and of the item feature. Such a count is null where the value is missing, and 0 where the vocabulary does not hold
     it. What the schema has no sequence or feature for is left out.
-
-    Raises:
-        StudyError: When a feature does not exist or is no id, or there are no test rows.
-        UnnumberedRowsError: When the data leave ``Batch.row`` out.
     """
     features = counted_features(data.schema, user, item)
     names = list(dict.fromkeys(features.values()))

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hyrec.plain_text import duration
 from hyrec.studies.plan.machine import threads_of_cell
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import Cell, logged_test_metrics
 from hyrec.studies.run.child import Child
 from hyrec.studies.run.lock import CellLock, holder
-from hyrec.studies.run.progress import StudyProgress, duration
+from hyrec.studies.run.progress import StudyProgress
 from hyrec.studies.run.record import CellRecord
 
 PRINT = functools.partial(print, flush=True)
@@ -42,11 +43,8 @@ class CellOutcome:
     """How a cell stands after a run.
 
     Args:
-        cell: The cell.
-        status: ``finished``, ``failed``, ``interrupted`` (killed from outside; a resume continues it), or
-            ``elsewhere`` when another process is running it.
+        status: As in its record, or ``elsewhere`` when another process is running it.
         seconds: Wall time of its attempts, in seconds.
-        metrics: Test metrics of a finished cell.
         error: Why it did not finish, with the last lines of its log.
         ran: Whether this call has run it.
     """

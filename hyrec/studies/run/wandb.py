@@ -12,18 +12,14 @@ from hyrec.files import digest
 from hyrec.loggers.wandb_run import require_wandb
 from hyrec.metrics import facts_of
 from hyrec.studies.plan.command_lines import CommandLine, arguments_of, flatten
-from hyrec.studies.plan.metrics import metrics_of
 from hyrec.studies.plan.plan import Plan
+from hyrec.studies.plan.planner import metrics_of
 from hyrec.studies.plan.request import StudyRequest
 from hyrec.studies.run.cell import Cell
 
 
 def tracked(plan: Plan, cell: Cell, project: str) -> Cell:
-    """Return the cell that also logs to a W&B project, named ``PROJECT`` or ``ENTITY/PROJECT``.
-
-    Raises:
-        WandbMissingError: When W&B is not installed.
-    """
+    """Return the cell that also logs to a W&B project, named ``PROJECT`` or ``ENTITY/PROJECT``."""
     require_wandb()
     entity, _, name = project.rpartition("/")
     owner = (f"--trainer.logger.entity={entity}",) if entity else ()

@@ -15,6 +15,7 @@ import yaml
 
 from hyrec.data.logs import BuildReport, Recipe, build
 from hyrec.data.parquet.policy import DataError
+from hyrec.parquet import write_parquet
 from hyrec_movielens.archive import Archive
 from hyrec_movielens.files import MovieLens, read
 
@@ -67,7 +68,7 @@ def build_movielens(archive: Archive, out: str | Path, *, validate: float = 0.1,
         tables = {"ratings": edition.ratings, "items": edition.items, "users": edition.users}
         for name, table in tables.items():
             if table is not None:
-                table.write_parquet(Path(folder) / f"{name}.parquet")
+                write_parquet(table.to_arrow(), Path(folder) / f"{name}.parquet")
         return build(recipe, folder, out)
 
 

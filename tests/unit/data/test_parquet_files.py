@@ -110,7 +110,7 @@ def test_files_without_rows_are_counted_and_skipped(tmp_path: Path) -> None:
     empty, full = write(tmp_path / "a.parquet", []), write(tmp_path / "b.parquet", [3])
     data = ParquetData(schema(), validate=[empty, full])
     assert items(data, "validate") == [3]
-    assert data.report() == f"validate: {empty}: 1 x file without rows, skipped"
+    assert f"validate: {empty}: 1 x file without rows, skipped" in data.report().splitlines()
     with pytest.raises(DataError, match="no rows"):
         ParquetData(schema(), validate=empty).loader("validate")
 
@@ -141,7 +141,7 @@ def test_a_split_may_be_written_as_dates_and_times_as_timestamps(tmp_path: Path)
     assert (sorted(items(data, "train")), items(data, "test")) == ([3, 4], [5])
     assert data.val_dataloader() == []
     bad = ParquetData(schema(split={"test_from": "3 May"}), path=path)
-    with pytest.raises(DataError, match="neither an ISO date-time"):
+    with pytest.raises(DataError, match="neither a day or ISO date-time"):
         bad.setup("test")
 
 

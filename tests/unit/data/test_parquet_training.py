@@ -280,6 +280,26 @@ def test_what_may_be_a_mistake_in_the_data_is_warned_of_once(tmp_path: Path, dat
     ]
 
 
+def test_fit_says_how_much_is_shuffled_together(
+    tmp_path: Path, data: Callable[..., ParquetData], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        fit(tmp_path, data(num_workers=2), Recorder(), max_epochs=1)
+    assert [record.message for record in caplog.records if "huffle" in record.message] == [
+        "Shuffled together: 24 rows in 2 workers, 0.00 GiB in memory (data.shuffle_memory allows 1 GiB a process)"
+    ]
+
+
+def test_the_estimate_without_files_counts_events(data: Callable[..., ParquetData]) -> None:
+    short, long = (data(shuffle_memory=4e-6).window_estimate({"s": events}) for events in (1, 100))
+    assert short.startswith("Shuffled together: 12 rows, ")
+    assert long.startswith("Shuffled together: 8 rows, ")
+
+
+def test_a_window_has_a_batch_at_least(data: Callable[..., ParquetData]) -> None:
+    assert data(shuffle_memory=1e-9).window_estimate({"s": 100}).startswith("Shuffled together: 4 rows, ")
+
+
 def test_overfitting_repeats_the_same_batches(tmp_path: Path, data: Callable[..., ParquetData]) -> None:
     model = Recorder()
     fit(tmp_path, data(), model, overfit_batches=2, max_epochs=2)

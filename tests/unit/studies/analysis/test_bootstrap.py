@@ -52,13 +52,23 @@ def test_a_draw_gives_what_writing_the_drawn_rows_down_gives(metric):
     rows = list(zip(model.score.tolist(), label.tolist(), codes.tolist(), strict=True))
     bootstrap = GroupBootstrap(model, replicates=70)
     observed, drawn = bootstrap.values(metric, [model])
-    counts = np.concatenate(list(group_counts(bootstrap.num_groups, 70, 0)))
+    counts = np.concatenate(list(group_counts(bootstrap.num_groups, 70, 0))).astype(int)
     assert counts.shape == (70, len(set(codes)))
     assert set(counts.sum(1)) == {len(set(codes))}
     for count, value in zip(counts, drawn[:, 0], strict=True):
         expected = studies.drawn_metric(metric.name, rows, count.tolist())
         assert value == pytest.approx(expected, abs=1e-12, nan_ok=True)
     assert observed[0] == pytest.approx(studies.drawn_metric(metric.name, rows, [1] * counts.shape[1]), abs=1e-12)
+
+
+@by_name
+def test_models_on_the_same_draws_give_what_each_gives_alone(metric):
+    models = two_models(np.random.default_rng(4))
+    observed, drawn = GroupBootstrap(models[0], replicates=70).values(metric, models)
+    for number, model in enumerate(models):
+        alone = GroupBootstrap(models[0], replicates=70).values(metric, [model])
+        assert observed[number] == pytest.approx(alone[0][0], rel=1e-12)
+        assert drawn[:, number] == pytest.approx(alone[1][:, 0], rel=1e-12)
 
 
 @by_name

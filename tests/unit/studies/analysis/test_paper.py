@@ -1,10 +1,9 @@
 import pytest
 
 from hyrec.studies.analysis.comparison import ComparisonRow
-from hyrec.studies.analysis.costs import RelativeCosts
 from hyrec.studies.analysis.paper import paper_rows
 from hyrec.studies.analysis.statistics import paired_t
-from hyrec.studies.plan.plan import PlannedVariant
+from hyrec.studies.plan.plan import PlannedVariant, RelativeCosts
 from hyrec.studies.plan.study import Study, Variant
 
 PLANNED = PlannedVariant(Variant("base", "base"), (), (), 1, 1, 1.0)

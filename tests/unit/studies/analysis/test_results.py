@@ -8,15 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from hyrec.studies.analysis.results import StudyResults, read_curves, read_results, read_test_metrics
+from hyrec.studies.analysis.results import StudyResults, read_curves, read_results
 from hyrec.studies.analysis.slices import slice_metric
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
+from hyrec.studies.run.cell import read_test_metrics
 
 
 def finish(folder, status="finished", metrics="step,test/auc\n9,0.7\n", **record):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cell.json").write_text(json.dumps({"status": status, "seconds": 12.5, **record}))
+    known = dict.fromkeys(("study", "variant", "fingerprint", "started", "ended", "error"), "")
+    known |= {"seed": 0, "exit_code": 0, "attempts": 1, "arguments": [], "folder": str(folder), "seconds": 12.5}
+    (folder / "cell.json").write_text(json.dumps({**known, "status": status, **record}))
     if metrics is not None:
         (folder / "metrics.csv").write_text(metrics)
 

@@ -1,7 +1,6 @@
 """Metrics by bin, from the files of a study."""
 
 import itertools
-import json
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ from hyrec.studies.analysis.slices import ROWS_FILE, bins_of, group_medians, sli
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
 from hyrec.studies.run.cell import cells_of
+from hyrec.studies.run.record import CellRecord
 from tests.references import metrics as reference
 
 NUM_ROWS, SEEDS = 600, (0, 1, 2)
@@ -54,7 +54,8 @@ def folder(tmp_path_factory, test_rows):
         columns |= {"label_click": test_rows["label"][order], "score_click": score[order]}
         (cell.folder / "predictions").mkdir(parents=True)
         pq.write_table(pa.table(columns), cell.folder / "predictions" / "part-00000.parquet")
-        (cell.folder / "cell.json").write_text(json.dumps({"status": "finished", "seconds": 1.0}))
+        done = (0, 1.0, 1, (), "", "", "", "")
+        CellRecord("s", cell.variant, cell.seed, "", "finished", *done).save(cell.folder)
         (cell.folder / "metrics.csv").write_text("step,test/query_auc\n1,0.5\n")
     return folder
 

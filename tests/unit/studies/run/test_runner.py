@@ -21,7 +21,7 @@ import hyrec
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import Cell
 from hyrec.studies.run.lock import CellLock
-from hyrec.studies.run.progress import StudyProgress, duration
+from hyrec.studies.run.progress import StudyProgress
 from hyrec.studies.run.record import CellRecord
 from hyrec.studies.run.runner import CellOutcome, StudyInterrupted, cell_variables, run_cells
 from tests.study_runner import runner_command
@@ -182,23 +182,11 @@ def test_the_time_that_is_left_counts_what_is_running_and_what_waits(tmp_path: P
     )
     progress = StudyProgress(6, 2, ["auc"], lines.append, {small[0]: 10.0, large[0]: 60.0})
     progress.finished(small[1], 20.0, {"auc": 0.5}, {large[1]: 20.0, small[2]: 0.0, large[2]: 0.0})
-    assert lines[-1] == "[3/6] small s1 finished in 20 s: auc 0.5000; about 60 s left", "the longest cell decides"
+    assert lines[-1] == "[3/6] small s1 finished in 20 s: auc 0.5000; about 1 min left", "the longest cell decides"
     progress.finished(large[1], 60.0, {"auc": 0.5}, {small[2]: 0.0, large[2]: 59.0})
     assert lines[-1].endswith("; about 15 s left")
     progress.finished(small[2], 15.0, {"auc": 0.5}, {large[2]: 80.0})
     assert lines[-1].endswith("; about 0.0 s left"), "an estimate is never negative"
-
-
-def test_durations_are_rounded_to_what_matters() -> None:
-    assert [duration(s) for s in (0.26, 41.3, 99.4, 100, 5969, 5971, 7500)] == [
-        "0.3 s",
-        "41 s",
-        "99 s",
-        "1.7 min",
-        "99.5 min",
-        "1 h 40 min",
-        "2 h 5 min",
-    ]
 
 
 # Resuming

@@ -1,0 +1,243 @@
+"""One Parquet file as the columns that a schema names, whatever their form in the file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from hyrec.data.parquet import arrow
+from hyrec.data.parquet.columns import Column
+from hyrec.data.parquet.forms import Form, form_of
+from hyrec.data.parquet.policy import DataError
+from hyrec.parquet import open_parquet
+
+_T = TypeVar("_T")
+_MAX_ROWS = 2**31
+"""Rows of a row group; a footer that names more is damaged."""
+
+
+def guard(file: str, where: str, read: Callable[[], _T]) -> _T:
+    """Return ``read()``; an error of Arrow or of the file system becomes one that names file and remedy.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    try:
+        return read()
+    except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        cause = "It may be truncated or still being written"
+        if isinstance(error, MemoryError):
+            cause = "It holds more than the memory does, or is damaged"
+        raise DataError(
+            f"{file}{where} cannot be read as Parquet ({reason}). {cause}: write or copy it again, or take it out of "
+            "the paths."
+        ) from error
+
+
+class Facts(NamedTuple):
+    """What a footer says of one column of a row group: values, and where known nulls, and the least and largest."""
+
+    num_values: int
+    num_nulls: int | None
+    limits: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a column is: a column of the file, the fields that lead on from there, its leaves, and its form."""
+
+    top: str
+    path: tuple[str, ...]
+    first_leaf: int
+    leaves: list[str]
+    form: Form | None
+
+
+class DataFile:
+    """A Parquet file, opened.
+
+    Names are those of the file's columns or lead through lists, structs and maps to a field, as ``past.item`` and
+    ``tags.key``; a column that has the whole name comes first.
+
+    Args:
+        path: The file.
+        columns: What is read of it; columns that it lacks are left out.
+        kinds: Types for columns that are nothing but null in this file.
+
+    Raises:
+        DataError: For a file that is truncated, damaged, or no Parquet at all, and for a column that is there twice.
+    """
+
+    def __init__(self, path: str, columns: Iterable[Column], kinds: Mapping[str, pa.DataType] | None = None) -> None:
+        self.path = path
+        self._file = guard(path, "", lambda: open_parquet(path))
+        self._places: dict[str, _Place] = {}
+        uses: dict[str, list[Column]] = {}
+        for column in columns:
+            uses.setdefault(column.name, []).append(column)
+        guard(path, "", lambda: self._find(uses, kinds or {}))
+        empty = guard(path, "", lambda: self._columns(self._file.schema_arrow.empty_table(), self._places))
+        self.fields = pa.schema({name: array.type for name, array in empty.items()})
+        self.metadata = self._file.schema_arrow.metadata
+        self.group_rows = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
+        told = self._file.metadata.num_rows
+        if sum(self.group_rows) != told or not all(0 <= num < _MAX_ROWS for num in self.group_rows):
+            raise DataError(
+                f"{path}: its footer says {told:,} rows in row groups of {self.group_rows[:3]} and more, so it is "
+                "damaged. Write or copy it again."
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """All names: of columns, and of the fields inside them."""
+        nested = [".".join((f.name, *path)) for f in self._file.schema_arrow for path in _leaves(f.type) if path]
+        return [*self._file.schema_arrow.names, *nested]
+
+    def facts(self, group: int, name: str) -> Facts:
+        """Return what the footer says of a column's first leaf. Of some damaged footers Arrow ends the process here."""
+        chunk = self._file.metadata.row_group(group).column(self._places[name].first_leaf)
+        known = chunk.statistics
+        if known is None or not known.has_null_count:
+            return Facts(chunk.num_values, None, None)
+        ordered = known.has_min_max and known.logical_type.type in ("NONE", "INT", "TIMESTAMP", "DATE")
+        limits = (known.min_raw, known.max_raw) if ordered and known.physical_type != "INT96" else None
+        return Facts(chunk.num_values, known.null_count, limits)
+
+    def batches(
+        self, group: int, names: Iterable[str], *, rows: int = 65536, threads: bool = True
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield columns of a row group, ``rows`` rows at a time.
+
+        Raises:
+            DataError: For what cannot be read.
+        """
+        places = {name: self._places[name] for name in names if name in self._places}
+        leaves = list(dict.fromkeys(leaf for place in places.values() for leaf in place.leaves))
+        where = f", row group {group}"
+        options = {"batch_size": rows, "row_groups": [group], "columns": leaves, "use_threads": threads}
+        read = guard(self.path, where, lambda: self._file.iter_batches(**options))
+        while (batch := guard(self.path, where, lambda: next(read, None))) is not None:
+            yield guard(self.path, where, partial(self._batch, batch, places))
+
+    def read(self, group: int, names: Iterable[str]) -> pa.Table:
+        """Return columns of a row group."""
+        parts = list(self.batches(group, names))
+        return guard(self.path, f", row group {group}", lambda: pa.Table.from_batches(parts))
+
+    def _find(self, uses: dict[str, list[Column]], kinds: Mapping[str, pa.DataType]) -> None:
+        fields, metadata = self._file.schema_arrow, self._file.metadata
+        twice = {name for name, count in Counter(fields.names).items() if count > 1}
+        owned = [(field.name, path) for field in fields for path in _leaves(field.type)]
+        if len(owned) != metadata.num_columns:
+            raise DataError(f"{self.path}: its footer describes {metadata.num_columns} columns as {len(owned)}.")
+        for name, columns in uses.items():
+            top, path = self._resolve(name)
+            if path is None:
+                continue
+            if top in twice:
+                raise DataError(f"{self.path} holds the column {top!r} twice; name or drop one of them.")
+            found = [i for i, (owner, steps) in enumerate(owned) if owner == top and _on_one_way(steps, path)]
+            leaves = [metadata.schema.column(i).path for i in found]
+            kind = _inside(fields.field(top).type, path)
+            form = form_of(kind, columns, self._is_whole, kinds.get(name))
+            self._places[name] = _Place(top, path, found[0], leaves, form)
+
+    def _resolve(self, name: str) -> tuple[str, tuple[str, ...] | None]:
+        """Return the column that a name begins with and the fields that follow; None for no such column."""
+        fields = self._file.schema_arrow
+        if name in fields.names:
+            return name, ()
+        for field in fields:
+            if name.startswith(f"{field.name}."):
+                path = _steps(field.type, name[len(field.name) + 1 :])
+                if path is not None:
+                    return field.name, path
+        return name, None
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a column holds whole numbers."""
+        top, path = self._resolve(name)
+        if path is None:
+            return False
+        _, kind = arrow.depth_of(_inside(self._file.schema_arrow.field(top).type, path))
+        return arrow.is_whole(kind) or types.is_decimal(kind)
+
+    def _batch(self, batch: pa.RecordBatch, places: dict[str, _Place]) -> pa.RecordBatch:
+        if all(place.form is None and not place.path for place in places.values()):
+            return batch
+        return pa.RecordBatch.from_pydict(self._columns(batch, places))
+
+    def _columns(self, batch: pa.RecordBatch | pa.Table, places: dict[str, _Place]) -> dict[str, pa.Array]:
+        out = {}
+        for name, place in places.items():
+            array = batch.column(place.top)
+            if isinstance(array, pa.ChunkedArray):
+                array = array.combine_chunks()
+            if place.path:
+                array = _follow(array, place.path)
+            out[name] = array if place.form is None else place.form.apply(array, f"{self.path}: column {name!r}")
+        return out
+
+
+def _leaves(kind: pa.DataType) -> list[tuple[str, ...]]:
+    """Return the fields that lead to each leaf of a type; those of a map, which are read together, as the map."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _leaves(kind.storage_type)
+    if types.is_map(kind):
+        return [()] * (len(_leaves(kind.key_type)) + len(_leaves(kind.item_type)))
+    if arrow.is_list(kind):
+        return _leaves(kind.value_type)
+    if types.is_struct(kind):
+        return [(field.name, *path) for field in kind for path in _leaves(field.type)]
+    return [()]
+
+
+def _on_one_way(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return all(a == b for a, b in zip(one, other, strict=False))
+
+
+def _children(kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
+    if types.is_map(kind):
+        return [("key", kind.key_type), ("value", kind.item_type)]
+    return [(field.name, field.type) for field in kind] if types.is_struct(kind) else []
+
+
+def _steps(kind: pa.DataType, rest: str) -> tuple[str, ...] | None:
+    """Return the fields that the rest of a dotted name stands for; None when there are none."""
+    while arrow.is_list(kind):
+        kind = kind.value_type
+    if types.is_null(kind):
+        return ()
+    for name, inner in _children(kind):
+        if rest == name:
+            return (name,)
+        path = _steps(inner, rest[len(name) + 1 :]) if rest.startswith(f"{name}.") else None
+        if path is not None:
+            return (name, *path)
+    return None
+
+
+def _inside(kind: pa.DataType, path: tuple[str, ...]) -> pa.DataType:
+    """Return the type that a path leads to, in the lists that it leads through."""
+    return _follow(pa.schema({"x": kind}).empty_table().column(0).combine_chunks(), path).type if path else kind
+
+
+def _follow(array: pa.Array, path: tuple[str, ...]) -> pa.Array:
+    """Return what a path leads to, in the lists that it leads through."""
+    if not path or types.is_null(array.type):
+        return array
+    if types.is_map(array.type):
+        side = array.keys if path[0] == "key" else array.items
+        return arrow.relist(array, _follow(side, path[1:]))
+    if arrow.is_list(array.type):
+        return arrow.relist(array, _follow(array.values, path))
+    names = [field.name for field in array.type]
+    return _follow(pc.struct_field(array, [names.index(path[0])]), path[1:])
