@@ -159,10 +159,9 @@ class Sequence:
         return steps < self.lengths.unsqueeze(1)
 
     def padded(self, values: Tensor | None = None) -> Tensor:
-        """Return the vectors as ``(R, L, ...)``, left-aligned; what lies past a request's end is not defined.
+        """Return ``values``, or other packed rows ``(N, ...)`` of the same events, as ``(R, L, ...)``, left-aligned.
 
-        Args:
-            values: Other packed rows ``(N, ...)`` of the same events. Default: ``self.values``.
+        What lies past a request's end is not defined.
         """
         rows = self.values if values is None else values
         steps = torch.arange(self.max_length, device=self.offsets.device)

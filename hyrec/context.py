@@ -22,15 +22,7 @@ _NO_QUERIES: Mapping[str, int] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Layers:
-    """The per-layer components that a backbone may ask for, as factories.
-
-    Args:
-        encoder: Default sequence encoder.
-        decoder: Default query decoder.
-        mixer: Token mixer.
-        encoders: Other encoders by sequence name.
-        decoders: Other decoders by sequence name.
-    """
+    """Factories of per-layer components that a backbone may ask for; ``encoders`` and ``decoders`` by sequence name."""
 
     encoder: Callable[[BuildContext], SequenceEncoder]
     decoder: Callable[[BuildContext], QueryDecoder]
@@ -113,12 +105,7 @@ class BuildContext:
         return self._layers().mixer(self.replace(layer=layer))
 
     def check_sequence_names(self, names: Mapping[str, object], option: str, *, sources: bool = False) -> None:
-        """Refuse an option that names a sequence which does not exist.
-
-        Args:
-            names: Values by sequence name.
-            option: What the option is called.
-            sources: Whether it may also name the sequences of the schema that are merged.
+        """Refuse an ``option`` that names a sequence which does not exist; with ``sources``, those merged do.
 
         Raises:
             ValueError: With the nearest right name.

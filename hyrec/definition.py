@@ -15,13 +15,7 @@ _PARSER = GoogleParser(
 
 
 class ClassDocstring(NamedTuple):
-    """A docstring in its parts.
-
-    Args:
-        description: All that stands before the first section.
-        options: Text of every entry under ``Args:`` by its name, each on one line.
-        sections: Text of every other section by its name, such as ``Shape``.
-    """
+    """A docstring in its parts: what stands before sections, the text of each entry under ``Args:``, other sections."""
 
     description: str
     options: dict[str, str]
@@ -46,12 +40,7 @@ def read_docstring(cls: type) -> ClassDocstring:
 
 
 def broken_definition(cls: type, rule: str) -> TypeError:
-    """Return the error for a class that breaks a rule; it names class, file and rule.
-
-    Args:
-        cls: The class.
-        rule: The rule, and what to do.
-    """
+    """Return the error for a class that breaks a rule; it names class, file and rule, and what to do."""
     try:
         file = inspect.getsourcefile(cls) or "an unknown file"
     except TypeError:
@@ -70,31 +59,29 @@ def check_docstring(cls: type) -> None:
 
 
 def check_constructor(cls: type, first: str, *, keyword_only: bool) -> None:
-    """Check the constructor that a class defines itself; one that it inherits was checked before.
+    """Raise a TypeError for a constructor that a class defines itself; one that it inherits was checked before."""
+    if "__init__" in cls.__dict__ and (fault := constructor_fault(cls, first, keyword_only=keyword_only)):
+        raise broken_definition(cls, fault)
+
+
+def constructor_fault(cls: type, first: str, *, keyword_only: bool) -> str:
+    """Return what keeps YAML from building a class by its constructor; empty when nothing does.
 
     Args:
         cls: The class.
-        first: Name and type of the first argument, which hyrec passes, such as ``ctx: BuildContext``.
+        first: Name and type of the first argument, which hyrec passes, such as ``ctx: BuildContext``. Empty: none.
         keyword_only: Whether options must stand behind a ``*``.
-
-    Raises:
-        TypeError: With class, file and rule.
     """
-    if "__init__" not in cls.__dict__:
-        return
-    parameters = list(inspect.signature(cls.__dict__["__init__"]).parameters.values())[1:]
+    parameters = list(inspect.signature(cls).parameters.values())
     name, _, kind = first.partition(": ")
-    if not parameters or parameters[0].name != name:
+    if first and (not parameters or parameters[0].name != name):
         got = parameters[0].name if parameters else "nothing"
-        raise broken_definition(cls, f"the first argument of __init__ must be {name!r} (a {kind}), got {got}.")
-    for parameter in parameters[1:]:
+        return f"the first argument of __init__ must be {name!r} (a {kind}), got {got}."
+    for parameter in parameters[1:] if first else parameters:
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            raise broken_definition(cls, f"__init__ must not take *{parameter.name}: a typo would pass unseen.")
+            return f"__init__ must not take *{parameter.name}: a typo would pass unseen."
         if keyword_only and parameter.kind is not parameter.KEYWORD_ONLY:
-            raise broken_definition(
-                cls, f"option {parameter.name!r} of __init__ must be keyword-only: put it after '*'."
-            )
+            return f"option {parameter.name!r} of __init__ must be keyword-only: put it after '*'."
         if parameter.annotation is parameter.empty:
-            raise broken_definition(
-                cls, f"option {parameter.name!r} of __init__ needs a type hint; YAML is checked by it."
-            )
+            return f"option {parameter.name!r} of __init__ needs a type hint; YAML is checked by it."
+    return ""

@@ -118,11 +118,7 @@ def plain_value(text: str) -> Any:
 
 
 def digest(content: Any, size: int = 8) -> str:
-    """Return a short hash, the same in every process and on every machine.
-
-    Args:
-        content: Bytes, text, or what JSON can hold.
-        size: Bytes of the hash; it has twice as many characters.
+    """Return a short hash of bytes, text or what JSON can hold, ``size`` bytes long, the same on every machine.
 
     Example:
         >>> digest("hyrec") == digest(b"hyrec"), len(digest([1, 2], size=4))

@@ -116,8 +116,7 @@ def time_buckets(seconds: Tensor, num_buckets: int) -> Tensor:
 def probability(logit: Tensor) -> Tensor:
     """Return the sigmoid in float64: in float32 all logits above 17 are one score, and ties lose their order.
 
-    Args:
-        logit: Any shape; where a device has no float64 (Apple's GPUs), the result is on the CPU.
+    Where a device has no float64 (Apple's GPUs), the result is on the CPU.
 
     Example:
         >>> float(probability(torch.tensor(20.0)) < probability(torch.tensor(21.0)))

@@ -70,17 +70,10 @@ class Inspection:
     """What a model is made of.
 
     Args:
-        d_model: D.
         ns_tokens: Names of the features of each NS token; empty for a padding token.
-        queries: Number of queries by sequence.
-        sequence_widths: Width of the embedded events by sequence.
         tables: Rows and width by embedding table.
-        costs: Cost by component.
-        dense_parameters: Their number.
-        sparse_parameters: Numbers in the embedding tables.
-        flops_per_sample: Forward FLOPs a sample at ``lengths`` and ``candidates``.
+        flops_per_sample: Forward FLOPs a sample at ``lengths`` and ``candidates``, the samples of each request.
         lengths: Events of each sequence in the counted batch; that of merged sequences holds the events of all.
-        candidates: Samples of each request in the counted batch.
         batch_samples: Samples of a training batch.
         memory_bytes: Estimate for a training step by kind, in bytes: tables, layers (each with optimizer
             state), gradients, and activations kept for the backward pass.

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_type_hints
 
+import yaml
+
+from hyrec.files import read_yaml, yaml_problem
 from hyrec.messages import suggest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _T = TypeVar("_T", bound="DataclassInstance")
+_Built = TypeVar("_Built")
 
 
 def plain_dataclass(value: Any) -> Any:
@@ -31,13 +36,9 @@ def plain_dataclass(value: Any) -> Any:
 
 
 def build_dataclass(cls: type[_T], content: Any, where: str, error: type[ValueError] = ValueError) -> _T:
-    """Turn plain mappings into dataclasses, refusing what the dataclass does not know.
+    """Turn plain mappings into dataclasses (their fields: dataclasses, lists, dicts, literals, plain values).
 
-    Args:
-        cls: The dataclass; its fields may be dataclasses, lists, dicts, literals and plain values.
-        content: What ``yaml.safe_load`` returned.
-        where: Path of ``content`` in the file, for messages.
-        error: Raised for anything that does not fit.
+    What the dataclass does not know is refused with ``error``, which names its path from ``where`` on.
     """
     if not isinstance(content, Mapping):
         raise error(f"{where} must be a mapping of keys to values, got {type(content).__name__}.")
@@ -54,6 +55,18 @@ def build_dataclass(cls: type[_T], content: Any, where: str, error: type[ValueEr
         if required and name not in values:
             raise error(f"{where} lacks the key {name!r}, which has no default.")
     return cls(**values)
+
+
+def read_as(build: Callable[[Any], _Built], path: Path, what: str, error: type[ValueError]) -> _Built:
+    """Build something from a YAML file, which messages of ``error`` call ``what`` where it is missing."""
+    if not path.is_file():
+        raise error(f"There is no {what} {str(path)!r}.{suggest(str(path), map(str, path.parent.glob('*.y*ml')))}")
+    try:
+        return build(read_yaml(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as wrong:
+        raise error(f"{path} is not valid YAML{yaml_problem(wrong)}") from wrong
+    except error as wrong:
+        raise error(f"{path}: {wrong}") from wrong
 
 
 def _coerce(hint: Any, value: Any, where: str, error: type[ValueError]) -> Any:

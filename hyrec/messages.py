@@ -48,13 +48,7 @@ def listed(names: Iterable[str], what: str) -> str:
 
 
 def unknown(what: str, got: str, known: Iterable[str], *, allowed: str = "Allowed") -> str:
-    """Return a message for a name that does not exist.
-
-    Args:
-        what: Begins the sentence, such as ``There is no slot``.
-        got: The name.
-        known: Names that exist.
-        allowed: What these are called.
+    """Return a message for a name that does not exist; ``what`` begins it, ``allowed`` is what known names are called.
 
     Example:
         >>> unknown("There is no slot", "mixr", ["mixer", "head"], allowed="Slots")

@@ -19,19 +19,7 @@ from hyrec.slots import Backbone, Head, QueryDecoder, QueryGenerator, SequenceEn
 
 @dataclass(frozen=True)
 class Parts:
-    """One factory a slot: what a model is assembled from.
-
-    Args:
-        tokenizer: Features to NS tokens.
-        queries: Query generator.
-        encoder: Sequence encoder of every sequence that ``encoders`` does not name.
-        decoder: Query decoder of every sequence that ``decoders`` does not name.
-        mixer: Token mixer.
-        backbone: The loop over layers.
-        head: Tokens to logits.
-        encoders: Other encoders by sequence name.
-        decoders: Other decoders by sequence name.
-    """
+    """Factories of all components; ``encoders`` and ``decoders`` are those of single sequences, by name."""
 
     tokenizer: Callable[[BuildContext], Tokenizer]
     queries: Callable[[BuildContext], QueryGenerator]

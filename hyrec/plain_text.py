@@ -6,12 +6,7 @@ from collections.abc import Sequence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Lay out rows under a header, two spaces between columns.
-
-    Args:
-        header: Names of the columns.
-        rows: Cells, as many as the header has.
-        right: Columns (from 0) that are aligned to the right.
+    """Lay out rows under a header, two spaces between columns; those numbered in ``right`` are aligned to the right.
 
     Example:
         >>> print(table(["part", "size"], [["head", "8"], ["mixer", "12"]], right=[1]))

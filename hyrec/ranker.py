@@ -31,16 +31,7 @@ from hyrec.optim.averages import average_weights_only
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
-from hyrec.slots import (
-    Backbone,
-    Head,
-    Loss,
-    QueryDecoder,
-    QueryGenerator,
-    SequenceEncoder,
-    Tokenizer,
-    TokenMixer,
-)
+from hyrec.slots import Backbone, Head, Loss, QueryDecoder, QueryGenerator, SequenceEncoder, Tokenizer, TokenMixer
 from hyrec.trust import refuse_code
 
 Prefix = Literal["val", "test"]
@@ -174,11 +165,6 @@ class Ranker(L.LightningModule):
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Ranker:
         """Load a model as Lightning does, from a file that holds weights and options and no code.
-
-        Args:
-            checkpoint_path: The file.
-            args: As for Lightning.
-            kwargs: As for Lightning.
 
         Raises:
             CheckpointError: For a file that is damaged, or no checkpoint.

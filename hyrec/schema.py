@@ -23,8 +23,7 @@ from hyrec.feature import (
     Transform,
     validate_feature,
 )
-from hyrec.files import read_yaml
-from hyrec.mappings import build_dataclass, plain_dataclass
+from hyrec.mappings import build_dataclass, plain_dataclass, read_as
 from hyrec.messages import suggest
 
 __all__ = [
@@ -177,16 +176,7 @@ class Schema:
         Raises:
             SchemaError: When the file is missing, is not YAML, has an unknown key or a value that cannot be used.
         """
-        path = Path(path)
-        if not path.is_file():
-            hint = suggest(str(path), sorted(map(str, path.parent.glob("*.y*ml"))))
-            raise SchemaError(f"There is no schema file {str(path)!r}.{hint}")
-        try:
-            return cls.from_dict(read_yaml(path.read_text()))
-        except yaml.YAMLError as error:
-            raise SchemaError(f"{path} is not valid YAML: {error}") from error
-        except SchemaError as error:
-            raise SchemaError(f"{path}: {error}") from error
+        return read_as(cls.from_dict, Path(path), "schema file", SchemaError)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:

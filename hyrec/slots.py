@@ -189,15 +189,6 @@ class Loss(Component):
 
 SLOTS: dict[str, type[Component]] = {
     base.slot: base
-    for base in (
-        Tokenizer,
-        SequenceEncoder,
-        QueryGenerator,
-        QueryDecoder,
-        TokenMixer,
-        Backbone,
-        Head,
-        Loss,
-    )
+    for base in (Tokenizer, SequenceEncoder, QueryGenerator, QueryDecoder, TokenMixer, Backbone, Head, Loss)
 }
 """Base class of every slot of the network, by slot name."""

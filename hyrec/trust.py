@@ -37,12 +37,7 @@ class UntrustedCodeError(CommandError):
 
 
 def refuse_code(hint: Any, value: Any, place: str) -> None:
-    """Raise for options that name a function, or a class that the place does not ask for.
-
-    Args:
-        hint: Type of the options, such as the class that they are for.
-        value: The options, as plain data or as a parser has read them.
-        place: Dotted key of their place, for the message.
+    """Raise for options that name a function, or a class that ``hint``, their type, does not ask for at their place.
 
     Raises:
         UntrustedCodeError: With the place and what was named.
@@ -209,12 +204,9 @@ def _is_built(value: Any, members: list[Any]) -> bool:
 
 
 def is_trusted(spec: str) -> bool:
-    """Whether a config may load local code: it was named with ``--plugin`` before, and is as it was then.
+    """Whether a config may load local code, which was named with ``--plugin`` before and is as it was then.
 
     Installed packages are trusted: whoever installed them has decided that.
-
-    Args:
-        spec: Module, file or package folder, as for ``--plugin``.
     """
     if spec.split(".")[0] in _installed():
         return True
@@ -223,11 +215,7 @@ def is_trusted(spec: str) -> bool:
 
 
 def remember(spec: str) -> None:
-    """Note that the user has named local code, so that a run's own config may name it again while it stays as it is.
-
-    Args:
-        spec: Module, file or package folder, as for ``--plugin``.
-    """
+    """Note local code that the user has named, so that a run's own config may name it again while it stays as it is."""
     code = _code_of(spec)
     if code is None or is_trusted(spec):
         return

@@ -79,12 +79,7 @@ class CountingBaseline:
     """
 
     def __init__(
-        self,
-        schema: Schema,
-        task: str,
-        *,
-        features: list[str] | None = None,
-        damping: float | None = None,
+        self, schema: Schema, task: str, *, features: list[str] | None = None, damping: float | None = None
     ) -> None:
         if task not in schema.tasks:
             raise ValueError(unknown("There is no task", task, schema.tasks, allowed="Tasks"))

@@ -66,13 +66,7 @@ def _alone() -> bool:
 
 
 def baseline_table(title: str, rows: dict[str, dict[str, float]], columns: list[str]) -> str:
-    """Lay rows of figures out as text; a figure that is not known is left empty.
-
-    Args:
-        title: Head of the first column.
-        rows: Figures by row and column.
-        columns: Columns in order.
-    """
+    """Lay out figures by row and column, ``title`` above the names of rows; one that is not known is left empty."""
     width = max(len(title), *(len(name) for name in rows)) + 2
     lines = [title.ljust(width) + "".join(name.rjust(11) for name in columns)]
     for name, figures in rows.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,8 @@ class PredictionWriter(Callback):
     Columns: the schema's id columns, ``row`` (position in the split, by which the parts of several processes
     sort), ``group``, ``weight`` where samples have one, and for each task, the primary one first, ``label_<task>``
     (null where unknown) and ``score_<task>`` (a probability). Each process writes the rows that it scored; together
-    the parts hold every row once. A part has a name that ends in ``.partial`` until all its rows are written.
+    the parts hold every row once. A part has a name that ends in ``.partial`` until all its rows are written; nothing
+    is left of it when the run fails.
 
     Args:
         folder: Where the parts go; made when missing.
@@ -47,11 +49,7 @@ class PredictionWriter(Callback):
         self._path = self.folder / f"part-{trainer.global_rank:05d}.parquet"
 
     def refuse_older(self, is_taken: bool | None = None) -> None:
-        """Raise ``FileExistsError`` when the folder holds predictions.
-
-        Args:
-            is_taken: Whether it does. None: look.
-        """
+        """Raise ``FileExistsError`` when the folder holds predictions, which ``is_taken`` may say already."""
         if self._is_taken() if is_taken is None else is_taken:
             raise FileExistsError(f"{self.folder} holds predictions already. Remove them or give another --output.")
 
@@ -79,8 +77,12 @@ class PredictionWriter(Callback):
         self._complete()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Close the file, so that nothing holds it open; it keeps the name of an unfinished one."""
-        self._close()
+        """Remove an unfinished file."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError, pa.ArrowException):  # the disk may be what has failed
+                self._writer.close()
+            self._writer = None
+            self._partial_path().unlink(missing_ok=True)
 
     def _append(
         self, trainer: Trainer, module: LightningModule, scores: Any, batch: Batch, split: Literal["test", "predict"]
@@ -105,26 +107,18 @@ class PredictionWriter(Callback):
 
     def _complete(self) -> None:
         if self._writer is not None:
-            self._close()
+            self._writer.close()
             assert self._path is not None
             self._partial_path().replace(self._path)
-
-    def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
             self._writer = None
 
 
 def prediction_table(
     batch: Batch, scores: dict[str, Tensor], data: Any = None, split: Literal["test", "predict"] = "predict"
 ) -> pa.Table:
-    """Return one batch of predictions as a table.
+    """Return one batch as a table, with its probabilities by task, ``(B,)``.
 
-    Args:
-        batch: What was scored.
-        scores: Probabilities by task, ``(B,)``.
-        data: The data module; its ``id_columns`` adds ids that batches do not carry, such as strings.
-        split: Split of the data that the batch is of.
+    ``id_columns`` of the data module adds ids of the ``split`` that batches do not carry, such as strings.
     """
     columns: dict[str, Any] = {}
     if batch.row is not None and hasattr(data, "id_columns"):

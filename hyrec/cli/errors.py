@@ -15,11 +15,14 @@ from hyrec.messages import OTHER_ENDED, CommandError
 
 MAX_LINES = 5
 _WORKER_ERROR = re.compile(r"^Caught \w+ in \w+ worker process")
+_FOLDER = "folder with --trainer.default_root_dir, --output or --out"
 _REMEDIES = {
     errno.ENOSPC: "The disk is full. Files that were being written are gone, earlier ones are whole.",
     errno.EDQUOT: "The quota is used up. Files that were being written are gone, earlier ones are whole.",
-    errno.EROFS: "Choose another folder with --trainer.default_root_dir or --out.",
-    errno.EACCES: "Change its permissions, or choose another folder with --trainer.default_root_dir or --out.",
+    errno.EFBIG: "Files may not be as large as that: raise the limit with `ulimit -f`.",
+    errno.EROFS: f"Choose another {_FOLDER}.",
+    errno.EACCES: f"Change its permissions, or choose another {_FOLDER}.",
+    errno.EPERM: f"Change its permissions, or choose another {_FOLDER}.",
     errno.EMFILE: "Raise the limit with `ulimit -n`, or lower data.num_workers.",
 }
 _MEMORY = "Lower data.batch_size, data.num_workers, data.shuffle_memory, or the sizes of model and vocabularies."
@@ -48,9 +51,6 @@ def guarded(command: Callable[[], int]) -> int:
     """Run a command; print a user's mistake in at most five lines and return exit code 2, of a machine's failure 1.
 
     Other errors, which hyrec did not write itself, keep their traceback, and ``HYREC_DEBUG=1`` keeps all of them.
-
-    Args:
-        command: Returns the exit code.
     """
     try:
         return command()
@@ -66,7 +66,8 @@ def guarded(command: Callable[[], int]) -> int:
             return _report(str(error))
         for cause in _causes(error):
             if isinstance(cause, (ValueError, OSError)) and _written_by_hyrec(cause):
-                return _report(_message(cause))
+                of_machine = isinstance(cause, OSError) and cause.errno is not None
+                return _report(_message(cause), 1 if of_machine else 2)
         outside = _outside(error)  # of its causes none: a mistake made while one was handled keeps its traceback
         if outside is None:
             raise

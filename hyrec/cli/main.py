@@ -15,15 +15,9 @@ COMMANDS = {
     "validate": ("hyrec.cli.run_command", "evaluate a checkpoint on the validation rows"),
     "test": ("hyrec.cli.run_command", "evaluate a checkpoint on the test rows"),
     "predict": ("hyrec.cli.run_command", "write scores as Parquet"),
-    "inspect": (
-        "hyrec.cli.inspect_command",
-        "tokens, parameters, FLOPs and memory of a config; touches no data",
-    ),
+    "inspect": ("hyrec.cli.inspect_command", "tokens, parameters, FLOPs and memory of a config; touches no data"),
     "data": ("hyrec.cli.data_command", "build data from logs, simulate it, or profile a file"),
-    "ablate": (
-        "hyrec.cli.ablate_command",
-        "run a study: variants over seeds, with intervals, costs and a report",
-    ),
+    "ablate": ("hyrec.cli.ablate_command", "run a study: variants over seeds, with intervals, costs and a report"),
     "plugins": ("hyrec.cli.plugins_command", "list installed plugins and components"),
 }
 """What fills the parser of every command, and a line of description."""

@@ -12,11 +12,7 @@ from hyrec.config.experiment import Experiment
 
 
 def run(arguments: list[str]) -> int:
-    """Run an experiment.
-
-    Args:
-        arguments: The command and its options.
-    """
+    """Run an experiment: the command and its options."""
     warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     # Before and between Lightning's loops; inside them RunGuard listens, which lets a training step end first.

@@ -27,23 +27,16 @@ _LISTS = (list, collections.abc.Iterable, collections.abc.Sequence)
 
 @dataclasses.dataclass(frozen=True)
 class Wrong:
-    """One mistake.
-
-    Args:
-        place: Dotted key.
-        text: What is wrong and what is allowed.
-    """
+    """One mistake: its dotted key, and what is wrong and what is allowed."""
 
     place: str
     text: str
 
 
 def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
-    """Return the message for the first mistake in the order of the sources; empty when none is found.
+    """Return the message for the first mistake of the sources, the later ones stronger; empty when none is found.
 
-    Args:
-        sources: Where options come from, the later ones stronger.
-        options: Type of every top-level option by name; classes and dataclasses are followed.
+    ``options`` are the types of all top-level options by name; classes and dataclasses are followed.
     """
     merged: dict[str, Any] = {}
     for source in sources:
@@ -64,22 +57,13 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
 
 
 def wrong_option(cls: type, options: Mapping[str, Any]) -> str:
-    """Return the message for the first option that a class does not take or whose value does not fit; else empty.
-
-    Args:
-        cls: The class.
-        options: Its options, as in YAML.
-    """
+    """Return the message for the first option that a class does not take or whose value does not fit; else empty."""
     wrong = _check_options(cls, options, cls.__name__, what=cls.__name__)
     return wrong.text if wrong else ""
 
 
 def refused_option(message: str) -> str:
-    """Return the message for an option that the parser refused of a class which no config names (a default).
-
-    Args:
-        message: What jsonargparse says.
-    """
+    """Return the message for an option that jsonargparse refused of a class which no config names (a default)."""
     found = re.search(r"Option '(?P<key>[\w.]+)' is not accepted.*class_path='(?P<class>[\w.]+)'", message)
     found = found or re.search(r"class_path '(?P<class>[\w.]+)':\s+Option '(?P<key>[\w.]+)' is not accepted", message)
     if not found:
@@ -241,8 +225,7 @@ def _find_class(base: type, path: str, place: str) -> type | Wrong:
         return Wrong(place, f"{place}: {path!r} names several classes. Write one of {paths}.")
     names = _names(base)
     return Wrong(
-        place,
-        f"{place}: there is no {base.__name__} {path!r}.{suggest(path, names)}\n{listed(names, base.__name__)}",
+        place, f"{place}: there is no {base.__name__} {path!r}.{suggest(path, names)}\n{listed(names, base.__name__)}"
     )
 
 
@@ -254,10 +237,7 @@ def _check_options(cls: type, value: Mapping[str, Any], place: str, *, what: str
                 continue
             full = f"{place}.{key}"
             whose = place if what == place else f"{place}: {what}"
-            return Wrong(
-                full,
-                f"{whose} has no option {key!r}.{suggest(key, hints)}\n{listed(hints, 'Options')}",
-            )
+            return Wrong(full, f"{whose} has no option {key!r}.{suggest(key, hints)}\n{listed(hints, 'Options')}")
         wrong = _check(hints[key], item, f"{place}.{key}")
         if wrong is not None:
             return wrong

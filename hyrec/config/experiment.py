@@ -65,10 +65,7 @@ class Experiment:
 
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> Experiment:
-        """Read a command line.
-
-        Args:
-            arguments: What follows ``hyrec``. Without a command in front, the options of ``fit``.
+        """Read a command line: what follows ``hyrec``; without a command in front, the options of ``fit``.
 
         Raises:
             CommandError: For anything on the command line or in a config that cannot be used.
@@ -108,8 +105,7 @@ class Experiment:
     def model(self, **changes: Any) -> Ranker:
         """Build the model, after seeding: every call gives the same weights. Its ``network`` is a pure module.
 
-        Args:
-            changes: Other options of the model by name, such as ``d_model=32``.
+        ``changes`` are other options by name, such as ``d_model=32``.
 
         Raises:
             ValueError: From a component that cannot be built with these options.
@@ -133,9 +129,7 @@ class Experiment:
     def trainer(self, *, callbacks: Sequence[Callback] = (), **changes: Any) -> Trainer:
         """Build the trainer with the callbacks that the command needs; loggers and checkpoints go to the run's folder.
 
-        Args:
-            callbacks: Further callbacks.
-            changes: Other options of the trainer by name, such as ``max_steps=10``.
+        ``callbacks`` are further ones, ``changes`` other options by name, such as ``max_steps=10``.
 
         Raises:
             CommandError: For a combination of options that Lightning refuses.
@@ -182,13 +176,7 @@ class Experiment:
             self.test_best(trainer, model, data)
 
     def test_best(self, trainer: Trainer, model: Ranker, data: RankingData) -> None:
-        """Test the best checkpoint of a trainer that has fitted, when there are test rows and it was not interrupted.
-
-        Args:
-            trainer: The trainer.
-            model: What it has trained.
-            data: Its data.
-        """
+        """Test the best checkpoint of a trainer that has fitted, if there are test rows and it was not interrupted."""
         if not self._config.test_after_fit or not self._keeps_files or trainer.interrupted or not _has_test_rows(data):
             return
         best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), "")

@@ -65,11 +65,7 @@ class HyrecParser(LightningArgumentParser):
 
 @functools.cache
 def parser_of(command: str) -> HyrecParser:
-    """Return the parser of a command; it is built once, since that takes a second.
-
-    Args:
-        command: ``fit``, ``validate``, ``test`` or ``predict``.
-    """
+    """Return the parser of one of the ``COMMANDS``; it is built once, since that takes a second."""
     parser = HyrecParser(prog=f"hyrec {command}", description=_first_line(getattr(Trainer, command)))
     add = parser.add_argument
     add("-c", "--config", action=ActionConfigFile, help="Path to a configuration file in YAML format.")

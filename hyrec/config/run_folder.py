@@ -26,11 +26,7 @@ _VARIABLE = "HYREC_RUN_FOLDER"
 def choose_run_folder(command: str, name: str, saved_run: Path | None) -> Path:
     """Return the folder of a run that was given none: ``runs/<name>/<time>``, the same in all its processes.
 
-    Args:
-        command: ``fit``, ``validate``, ``test`` or ``predict``. Only ``fit`` starts a run; the others write
-            into a folder ``<command>-<time>``, inside the run when they evaluate a saved one.
-        name: Name of the run.
-        saved_run: Folder of the run that the config was saved in.
+    Only ``fit`` starts a run; others write into ``<command>-<time>``, inside the run when they evaluate a saved one.
 
     Raises:
         CommandError: For a name that leaves ``runs``.

@@ -19,10 +19,7 @@ _SHIPPED = {"config": "", "study": "ablations/"}
 
 
 def shipped_folder(package: str) -> Path:
-    """Return the folder that holds a package's config files.
-
-    Args:
-        package: Import name. ``hyrec`` finds its own files in a wheel and in a checkout alike.
+    """Return the folder of a package's config files; hyrec's own are found in a wheel and in a checkout alike.
 
     Raises:
         CommandError: When the package is not installed.
@@ -48,11 +45,7 @@ def shipped_configs(package: str = "hyrec") -> list[str]:
 
 
 def find_file(text: str, what: str = "config") -> Path:
-    """Return the path of a file that is named by a path or by ``pkg:package/file``.
-
-    Args:
-        text: What the user wrote. A relative path counts from the current folder.
-        what: What the file is, for the message.
+    """Return the path of a file that is named by a path or by ``pkg:package/file``; messages call it ``what``.
 
     Raises:
         CommandError: When there is no such file, with the nearest right name.

@@ -28,12 +28,7 @@ CONFIG_FLAGS = ("--config", "-c")
 
 @dataclass(frozen=True)
 class Source:
-    """One place that options come from.
-
-    Args:
-        name: Config as the user wrote it, or the option on the command line.
-        tree: Options as nested mappings; the keys of an option on the command line are split at dots.
-    """
+    """One place that options come from: a config as the user wrote it, or an option, whose key is split at dots."""
 
     name: str
     tree: dict[str, Any]
@@ -73,10 +68,7 @@ class Sources:
 
 
 def read_sources(args: list[str]) -> Sources:
-    """Find configs, load plugins and settle the schema.
-
-    Args:
-        args: The command line without the subcommand.
+    """Find configs, load plugins and settle the schema of a command line without its subcommand.
 
     Raises:
         CommandError: For a config file that cannot be used.
@@ -93,10 +85,7 @@ def read_sources(args: list[str]) -> Sources:
     out.plugins = list(dict.fromkeys(discovery.load_local(spec) for spec in [*local, *named]))
     for spec in named:
         trust.remember(spec)
-    if not _chooses_data(options, [tree for _, tree in files]):
-        options.insert(0, ("--config", SIMULATED))
-    elif not _names_data(options, [tree for _, tree in files]):
-        options.insert(0, ("--data", "ParquetData"))  # a schema alone: files are what it describes
+    options = [*_data_unless_named(options, [tree for _, tree in files]), *options]
     given: tuple[Any, str] | None = None  # the last schema and where it stands; those before it are not opened
     changes: list[tuple[str, Any]] = []
     for key, value in options:
@@ -193,20 +182,16 @@ def _trusted_plugins(tree: Mapping[str, Any], name: str, named: list[str]) -> li
     return listed
 
 
-def _names_data(options: list[tuple[str, Any]], trees: list[dict[str, Any]]) -> list[str]:
-    """Return the data classes that any source names."""
-    chosen = [value for key, value in options if key in ("--data", "--data.class_path")]
-    for tree in trees:
-        data = tree.get("data")
-        chosen.append(data.get("class_path") if isinstance(data, dict) else data)
-    return [str(name) for name in chosen if name]
-
-
-def _chooses_data(options: list[tuple[str, Any]], trees: list[dict[str, Any]]) -> bool:
-    """Whether any source names a schema or another data class, so that the simulated log is not meant."""
+def _data_unless_named(options: list[tuple[str, Any]], trees: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    """Return what names the data where nothing does: the simulated log, or files that a schema alone describes."""
+    given = [value for key, value in options if key in ("--data", "--data.class_path")]
+    found = (tree.get("data") for tree in trees)
+    given += [data.get("class_path") if isinstance(data, dict) else data for data in found]
+    names = [str(name) for name in given if name]
     has_schema = any("schema" in tree for tree in trees) or any(key == "--schema" for key, _ in options)
-    names = _names_data(options, trees)
-    return has_schema or any(name.rpartition(".")[2] != "SimulatedData" for name in names)
+    if not has_schema and all(name.rpartition(".")[2] == "SimulatedData" for name in names):
+        return [("--config", SIMULATED)]
+    return [] if names else [("--data", "ParquetData")]
 
 
 def _schema_mapping(value: Any, source: str) -> dict[str, Any]:

@@ -28,11 +28,7 @@ class RowWiseAdagrad(Optimizer):
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 0.05,
-        eps: float = 1e-8,
-        initial_accumulator: float = 0.0,
+        self, params: Iterable[Any], lr: float = 0.05, eps: float = 1e-8, initial_accumulator: float = 0.0
     ) -> None:
         for name, value in (("lr", lr), ("eps", eps), ("initial_accumulator", initial_accumulator)):
             if not isinstance(value, (int, float)) or value < 0:

@@ -80,10 +80,7 @@ def average_sparse_gradients(parameters: Sequence[nn.Parameter]) -> None:
 def _rows_and_values(parameter: nn.Parameter) -> tuple[Tensor, Tensor]:
     grad = parameter.grad
     if grad is None:
-        return (
-            torch.zeros(0, dtype=torch.int64, device=parameter.device),
-            parameter.new_zeros(0, parameter.shape[1]),
-        )
+        return (torch.zeros(0, dtype=torch.int64, device=parameter.device), parameter.new_zeros(0, parameter.shape[1]))
     if not grad.is_sparse:
         raise RuntimeError("average_sparse_gradients was given a parameter with a dense gradient.")
     return grad.indices().squeeze(0), grad.values()

@@ -34,11 +34,8 @@ def check(
 ) -> dict[Entry, list[RuleResult]]:
     """Check a class, or all that a plugin brings, against the rules of its slot; return by class what they found.
 
-    Args:
-        catalogue: Where to look.
-        name: A component or a plugin.
-        options: Options as ``[CLASS.]KEY=VALUE``, the value in YAML.
-        configs: Configs that say which data to check a data class with. Empty: one that its package ships.
+    ``options`` are written ``[CLASS.]KEY=VALUE``. ``configs`` say which data to check a data class with; by default one
+    that its package ships.
     """
     found = catalogue.find(name)
     entries = _brought(catalogue, found) if isinstance(found, Plugin) else [found]

@@ -32,17 +32,10 @@ class PluginError(ValueError):
 
 @dataclass(frozen=True)
 class Plugin:
-    """What is known about an installed plugin without importing it.
+    """An installed plugin, known without importing it: its entry point, its package, what its source declares.
 
-    Args:
-        name: Name of the entry point.
-        module: What the entry point imports.
-        distribution: Name of the installed package that brings it.
-        version: Version of that package.
-        state: ``disabled`` by ``HYREC_DISABLE_PLUGINS``, ``broken`` when it cannot be imported.
-        error: Why it is broken.
-        clashes: Names that another installed package claims too, with that package.
-        classes: Components that its source declares.
+    It is ``disabled`` by ``HYREC_DISABLE_PLUGINS``, or ``broken`` by an ``error``. ``clashes`` are names that another
+    installed package claims too, with that package.
     """
 
     name: str

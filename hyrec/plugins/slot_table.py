@@ -11,11 +11,8 @@ from dataclasses import dataclass
 class Slot:
     """What is known about a slot without importing its classes.
 
-    Args:
-        base: Import path of its base class, ``module:Class``.
-        words: What a class in the slot is called.
-        suffix: What names of such classes end with.
-        keys: Keys that lead to the slot in a config; ``+`` ends that of a list.
+    Its base class as ``module:Class``, what a class in it is called, what names of such classes end with, and the keys
+    that lead to it in a config; ``+`` ends that of a list.
     """
 
     base: str

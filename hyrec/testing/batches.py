@@ -47,11 +47,7 @@ def tiny_schema() -> Schema:
                     "time_column": "clicks_time",
                     "max_length": 12,
                 },
-                "searches": {
-                    "features": {"word": {"vocab_size": 17}},
-                    "time_column": "searches_time",
-                    "max_length": 7,
-                },
+                "searches": {"features": {"word": {"vocab_size": 17}}, "time_column": "searches_time", "max_length": 7},
                 "likes": {"features": {"item": item}, "max_length": 5},
             },
             "tasks": {"click": {}, "like": {}},

@@ -6,7 +6,7 @@ import inspect
 import re
 from typing import Any
 
-from hyrec.definition import read_docstring
+from hyrec.definition import constructor_fault, read_docstring
 from hyrec.testing.rules import Examined, Rule, RuleResult, broken, examine
 
 
@@ -21,7 +21,8 @@ def check_documented(subject: Examined) -> None:
     if not doc.summary.endswith(".") or re.search(r"[a-z)`]\. +[A-Z]", doc.summary):
         broken(f"the first paragraph is not one sentence: {doc.summary[:80]!r}")
     parameters = list(inspect.signature(subject.cls).parameters)
-    if missing := [name for name in parameters if name != subject.given and not doc.options.get(name)]:
+    given = subject.given.partition(":")[0]
+    if missing := [name for name in parameters if name != given and not doc.options.get(name)]:
         broken(f"'Args:' does not explain {', '.join(missing)}")
     if unknown := [name for name in doc.options if name not in parameters]:
         broken(f"'Args:' explains {', '.join(unknown)}, which the constructor does not take")
@@ -32,14 +33,8 @@ def check_constructor(subject: Examined) -> None:
     if inspect.isabstract(subject.cls):
         lacking: Any = getattr(subject.cls, "__abstractmethods__", ())
         broken(f"it is abstract: {', '.join(sorted(lacking))} is missing")
-    given, parameters = subject.given, list(inspect.signature(subject.cls).parameters.values())
-    if given and (not parameters or parameters[0].name != given):
-        broken(f"the constructor's first argument is {parameters[0].name if parameters else 'missing'}, not {given}")
-    for parameter in parameters[1:] if given else parameters:
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            broken(f"the constructor takes *{parameter.name}: a typo in YAML would pass unseen")
-        if parameter.annotation is parameter.empty:
-            broken(f"the option {parameter.name!r} has no type hint")
+    if fault := constructor_fault(subject.cls, subject.given, keyword_only=False):
+        broken(fault)
 
 
 CLASS_RULES = (

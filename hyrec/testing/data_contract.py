@@ -29,7 +29,7 @@ class DataSubject(Examined):
     cls: type[RankingData]
     schema: Schema | None
     may_be_missing: bool
-    given: ClassVar[str] = "schema"
+    given: ClassVar[str] = "schema: Schema"
 
     @cached_property
     def data(self) -> RankingData:
@@ -77,7 +77,7 @@ def check_data(
     raise_on_failure: bool = True,
     **init_args: Any,
 ) -> list[RuleResult]:
-    """Check a data class against every rule of the data slot.
+    """Check a data class against every rule of the data slot, as :func:`check_component` does.
 
     Args:
         cls: The class; a subclass of ``RankingData``.
@@ -85,13 +85,6 @@ def check_data(
         may_be_missing: Skip the rules about rows when the data cannot be read, instead of failing.
         raise_on_failure: Raise when a rule is broken, instead of only returning what was found.
         init_args: The class's options, as in YAML.
-
-    Returns:
-        What each rule found, in order; a rule that cannot say anything is ``skipped`` and says why.
-
-    Raises:
-        ContractError: When a rule is broken, with rule, expected and observed.
-        TypeError: When ``cls`` is not a data class.
     """
     demand_subclass(cls, RankingData, "check_data takes a subclass of hyrec.data.base.RankingData")
     subject = DataSubject(cls, init_args, schema, may_be_missing)

@@ -52,7 +52,7 @@ class MetricSubject(Examined):
 
 
 def check_metric(cls: type, /, *, raise_on_failure: bool = True, **init_args: Any) -> list[RuleResult]:
-    """Check a metric class: docstring, constructor, facts, and that its value depends on the rows and on nothing else.
+    """Check a metric class as :func:`check_component` does: docstring, constructor, facts, what its value depends on.
 
     Whether the value is the right one, and whether it is exact over several processes, only a test of its own can say.
 
@@ -60,10 +60,6 @@ def check_metric(cls: type, /, *, raise_on_failure: bool = True, **init_args: An
         cls: The class; a subclass of ``RankingMetric``.
         raise_on_failure: Raise when a rule is broken, instead of only returning what was found.
         init_args: The class's options.
-
-    Raises:
-        ContractError: When a rule is broken, with rule, expected and observed.
-        TypeError: When ``cls`` is not a metric class.
     """
     demand_subclass(cls, RankingMetric, "check_metric takes a subclass of hyrec.metrics.RankingMetric")
     return examine(MetricSubject(cls, init_args), (*CLASS_RULES, *METRIC_RULES), raise_on_failure=raise_on_failure)

@@ -56,13 +56,7 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
 def assert_close_at(
     actual: Tensor, expected: Tensor, dtype: torch.dtype | None = None, *, name: str = "result"
 ) -> None:
-    """Assert that two tensors agree as far as a precision allows.
-
-    Args:
-        actual: What was computed.
-        expected: What it is compared with.
-        dtype: Precision that both claim. Default: the less precise of the two.
-        name: What is compared, for the message.
+    """Assert that two tensors agree as far as a precision allows, by default that of the less precise of the two.
 
     Raises:
         AssertionError: With the error, what is allowed, and the place of the largest difference.

@@ -26,14 +26,7 @@ SEQUENCE_SLOTS = ("encoder", *REQUEST_SLOTS)
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule found.
-
-    Args:
-        rule: Name of the rule.
-        status: ``skipped`` when the rule could not be applied; ``observed`` says why.
-        expected: What the rule demands.
-        observed: What the component did.
-    """
+    """What one rule found; when it could not be applied, ``observed`` says why it was ``skipped``."""
 
     rule: str
     status: Status
@@ -80,7 +73,7 @@ class Examined:
     init_args: Mapping[str, Any]
     lost: dict[str, str] = field(default_factory=dict, kw_only=True)
     given: ClassVar[str] = ""
-    """First argument of the constructor that hyrec passes. Empty: none."""
+    """First argument of the constructor, with its type, which hyrec passes. Empty: none."""
 
 
 @dataclass
@@ -89,7 +82,7 @@ class Subject(Examined):
 
     cls: type[Component]
     setting: Setting
-    given: ClassVar[str] = "ctx"
+    given: ClassVar[str] = "ctx: BuildContext"
 
     def __post_init__(self) -> None:
         self.slot = self.cls.slot

@@ -73,10 +73,7 @@ def sample_order(subject: Subject) -> None:
     demand_equal(defined(got), defined(run(component, case)), "samples in the order 3 1 0 2")
 
 
-@rule(
-    "R < B with request_of equals the expanded batch with R = B, in outputs and gradients",
-    slots=REQUEST_SLOTS,
-)
+@rule("R < B with request_of equals the expanded batch with R = B, in outputs and gradients", slots=REQUEST_SLOTS)
 def request_expansion(subject: Subject) -> None:
     """Compare a grouped batch with its samples one by one, and with other orders of samples and requests."""
     component = subject.component()
@@ -108,8 +105,7 @@ def candidate_independence(subject: Subject) -> None:
 
 
 @rule(
-    "a sample whose label is unknown (NaN) counts for nothing, and a batch of them has a finite loss",
-    slots=("loss",),
+    "a sample whose label is unknown (NaN) counts for nothing, and a batch of them has a finite loss", slots=("loss",)
 )
 def unknown_labels(subject: Subject) -> None:
     """Make labels unknown, change the logits behind them, and make all unknown."""

@@ -11,17 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Sequence, SequenceStates, Tokens
-from hyrec.definition import read_docstring
+from hyrec.definition import constructor_fault, read_docstring
 from hyrec.slots import SLOTS
 from hyrec.testing.cases import REQUEST_SLOTS, defined
 from hyrec.testing.class_contract import check_documented
 from hyrec.testing.rules import Subject, broken, demand_equal, rule, run
 
 
-@rule(
-    "the class docstring has one summary sentence, an entry under 'Args:' for every option, and 'Shape:'",
-    needs=(),
-)
+@rule("the class docstring has one summary sentence, an entry under 'Args:' for every option, and 'Shape:'", needs=())
 def docstring(subject: Subject) -> None:
     """Check what ``--help`` and ``plugins show`` print."""
     check_documented(subject)
@@ -29,18 +26,11 @@ def docstring(subject: Subject) -> None:
         broken("there is no 'Shape:' section")
 
 
-@rule(
-    "the constructor is (ctx, *, option: type, ...) and forward takes the slot's arguments by their names",
-    needs=(),
-)
+@rule("the constructor is (ctx, *, option: type, ...) and forward takes the slot's arguments by their names", needs=())
 def signature(subject: Subject) -> None:
     """Check constructor and ``forward`` against the slot's base class."""
-    parameters = list(inspect.signature(subject.cls).parameters.values())
-    if not parameters or parameters[0].name != "ctx":
-        broken(f"the constructor's first argument is {parameters[0].name if parameters else 'missing'}, not ctx")
-    for parameter in parameters[1:]:
-        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.annotation is parameter.empty:
-            broken(f"the option {parameter.name!r} is not a keyword with a type hint")
+    if fault := constructor_fault(subject.cls, subject.given, keyword_only=True):
+        broken(fault)
     want = list(inspect.signature(SLOTS[subject.slot].forward).parameters.values())
     got = list(inspect.signature(subject.cls.forward).parameters.values())
     if [(p.name, p.kind, p.default) for p in got] != [(p.name, p.kind, p.default) for p in want]:

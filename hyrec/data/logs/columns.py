@@ -25,17 +25,9 @@ def signature(name: str, column: Column) -> Signature:
 
 
 def column_values(rows: Rows, time: Ints | None, name: str, column: Column, recipe: Recipe, where: str) -> Values:
-    """Return the value for each row.
+    """Return the value for each row: whole numbers or strings for ids (lists for ``multi_id``), float32 for numbers.
 
-    Ids are whole numbers or strings (lists of them for ``multi_id``), numbers are float32.
-
-    Args:
-        rows: The log's rows, or the snapshot's events, which lack the log's columns: their values are null.
-        time: Time of each row; None for the snapshot's events, whose times are not known.
-        name: Name of the feature.
-        column: Its recipe.
-        recipe: The whole recipe.
-        where: What the recipe calls it, for messages.
+    Of the snapshot's events, whose ``time`` is None, the log's columns are null. ``where`` is for messages.
     """
     dtype = pl.Int64 if column.kind == "id" else pl.Float32
     if column.derive in ("hour", "weekday"):

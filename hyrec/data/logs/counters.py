@@ -11,14 +11,10 @@ Floats = NDArray[np.float64]
 
 
 class EventCounts:
-    """The events of each key, ready to be counted up to any moment.
+    """The events of each key, ready to be counted up to any moment; all arguments ``(N,)``.
 
-    Args:
-        key: Key of each event, ``(N,)``.
-        time: Time of each event, ``(N,)``.
-        positive: Whether each event was positive, ``(N,)``.
-        known: From when on each event counts, at least its time, ``(N,)``. None: its time.
-        with_age: Whether the time since the last event is wanted, which needs the times in memory.
+    An event counts from the moment ``known`` on, at least its time; None: its time. ``with_age``: the time since the
+    last event is wanted, which needs the times in memory.
     """
 
     def __init__(
@@ -40,12 +36,7 @@ class EventCounts:
             self._latest = times[np.maximum.accumulate(before + rank) - before]
 
     def before(self, key: Positions, time: Ints, seen: Ints) -> tuple[Floats, Floats, Floats]:
-        """Count the events of the same key that are known before ``seen``.
-
-        Args:
-            key: Key of each impression, ``(B,)``.
-            time: Time of each impression, ``(B,)``.
-            seen: First moment that each impression does not see any more, at most its time, ``(B,)``.
+        """Count the events of the same key before ``seen``, the first moment that is not seen, all ``(B,)``.
 
         Returns:
             How many they are, how many of them were positive, and the time since the last one, NaN if there is none.

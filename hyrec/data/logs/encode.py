@@ -42,13 +42,7 @@ class _Use:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A column in its final form.
-
-    Args:
-        feature: Its entry in the schema.
-        stored: Its values or lists of values.
-        index: The list of each row, where rows share lists. None: the rows have one entry each.
-    """
+    """A column in its final form: its schema entry, its values or lists, and of shared lists the one of each row."""
 
     feature: Feature
     stored: Stored
@@ -75,14 +69,9 @@ class Encoded:
 
 @dataclass
 class Encoder:
-    """Fits vocabularies and statistics once and encodes every column with them.
+    """Fits vocabularies and statistics once and encodes every column with them; encoded columns wait in the store.
 
-    Args:
-        recipe: The recipe.
-        logs: What was read.
-        store: Where encoded columns wait.
-        train_rows: Rows that train: what features are fitted on.
-        train_events: Rows before validation: what side information is fitted on.
+    Features are fitted on ``train_rows``, which train, side information on ``train_events``, those before validation.
     """
 
     recipe: Recipe
@@ -143,14 +132,9 @@ class Encoder:
         )
 
     def side_information(self, sequence: str, name: str, fulfilled: Mask, events: Positions) -> Encoded:
-        """Encode side information for the events of a sequence.
+        """Encode side information for the events of a sequence, in the order in which they are wanted.
 
-        Args:
-            sequence: The sequence.
-            name: The side information.
-            fulfilled: Rows of the log that are events of the sequence.
-            events: The events in the order in which they are wanted, as rows of the log and, counted on from
-                these, of the snapshot.
+        ``fulfilled`` marks the log's rows that are events; numbers of ``events`` beyond the log are of the snapshot.
         """
         spec = self.recipe.sequences[sequence]
         use = _Use(name, spec.features[name], sequence, spec.snapshot)

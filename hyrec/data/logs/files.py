@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +43,7 @@ class Source:
     def read(self, column: str, *, as_id: bool = False) -> pl.Series:
         """Read one column of all files, in one type that holds every value.
 
-        Args:
-            column: Its name.
-            as_id: Whether its values are ids, which CSV files may write in more ways than a number has.
+        ``as_id``: its values are ids, which CSV files may write in more ways than a number has.
         """
         parts = []
         if self.csv:
@@ -84,15 +83,10 @@ def find_files(patterns: list[str], directory: Path) -> list[Path]:
 def open_files(
     patterns: list[str], directory: Path, where: str, columns: Iterable[str], folder: Path, separator: str = ""
 ) -> Source:
-    """Find files, check their columns, and lay CSV files down as Parquet.
+    """Find files, check their columns, and lay CSV files down as Parquet in ``folder``.
 
-    Args:
-        patterns: File names or globs in the order of preference.
-        directory: Where they are.
-        where: What the recipe calls them, as ``log.files``.
-        columns: The columns that will be read.
-        folder: Where converted files go.
-        separator: Between the columns of CSV files. Empty: what makes their header hold the columns.
+    Of the names or globs, the first that matches counts; ``where`` is what the recipe calls them. Without a separator
+    CSV files have the one that makes their header hold the columns.
 
     Raises:
         RecipeError: For files or columns that are missing and files that cannot be read.
@@ -140,8 +134,9 @@ def guarded(path: Path, kind: str, read: Callable[..., _T], *args: Any, **option
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that the disk is full."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    """Whether an error says that the disk, a quota or a limit of file sizes lets no more be written."""
+    numbers = [getattr(error, "errno", None), *map(int, re.findall(r"os error (\d+)", str(error)))]
+    return not {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}.isdisjoint(numbers) or "No space left" in str(error)
 
 
 def _read_column(path: Path, column: str) -> pl.Series:

@@ -42,13 +42,7 @@ class EventIndex:
         self.order: Positions = by_key if by_moment is None else by_moment[by_key].astype(np.uint32)
 
     def before(self, key: Positions, moment: Ints, since: Ints | None = None) -> tuple[Positions, Positions]:
-        """Return the ranges ``[start, end)`` in ``order`` of the events whose moment is in ``[since, moment)``.
-
-        Args:
-            key: Key asked for, ``(B,)``.
-            moment: First moment that is not seen any more, ``(B,)``.
-            since: Oldest moment that is seen, ``(B,)``. None: all.
-        """
+        """Return the ranges ``[start, end)`` in ``order`` of each key's events with a moment in ``[since, moment)``."""
         start, end = np.empty(len(key), dtype=np.uint32), np.empty(len(key), dtype=np.uint32)
         for some in slices(len(key)):
             # In the order of the keys the searches follow one another through memory, which is several times faster.
@@ -68,11 +62,7 @@ def slices(height: int) -> list[slice]:
 
 
 def most_recent(start: Positions, end: Positions, max_length: int) -> tuple[Ints, Ints]:
-    """List the last ``max_length`` positions of every range ``[start, end)``.
-
-    Returns:
-        The positions, and the ``(B + 1,)`` offsets of each range's own.
-    """
+    """List the last ``max_length`` positions of every range ``[start, end)``, and the ``(B + 1,)`` offsets of each."""
     last = end.astype(np.int64)
     first = np.maximum(start, last - max_length)
     lengths = last - first

@@ -54,9 +54,7 @@ def whole_numbers(text: pl.Series) -> pl.Series:
 def from_csv(text: pl.Series, *, as_id: bool) -> pl.Series:
     """Return a CSV file's column in the type that suits all its entries.
 
-    Args:
-        text: The entries as they are written.
-        as_id: Whether they are ids: ``0012`` and ``12`` then stay two values, so that the column is text.
+    ``as_id``: they are ids, of which ``0012`` and ``12`` stay two, so that the column is text.
     """
     if text.null_count() == len(text):
         return pl.repeat(None, len(text), dtype=pl.Null, eager=True).alias(text.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -25,7 +26,8 @@ def data_set_folder(out: Path) -> Iterator[tuple[Path, Path]]:
     Files of somebody else in ``out`` stay. When the body raises, nothing is left of either folder.
 
     Raises:
-        RecipeError: When ``out`` is no folder, when the disk is full, and for what the libraries cannot do.
+        RecipeError: When ``out`` is no folder, and for what the libraries cannot do.
+        OSError: When the disk is full.
     """
     if out.exists() and not out.is_dir():
         raise RecipeError(f"--out {str(out)!r} is a file; name a folder, which is made when missing.")
@@ -43,9 +45,10 @@ def data_set_folder(out: Path) -> Iterator[tuple[Path, Path]]:
             _move(made, out, aside=Path(name) / "old")
     except (OSError, pl.exceptions.PolarsError, pa.ArrowException) as error:
         if is_full(error):
-            raise RecipeError(
+            raise OSError(
+                errno.ENOSPC,
                 f"The disk of {beside} is full: nothing was written to {out}. A build needs room for the data set and "
-                "for its columns, about as much again; free some, or name an --out on another disk."
+                "for its columns, about as much again; free some, or name an --out on another disk",
             ) from error
         if isinstance(error, OSError):
             raise

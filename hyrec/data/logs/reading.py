@@ -52,12 +52,7 @@ class Logs:
 
 
 def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
-    """Read the log, the tables and the snapshot.
-
-    Args:
-        recipe: What to read.
-        directory: Where the files are.
-        store: Where columns wait.
+    """Read the log, the tables and the snapshot; columns wait in the store.
 
     Raises:
         RecipeError: When a file or column is missing, with what there is instead.
@@ -147,11 +142,7 @@ def _kept(recipe: Recipe, source: Source, keys: pl.DataFrame) -> tuple[Positions
 
 
 def _break_ties(log: Log, source: Source, keys: pl.DataFrame, order: Positions) -> tuple[Positions, int]:
-    """Put rows of one time, user and item in the order of their other columns, and treat those that are repeated.
-
-    Returns:
-        The rows in order, and how many of them repeat another in every column that the recipe reads.
-    """
+    """Order rows of one time, user and item by their other columns; treat those that repeat another, and count them."""
     same = np.ones(len(order), dtype=np.bool_)
     same[:1] = False
     for key in keys.columns:

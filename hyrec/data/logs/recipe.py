@@ -21,8 +21,7 @@ from hyrec.data.logs.recipe_parts import (
     Snapshot,
     Table,
 )
-from hyrec.files import read_yaml
-from hyrec.mappings import build_dataclass, plain_dataclass
+from hyrec.mappings import build_dataclass, plain_dataclass, read_as
 from hyrec.messages import suggest
 from hyrec.schema import Task
 
@@ -79,23 +78,12 @@ class Recipe:
             RecipeError: When the file is missing, is not YAML, has an unknown key or a value that cannot be
                 used.
         """
-        path = Path(path)
-        if not path.is_file():
-            near = [str(p) for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-            raise RecipeError(f"There is no recipe {str(path)!r}.{suggest(str(path), near)}")
-        try:
-            return cls.from_dict(read_yaml(path.read_text(encoding="utf-8")))
-        except yaml.YAMLError as error:
-            raise RecipeError(f"{path} is not valid YAML: {error}") from error
-        except RecipeError as error:
-            raise RecipeError(f"{path}: {error}") from error
+        return read_as(cls.from_dict, Path(path), "recipe", RecipeError)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
         """Build a recipe from plain mappings, as ``yaml.safe_load`` returns them."""
-        recipe = build_dataclass(cls, content, "recipe", RecipeError)
-        assert isinstance(recipe, Recipe)
-        return recipe
+        return build_dataclass(cls, content, "recipe", RecipeError)
 
     def save(self, path: str | Path) -> None:
         """Write the recipe without the entries that equal their defaults."""

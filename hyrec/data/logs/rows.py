@@ -121,15 +121,10 @@ def matching(rows: Rows, conditions: Iterable[Condition], where: str) -> Mask:
 
 
 def rows_of(values: pl.Series, keys: pl.Series, *, written: bool) -> pl.Series | None:
-    """Return the row of a table that holds each value as its key; null where none does.
+    """Return the row of a table that holds each value as its key, null where none does; None for kinds that never fit.
 
-    Args:
-        values: What to look up.
-        keys: The table's keys, distinct but for nulls, which nothing finds.
-        written: Whether both were written as text, so that numbers and text may be compared.
-
-    Returns:
-        None when the two are of kinds that cannot be equal.
+    Keys are distinct but for nulls, which nothing finds. ``written``: both were written as text, so that numbers and
+    text may be compared.
     """
     values, keys = one_form([values, keys], written=written)
     if values.null_count() == len(values) or keys.null_count() == len(keys):

@@ -38,12 +38,7 @@ class Vocabulary:
 
     @classmethod
     def fit(cls, table: str, sightings: list[tuple[str, pl.DataFrame]], min_count: int = 1) -> Vocabulary:
-        """Count the values of several columns together.
-
-        Args:
-            table: The embedding table.
-            sightings: Each column's name, and how often its values were seen, as :func:`count_values` says.
-            min_count: Sightings that a value needs.
+        """Count the values of several columns together, each with its name and as :func:`count_values` says.
 
         Raises:
             RecipeError: When columns of strings and of numbers are to share one table.

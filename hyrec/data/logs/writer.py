@@ -30,11 +30,7 @@ class Stored:
 
 @dataclass
 class Store:
-    """A working folder of columns.
-
-    Args:
-        folder: Where they go; whoever made it removes it.
-    """
+    """A working folder of columns; whoever made it removes it."""
 
     folder: Path
     _number: itertools.count[int] = field(init=False, default_factory=itertools.count)
@@ -106,13 +102,7 @@ def write(
 ) -> None:
     """Write some rows of the log in their order; without rows the file holds the columns alone.
 
-    Args:
-        path: The file, which is replaced.
-        rows: Rows of the log.
-        columns: Columns that hold one value or one list a row.
-        sequences: Columns of the sequences.
-        fingerprint: Digests of the vocabularies, for the file's metadata.
-        row_group_size: Rows of a row group.
+    The digests of the vocabularies, ``fingerprint``, go into its metadata.
     """
     lists = [sequence.reader() for sequence in sequences]
 

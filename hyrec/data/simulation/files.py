@@ -42,6 +42,15 @@ def simulate(spec: SimulatorSpec, out_dir: str | Path) -> dict[str, Any]:
     if taken := [name for name in names if (out / name).exists()]:
         raise FileExistsError(f"{out} already holds {', '.join(taken)}; remove them or name another folder.")
     out.mkdir(parents=True, exist_ok=True)
+    try:
+        return _write(spec, out)
+    except BaseException:  # all of it, or nothing
+        for name in names:
+            (out / name).unlink(missing_ok=True)
+        raise
+
+
+def _write(spec: SimulatorSpec, out: Path) -> dict[str, Any]:
     log = generate(spec)
     true_logit, probability, request_of = log.logit, log.probability, log.shown.request_of
     report: dict[str, Any] = {

@@ -80,10 +80,10 @@ def test_the_primary_task_comes_first(tmp_path):
     assert [n for n in names if n.startswith("label_")] == ["label_like", "label_click"]
 
 
-def test_a_pass_that_broke_leaves_no_complete_part_and_nothing_in_the_way(tmp_path):
+def test_a_pass_that_broke_leaves_no_part_and_nothing_in_the_way(tmp_path):
     with pytest.raises(RuntimeError, match="the machine broke"):
         trainer(tmp_path / "out").test(Scorer(breaks_at=1), loader())
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["part-00000.parquet.partial"]
+    assert not list((tmp_path / "out").iterdir())
     trainer(tmp_path / "out").test(Scorer(), loader())
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["part-00000.parquet"]
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hyrec.cli.errors import MAX_LINES, guarded
+from hyrec.cli.main import main
 
 
 def failing(error):
@@ -20,6 +21,8 @@ def failing(error):
     [
         (OSError(errno.ENOSPC, "No space left on device", "runs/a.ckpt"), "The disk is full"),
         (OSError(errno.EROFS, "Read-only file system", "runs/a"), "Choose another folder"),
+        (OSError(errno.EPERM, "Operation not permitted", "runs/a"), "Change its permissions"),
+        (OSError(errno.EFBIG, "File too large", "runs/a"), "ulimit -f"),
         (OSError(errno.ENOENT, "No such file or directory", "data/a.parquet"), "data/a.parquet"),
         (MemoryError(), "Too little memory"),
         (RuntimeError("DataLoader worker (pid 8) is killed by signal: Killed. "), "A data worker died"),
@@ -36,6 +39,12 @@ def test_a_failure_of_the_machine_is_told_in_five_lines(capsys, monkeypatch, err
     assert said.startswith("hyrec: ")
     assert told in said
     assert len(said.splitlines()) <= MAX_LINES
+
+
+def test_what_the_machine_refuses_hyrec_itself_is_no_mistake_of_the_user(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["data", "simulate", "--out", str(tmp_path / "file" / "below"), "--num_requests", "20"]) == 1
+    assert "hyrec: Not a directory" in capsys.readouterr().err
 
 
 def test_memory_that_no_machine_has_is_told(capsys, monkeypatch):
