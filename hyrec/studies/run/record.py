@@ -82,7 +82,7 @@ class CellRecord:
 
     def changes(self, cell: Cell) -> str:
         """Return in one line how a cell differs from what was run, for a message."""
-        before, after = (_words((*of.arguments, "--seed_everything", str(of.seed))) for of in (self, cell))
+        before, after = ((*of.arguments, f"--seed_everything={of.seed}") for of in (self, cell))
         gone, new = (" ".join(w for w in one if w not in two) for one, two in ((before, after), (after, before)))
         return f"{gone or 'nothing'} -> {new or 'nothing'}" if gone or new else "the same arguments in another order"
 
@@ -165,14 +165,3 @@ def _keep_metrics(folder: Path) -> None:
             path.write_bytes(whole)
         free = (folder / f"metrics-{number}.csv" for number in itertools.count(1))
         os.replace(path, next(target for target in free if not target.exists()))
-
-
-def _words(arguments: tuple[str, ...]) -> list[str]:
-    """Join every option with its value."""
-    words: list[str] = []
-    for argument in arguments:
-        if argument.startswith("-") or not words or " " in words[-1]:
-            words.append(argument)
-        else:
-            words[-1] += f" {argument}"
-    return words
