@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from hyrec.metrics import RankingMetric
-from hyrec.studies.analysis.same_rows import check_same_rows
-from hyrec.studies.analysis.scores import Floats, Scores
+from hyrec.studies.analysis.scores import Floats, Scores, check_same_rows
 from hyrec.studies.analysis.statistics import LEVEL, Interval
 from hyrec.studies.plan.study import StudyError
 

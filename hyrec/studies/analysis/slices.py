@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 from hyrec.messages import suggest, unknown
 from hyrec.metrics import AUC, RankingMetric, base_name
 from hyrec.studies.analysis.results import StudyResults
-from hyrec.studies.analysis.same_rows import OtherRowsError, check_same_rows
-from hyrec.studies.analysis.scores import Floats, Scores
+from hyrec.studies.analysis.scores import Floats, OtherRowsError, Scores, check_same_rows
 from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import ROWS_FILE

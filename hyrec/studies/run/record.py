@@ -16,6 +16,7 @@ from typing import Literal
 import hyrec
 from hyrec.files import write_text
 from hyrec.studies.plan.machine import source_commit
+from hyrec.studies.plan.plan import argument_changes
 from hyrec.studies.plan.study import StudyError, from_plain
 from hyrec.studies.run.cell import METRICS_FILE, Cell
 from hyrec.studies.run.lock import LOCK_FILE
@@ -82,9 +83,7 @@ class CellRecord:
 
     def changes(self, cell: Cell) -> str:
         """Return in one line how a cell differs from what was run, for a message."""
-        before, after = ((*of.arguments, f"--seed_everything={of.seed}") for of in (self, cell))
-        gone, new = (" ".join(w for w in one if w not in two) for one, two in ((before, after), (after, before)))
-        return f"{gone or 'nothing'} -> {new or 'nothing'}" if gone or new else "the same arguments in another order"
+        return argument_changes(*((*of.arguments, f"--seed_everything={of.seed}") for of in (self, cell)))
 
 
 def begin(cell: Cell) -> tuple[CellRecord, Path | None, str]:
