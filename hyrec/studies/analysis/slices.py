@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow.parquet as pq
 
 from hyrec.messages import suggest, unknown
@@ -133,12 +134,9 @@ def bins_of(values: Floats) -> list[Bin]:
 
 def group_medians(values: Floats, group: npt.NDArray[Any]) -> Floats:
     """Return for each row the median value of its group's rows (the lower one of two); NaN sorts last."""
-    order = np.lexsort((values, group))
-    _, first, inverse, counts = np.unique(group[order], return_index=True, return_inverse=True, return_counts=True)
-    medians = values[order][first + (counts - 1) // 2]
-    out = np.empty_like(values)
-    out[order] = medians[inverse]
-    return out
+    rows = pl.DataFrame({"group": group, "value": values})
+    median = pl.col("value").sort().get((pl.len() - 1) // 2)
+    return rows.select(median.over("group")).to_series().to_numpy()
 
 
 def _read_column(results: StudyResults, column: str) -> tuple[npt.NDArray[np.int64], Floats]:
