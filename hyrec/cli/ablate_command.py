@@ -138,25 +138,25 @@ def _train(options: argparse.Namespace) -> int:
 
 def _report(folder: Path, baseline: str = "", wandb: str | None = None) -> int:
     """Print the comparison of a study and write its report."""
-    from hyrec.studies.analysis.results import read_results
     from hyrec.studies.report import ReportExtraMissingError, write_report
+    from hyrec.studies.report.findings import Findings
     from hyrec.studies.report.text import comparison_as_text
 
-    results = read_results(folder, baseline)
-    if not results.cells:
+    findings = Findings.read(folder, baseline)
+    if not findings.results.cells:
         print(f"No cell of {folder} has finished yet: there is nothing to report.")
         return 0
-    print(comparison_as_text(results))
+    print(comparison_as_text(findings))
     code = 0
     try:
-        print(f"Report: {write_report(folder, baseline)}")
+        print(f"Report: {write_report(folder, baseline, findings)}")
     except ReportExtraMissingError as error:
         print(error, file=sys.stderr)
         code = 1
     if wandb:
         from hyrec.studies.report.wandb import log_study
 
-        log_study(results, wandb)
+        log_study(findings, wandb)
     return code
 
 

@@ -81,7 +81,7 @@ def load_mapping(text: str, what: str = "config") -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise CommandError(f"The {what} {text!r} is not valid YAML{yaml_problem(error)}.") from error
     except UnicodeDecodeError as error:
-        raise CommandError(f"The {what} {text!r} is not a text file.") from error
+        raise CommandError(f"The {what} {text!r} is not a text file in UTF-8.") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

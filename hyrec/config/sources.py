@@ -103,7 +103,7 @@ def read_sources(args: list[str]) -> Sources:
             changes.append((key.removeprefix("--schema."), _value_of(key, value)))
         elif key != "--plugin":
             out.args += [key] if value is None else [f"{key}={value}"]
-            out.trees.append(Source(key, _nest(key.lstrip("-"), _value_of(key, value))))
+            out.trees.append(Source(key, nest(key.lstrip("-"), _value_of(key, value))))
     schema = _schema_mapping(*given) if given else None
     for dotted, change in changes:
         schema = _override(schema, dotted, change)
@@ -157,7 +157,8 @@ def _value_of(key: str, text: str | None) -> Any:
         raise CommandError(f"{key}: {error.problem}.") from error
 
 
-def _nest(dotted: str, value: Any) -> dict[str, Any]:
+def nest(dotted: str, value: Any) -> dict[str, Any]:
+    """Return what an option says, as a file would."""
     tree: Any = value
     for key in reversed(dotted.split(".")):
         tree = {key: tree}

@@ -17,8 +17,7 @@ from torch.nn.functional import linear
 
 from hyrec.metrics import RankingMetric
 from hyrec.metrics.functional.rows import blocks_of_groups
-from hyrec.studies.analysis.same_rows import check_same_rows
-from hyrec.studies.analysis.scores import Floats, Scores
+from hyrec.studies.analysis.scores import Floats, Scores, check_same_rows
 from hyrec.studies.analysis.statistics import LEVEL, Interval
 from hyrec.studies.plan.study import StudyError
 
@@ -114,9 +113,9 @@ class GroupBootstrap:
         if len(defined) < len(drawn):
             notes.append(f"the metric is not defined on {len(drawn) - len(defined)} of {len(drawn)} draws")
         if math.isnan(observed) or 2 * len(defined) < len(drawn):
-            return Interval(observed, math.nan, math.nan, math.nan, count, "; ".join(notes))
+            return Interval(observed, count=count, note="; ".join(notes))
         low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Interval(observed, float(low), float(high), math.nan, count, "; ".join(notes))
+        return Interval(observed, float(low), float(high), count=count, note="; ".join(notes))
 
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[Floats]:

@@ -11,9 +11,8 @@ import numpy as np
 from hyrec.metrics import RankingMetric
 from hyrec.metrics.functional import relative_auc, relative_auc_above_chance
 from hyrec.studies.analysis.bootstrap import GroupBootstrap
-from hyrec.studies.analysis.results import StudyResults
-from hyrec.studies.analysis.same_rows import OtherRowsError, other_rows
-from hyrec.studies.analysis.scores import Floats, Scores
+from hyrec.studies.analysis.results import StudyResults, other_rows
+from hyrec.studies.analysis.scores import Floats, OtherRowsError, Scores
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
 from hyrec.studies.plan.plan import PlannedVariant, RelativeCosts
 from hyrec.studies.plan.study import StudyError

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from hyrec.files import digest, read_yaml
 from hyrec.messages import suggest
 from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, build_metrics, facts_of
 from hyrec.studies.analysis.places import inside
-from hyrec.studies.analysis.scores import SavedPredictions, Scores
+from hyrec.studies.analysis.scores import OtherRowsError, SavedPredictions, Scores, check_same_rows
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import METRICS_FILE, cells_of, logged_rows, number, read_test_metrics
@@ -213,3 +213,25 @@ def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
             start = min(step for step, _ in points)
             curves[key] = [point for point in curves.get(key, []) if point[0] < start] + points
     return curves
+
+
+def other_rows(cells: Iterable[CellResult], task: str = "") -> str:
+    """Return what differs between the test rows of cells; empty where nothing does, or nothing is known.
+
+    Rows, labels, groups and weights are compared with the first cell's by a hash, which a cell computes once for all
+    metrics. Cells without predictions, or whose predictions cannot be read or are not numbered, are left out: nothing
+    can be said. Without a task, labels are those of each cell's primary one.
+    """
+    first: CellResult | None = None
+    for cell in cells:
+        try:
+            if not (known := cell.rows_hash(task)):
+                continue
+            first = first or cell
+            if known != first.rows_hash(task) and (mine := first.scores(task)) and (other := cell.scores(task)):
+                check_same_rows(mine, other)
+        except OtherRowsError as error:
+            return str(error)
+        except (ValueError, OSError):  # damaged predictions; sections of the report that need them say so
+            continue
+    return ""

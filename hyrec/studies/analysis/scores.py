@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import torch
 
 from hyrec.metrics import RankingMetric
+from hyrec.studies.plan.study import StudyError
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -111,6 +112,28 @@ class Scores:
             return 0
         positive, negative = self.group[self.label == 1], self.group[self.label == 0]
         return len(np.intersect1d(positive, negative))
+
+
+class OtherRowsError(StudyError):
+    """Predictions that cannot be paired, since they are not of the same test rows."""
+
+
+def check_same_rows(first: Scores, other: Scores) -> None:
+    """Raise ``OtherRowsError``, with what differs, unless rows, labels, groups and weights are the same."""
+    if not np.array_equal(first.row, other.row):
+        shared = len(np.intersect1d(first.row, other.row))
+        raise OtherRowsError(
+            f"The test rows differ: {len(first.row) - shared} are only in the first predictions, "
+            f"{len(other.row) - shared} only in the second, {shared} in both. Pairs need the same test rows."
+        )
+    total = len(first.row)
+    if unequal := total - int(np.isclose(first.label, other.label, rtol=0, atol=0, equal_nan=True).sum()):
+        raise OtherRowsError(f"The labels of {unequal} of {total} test rows differ between the predictions.")
+    for name, mine, theirs in (("groups", first.group, other.group), ("weights", first.weight, other.weight)):
+        if (mine is None) != (theirs is None):
+            raise OtherRowsError(f"Only one of the predictions has {name}. Pairs need the same test rows.")
+        if mine is not None and theirs is not None and (unequal := int((mine != theirs).sum())):
+            raise OtherRowsError(f"The {name} of {unequal} of {total} test rows differ between the predictions.")
 
 
 def _numbers(table: pa.Table | SavedPredictions, name: str, dtype: Any) -> npt.NDArray[Any]:

@@ -45,7 +45,7 @@ class SeedBootstrap:
     def interval(self, estimate: float, drawn: Floats) -> Interval:
         """Return the expanded percentile interval of a statistic, from its value on every draw, ``(draws,)``."""
         if self.num_seeds < 2:
-            return Interval(estimate, math.nan, math.nan, math.nan, self.num_seeds, ONE_RUN)
+            return Interval(estimate, count=self.num_seeds, note=ONE_RUN)
         from scipy.special import ndtr, stdtrit
 
         n = self.num_seeds
@@ -55,4 +55,4 @@ class SeedBootstrap:
         from_above = np.cumsum(self.probability[order][::-1])
         low = drawn[order][np.searchsorted(from_below, tail)]
         high = drawn[order][::-1][np.searchsorted(from_above, tail)]
-        return Interval(estimate, float(low), float(high), math.nan, n)
+        return Interval(estimate, float(low), float(high), count=n)

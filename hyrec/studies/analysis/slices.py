@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow.parquet as pq
 
 from hyrec.messages import suggest, unknown
 from hyrec.metrics import AUC, RankingMetric, base_name
 from hyrec.studies.analysis.results import StudyResults
-from hyrec.studies.analysis.same_rows import OtherRowsError, check_same_rows
-from hyrec.studies.analysis.scores import Floats, Scores
+from hyrec.studies.analysis.scores import Floats, OtherRowsError, Scores, check_same_rows
 from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import ROWS_FILE
@@ -134,12 +134,9 @@ def bins_of(values: Floats) -> list[Bin]:
 
 def group_medians(values: Floats, group: npt.NDArray[Any]) -> Floats:
     """Return for each row the median value of its group's rows (the lower one of two); NaN sorts last."""
-    order = np.lexsort((values, group))
-    _, first, inverse, counts = np.unique(group[order], return_index=True, return_inverse=True, return_counts=True)
-    medians = values[order][first + (counts - 1) // 2]
-    out = np.empty_like(values)
-    out[order] = medians[inverse]
-    return out
+    rows = pl.DataFrame({"group": group, "value": values})
+    median = pl.col("value").sort().get((pl.len() - 1) // 2)
+    return rows.select(median.over("group")).to_series().to_numpy()
 
 
 def _read_column(results: StudyResults, column: str) -> tuple[npt.NDArray[np.int64], Floats]:

@@ -29,8 +29,8 @@ class Interval:
     """
 
     mean: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
     p: float = math.nan
     count: int = 0
     note: str = ""
@@ -73,12 +73,12 @@ def paired_t(differences: Sequence[float]) -> Interval:
         raise ValueError(f"paired_t needs finite differences, got {values.tolist()}.")
     n, mean = len(values), float(values.mean())
     if n < 2:
-        return Interval(mean, math.nan, math.nan, math.nan, n, ONE_RUN)
+        return Interval(mean, count=n, note=ONE_RUN)
     if float(np.ptp(values)) <= _EQUAL * float(np.abs(values).max()):
         if mean == 0:
             return Interval(0.0, 0.0, 0.0, 1.0, n, "every seed gives the very same figures")
         note = "every seed gives the same difference: the runs have no spread to judge it by"
-        return Interval(mean, math.nan, math.nan, math.nan, n, note)
+        return Interval(mean, count=n, note=note)
     from scipy.stats import ttest_1samp  # here, for it takes a second to import
 
     test = ttest_1samp(values, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -91,16 +92,14 @@ def match_variant(
             f"Take {OPTION} out of the grid and of the variant's options, or write match: {{}} for the variant."
         )
     start = int(variant.options["model"]["init_args"]["d_model"])
-    known: dict[int, ModelCosts | str] = {}
 
+    @functools.cache
     def built(width: int) -> ModelCosts | str:
         """Return what the variant costs at a width, or why it cannot be built."""
-        if width not in known:
-            try:
-                known[width] = costs_at(variant, d_model=width)
-            except ValueError as error:
-                known[width] = shortened(str(error))
-        return known[width]
+        try:
+            return costs_at(variant, d_model=width)
+        except ValueError as error:
+            return shortened(str(error))
 
     def search(num_tokens: int | None) -> Match:
         """Return the nearest width, of those with a number of mixed tokens if one is named."""
@@ -152,15 +151,13 @@ def solve_width(
         width 71 (dense_parameters +0.8%)
     """
     least, most = max(1, start // _REACH), start * _REACH
-    known: dict[int, Match | None] = {}
 
+    @functools.cache
     def at(width: int) -> Match | None:
-        if width not in known:
-            known[width] = None
-            if (costs := cost_of(width)) is not None:
-                off = {k: getattr(costs, _COSTS[k]) / getattr(target, _COSTS[k]) - 1.0 for k in tolerances}
-                known[width] = Match(width, costs, off, tolerances)
-        return known[width]
+        if (costs := cost_of(width)) is None:
+            return None
+        off = {k: getattr(costs, _COSTS[k]) / getattr(target, _COSTS[k]) - 1.0 for k in tolerances}
+        return Match(width, costs, off, tolerances)
 
     def nearest_to(wanted: int, low: int, high: int) -> Match | None:
         """Return the allowed width that is nearest to a wanted one, between two bounds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,12 +71,8 @@ class PlannedVariant:
             ]
             if changes := [f"{key}: {old} -> {new}" for key, old, new in pairs if old != new]:
                 return changes
-        gone = [argument for argument in self.arguments if argument not in other.arguments]
-        new = [argument for argument in other.arguments if argument not in self.arguments]
-        if gone or new:
-            return [f"{' '.join(gone) or 'nothing'} -> {' '.join(new) or 'nothing'}"]
         if self.arguments != other.arguments:
-            return ["the order of its options"]
+            return [argument_changes(self.arguments, other.arguments)]
         return ["what its configs say"] if self.digest != other.digest else []
 
 
@@ -175,6 +171,12 @@ class Plan:
             else:
                 lines += [f"variant {name}: {change}" for change in planned.differences(after[name])]
         return lines
+
+
+def argument_changes(before: Sequence[str], after: Sequence[str]) -> str:
+    """Return in one line which arguments are others."""
+    gone, new = (" ".join(x for x in one if x not in two) for one, two in ((before, after), (after, before)))
+    return f"{gone or 'nothing'} -> {new or 'nothing'}" if gone or new else "the same arguments in another order"
 
 
 def _json(options: Mapping[str, Any], key: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import hyrec
 from hyrec.config.shipped import load_mapping
+from hyrec.config.sources import nest
 from hyrec.messages import listed, suggest, unknown
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics, default_metrics, facts_of
 from hyrec.metrics.facts import LossFacts
@@ -112,13 +113,7 @@ def check_unchanged(plan: Plan) -> list[str]:
 
 def _trees(configs: Iterable[str], *layers: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what configs and options say, as nested mappings."""
-    trees = [load_mapping(name) for name in configs]
-    for key, value in (item for layer in layers for item in layer.items()):
-        tree = value
-        for part in reversed(key.split(".")):
-            tree = {part: tree}
-        trees.append(tree)
-    return trees
+    return [*map(load_mapping, configs), *(nest(key, value) for layer in layers for key, value in layer.items())]
 
 
 def _check_rows(study: Study, lines: Mapping[str, CommandLine], matched: Collection[str]) -> None:

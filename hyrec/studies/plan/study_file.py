@@ -11,9 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hyrec.files import read_yaml, yaml_problem
+from hyrec.config.shipped import load_mapping
 from hyrec.messages import suggest
 from hyrec.studies.plan.study import MATCHABLE, SCALING_AXES, Study, StudyError, Variant
 
@@ -31,18 +29,12 @@ _SAFE_VALUE = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
 def load_study(path: str | Path) -> Study:
-    """Read a study file, whose stem is the study's name unless it has a ``name``; ``StudyError`` when it is none."""
-    file = Path(path)
+    """Read a study file, whose stem is the study's name unless it has a ``name``."""
+    content = load_mapping(str(path), "study")
     try:
-        content = read_yaml(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise StudyError(f"The study {file} is not a text file in UTF-8.") from error
-    except yaml.YAMLError as error:
-        raise StudyError(f"The study {file} is not valid YAML{yaml_problem(error)}.") from error
-    try:
-        return read_study(_mapping(content, "the file"), default_name=file.stem)
+        return read_study(content, default_name=Path(path).stem)
     except StudyError as error:
-        raise StudyError(f"{file}: {error}") from error
+        raise StudyError(f"{path}: {error}") from error
 
 
 def read_study(content: Mapping[str, Any], *, default_name: str) -> Study:

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from hyrec.files import write_text
+from hyrec.studies.report.findings import Findings
 
 REPORT_FOLDER = "report"
 
@@ -24,7 +25,7 @@ def require_report_extra() -> None:
         )
 
 
-def write_report(folder: str | Path, baseline: str = "") -> Path:
+def write_report(folder: str | Path, baseline: str = "", findings: Findings | None = None) -> Path:
     """Write ``report/report.html``, ``report/report.md`` and the charts that it shows into a study's folder.
 
     Everything is read from files; nothing is trained or asked from elsewhere. The same files give the same bytes.
@@ -33,6 +34,7 @@ def write_report(folder: str | Path, baseline: str = "") -> Path:
         folder: Folder that ``hyrec ablate run`` wrote; cells that have not finished are named on top of the report.
         baseline: Variant to compare the others with, in place of the study's own; the report then goes to
             ``report-<baseline>/``.
+        findings: What was found so, where that has been read already.
 
     Returns:
         The HTML page.
@@ -43,10 +45,9 @@ def write_report(folder: str | Path, baseline: str = "") -> Path:
     """
     require_report_extra()
     from hyrec.studies.report.contents import contents
-    from hyrec.studies.report.findings import Findings
     from hyrec.studies.report.pages import html, markdown
 
-    findings = Findings.read(folder, baseline)
+    findings = findings or Findings.read(folder, baseline)
     document, lies = contents(findings), findings.results.folder
     target = Path(folder) / (f"{REPORT_FOLDER}-{baseline}" if baseline else REPORT_FOLDER)
     target.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,11 @@ class Findings:
     @classmethod
     def read(cls, folder: str | Path, baseline: str = "") -> Findings:
         """Read a study's folder and compare its variants, with one of them or with the study's own baseline."""
-        results = read_results(folder, baseline)
+        return cls.of(read_results(folder, baseline))
+
+    @classmethod
+    def of(cls, results: StudyResults) -> Findings:
+        """Compare the variants of a study on each of its metrics."""
         comparisons: dict[str, Sequence[ComparisonRow]] = {}
         refused: dict[str, str] = {}
         for metric in results.plan.study.metrics:

@@ -5,28 +5,27 @@ from __future__ import annotations
 import math
 
 from hyrec.plain_text import table
-from hyrec.studies.analysis.comparison import ComparisonRow, compare
-from hyrec.studies.analysis.results import StudyResults
+from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.statistics import Interval
+from hyrec.studies.report.findings import Findings
 
 
-def comparison_as_text(results: StudyResults) -> str:
+def comparison_as_text(findings: Findings) -> str:
     """Return the table of a study: means, paired differences with both intervals, verdicts, and what is missing."""
-    study = results.plan.study
-    known = [name for name in study.metrics if name in results.metric_names]
+    study, results = findings.study, findings.results
     blocks = [f"{study.name}, {len(results.cells)} of {len(study.seeds) * len(study.variants)} cells"]
-    if known:
-        rows = compare(results, known[0])
-        others = {name: {row.variant: row for row in compare(results, name, replicates=0)} for name in known[1:]}
-        header = ["variant", "runs", known[0], "difference", "other runs", "other test groups", "p", "verdict", *others]
-        cells = [[*_cells(row), *(_mean(by_name[row.variant]) for by_name in others.values())] for row in rows]
+    if findings.comparisons:
+        first, *others = findings.comparisons
+        header = ["variant", "runs", first, "difference", "other runs", "other test groups", "p", "verdict", *others]
+        rows = zip(*findings.comparisons.values(), strict=True)
+        cells = [[*_cells(row), *map(_mean, on_others)] for row, *on_others in rows]
         blocks.append(table(header, cells, right=(1, 2, 3)))
         blocks.append(
             "Mean and standard deviation over seeds; differences are paired by seed. Intervals of 95%: over seeds "
             "(other runs)\nand by bootstrap over groups (other test groups). p is over seeds, by Holm's correction."
         )
-    if unknown := [name for name in study.metrics if name not in known]:
-        blocks.append(f"No cell has logged {', '.join(unknown)}.")
+    if findings.refused:
+        blocks.append(f"No cell has logged {', '.join(findings.refused)}.")
     if absent := [*results.failed, *results.missing]:
         lines = [f"  {cell.variant} s{cell.seed}: {cell.status}" for cell in absent]
         blocks.append("Without a result:\n" + "\n".join(lines))

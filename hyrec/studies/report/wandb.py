@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from hyrec.loggers.wandb_run import require_wandb, start_run
-from hyrec.studies.analysis.comparison import ComparisonRow, compare
+from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.results import StudyResults
+from hyrec.studies.plan.study import StudyError
+from hyrec.studies.report.findings import Findings
 from hyrec.studies.run.wandb import run_id
 
 COLUMNS = (
@@ -19,23 +21,20 @@ COLUMNS = (
 """Columns: ``low`` and ``high`` are over seeds, ``group_*`` over test groups; ``mean_seeds`` are those of the mean."""
 
 
-def log_study(results: StudyResults, project: str, *, replicates: int = 1000) -> None:
+def log_study(findings: Findings, project: str) -> None:
     """Log the table of a study, variant by metric with intervals and costs, as a run of its own.
 
-    The project is ``PROJECT`` or ``ENTITY/PROJECT``; ``replicates`` are draws of the bootstrap over groups.
+    The project is ``PROJECT`` or ``ENTITY/PROJECT``.
 
     A metric that no cell reports is left out; ``StudyError`` when that is all of them.
     """
     require_wandb()
-    study = results.plan.study
-    known = [metric for metric in study.metrics if metric in results.metric_names]
-    if not known:
-        results.check_metric(study.metrics[0])
-    rows = [row for metric in known for row in compare(results, metric, replicates=replicates)]
+    if not findings.comparisons:
+        raise StudyError(findings.refused[findings.metric])
     try:
-        log_table(results, rows, project)
+        log_table(findings.results, [row for rows in findings.comparisons.values() for row in rows], project)
     except Exception as error:  # whatever W&B raises: the study is done, and all of it is in its folder
-        warnings.warn(f"The table of {study.name} is not in W&B: {error!r}", stacklevel=2)
+        warnings.warn(f"The table of {findings.study.name} is not in W&B: {error!r}", stacklevel=2)
 
 
 def study_table(rows: Sequence[ComparisonRow]) -> list[list[Any]]:

@@ -16,6 +16,7 @@ from typing import Literal
 import hyrec
 from hyrec.files import write_text
 from hyrec.studies.plan.machine import source_commit
+from hyrec.studies.plan.plan import argument_changes
 from hyrec.studies.plan.study import StudyError, from_plain
 from hyrec.studies.run.cell import METRICS_FILE, Cell
 from hyrec.studies.run.lock import LOCK_FILE
@@ -82,9 +83,7 @@ class CellRecord:
 
     def changes(self, cell: Cell) -> str:
         """Return in one line how a cell differs from what was run, for a message."""
-        before, after = (_words((*of.arguments, "--seed_everything", str(of.seed))) for of in (self, cell))
-        gone, new = (" ".join(w for w in one if w not in two) for one, two in ((before, after), (after, before)))
-        return f"{gone or 'nothing'} -> {new or 'nothing'}" if gone or new else "the same arguments in another order"
+        return argument_changes(*((*of.arguments, f"--seed_everything={of.seed}") for of in (self, cell)))
 
 
 def begin(cell: Cell) -> tuple[CellRecord, Path | None, str]:
@@ -165,14 +164,3 @@ def _keep_metrics(folder: Path) -> None:
             path.write_bytes(whole)
         free = (folder / f"metrics-{number}.csv" for number in itertools.count(1))
         os.replace(path, next(target for target in free if not target.exists()))
-
-
-def _words(arguments: tuple[str, ...]) -> list[str]:
-    """Join every option with its value."""
-    words: list[str] = []
-    for argument in arguments:
-        if argument.startswith("-") or not words or " " in words[-1]:
-            words.append(argument)
-        else:
-            words[-1] += f" {argument}"
-    return words

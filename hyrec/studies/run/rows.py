@@ -25,7 +25,7 @@ from hyrec.studies.run.cell import ROWS_FILE
 
 COUNT_COLUMNS: dict[Role, str] = {"user": "user_activity", "item": "item_frequency"}
 """Column of ``rows.parquet`` by the role of the feature whose training impressions it counts."""
-_DATA_OPTIONS = ("--config", "-c", "--plugin", "--data", "--schema")
+_DATA_OPTIONS = ("--config=", "--plugin=", "--data=", "--data.", "--schema=", "--schema.")
 _LOG = logging.getLogger(__name__)
 _SOURCE = b"hyrec.source"
 """Key in the file's metadata: a hash of what the rows were described from."""
@@ -75,13 +75,7 @@ def write_rows(plan: Plan, folder: str | Path) -> Path | None:
 
 def _data_arguments(arguments: tuple[str, ...]) -> list[str]:
     """Return those arguments of ``hyrec fit`` that say something about the data, in order."""
-    kept, of_data = [], False
-    for token in arguments:
-        if token.startswith("--") or token == "-c":
-            name = token.partition("=")[0]
-            of_data = name in _DATA_OPTIONS or name.startswith(("--data.", "--schema."))
-        kept += [token] if of_data else []
-    return kept
+    return [argument for argument in arguments if argument.startswith(_DATA_OPTIONS)]
 
 
 def describe_rows(data: RankingData, user: str | None = None, item: str | None = None) -> pa.Table:

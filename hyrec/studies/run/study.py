@@ -112,13 +112,11 @@ def _settled_plan(run: StudyRun) -> Plan:
             raise CommandError(f"{folder} {told}{_shown(lines)}")
         if not array:
             raise CommandError(f"{folder} holds this study already. Go on with\n  {run.command}")
-    if stored.study == from_plain(Study, json.loads(json.dumps(asdict(request.study), default=str))):
-        lines = check_unchanged(stored)
-        if not lines:
-            _tell_where_from(stored)
-            return stored
-    else:
-        lines = []
+    same = stored.study == from_plain(Study, json.loads(json.dumps(asdict(request.study), default=str)))
+    lines = check_unchanged(stored) if same else []
+    if same and not lines:
+        _tell_where_from(stored)
+        return stored
     if not (begun and lines):
         plan = make_plan(request)
         lines = stored.differences(plan) if begun else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,7 @@ def cell_environment(plan: Plan, cell: Cell) -> dict[str, str]:
     """
     planned = plan.planned(cell.variant)
     point = [f"{key.rpartition('.')[2]}={value}" for key, value in planned.variant.point.items()]
-    words = [word for argument in planned.arguments for word in argument.split("=", 1)]
-    configs = [Path(value) for key, value in pairwise(words) if key in ("--config", "-c")]
+    configs = [Path(argument[9:]) for argument in planned.arguments if argument.startswith("--config=")]
     models = [path.stem for path in configs if path.parent.name not in ("data", "trainer", "logger")]
     data = [path.stem for path in configs if path.parent.name == "data"]
     tags = [*models[:1], *(data[-1:] or ["simulated"]), planned.variant.family, *point, (plan.commit or "")[:12]]

@@ -6,7 +6,7 @@ from lightning import Trainer
 import hyrec.components  # noqa: F401
 from hyrec.config.diagnose import diagnose, merge_options, refused_option
 from hyrec.config.parser import BUILTIN
-from hyrec.config.sources import Source, _nest
+from hyrec.config.sources import Source, nest
 from hyrec.data.base import RankingData
 from hyrec.files import plain_value
 from hyrec.ranker import Ranker
@@ -34,7 +34,7 @@ def found(*written):
     sources = [Source("base.yaml", BASE)]
     for option in written:
         key, _, value = option.partition("=")
-        sources.append(Source(key, _nest(key.lstrip("-"), plain_value(value))))
+        sources.append(Source(key, nest(key.lstrip("-"), plain_value(value))))
     return diagnose(sources, OPTIONS)
 
 

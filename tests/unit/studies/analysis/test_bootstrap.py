@@ -9,8 +9,7 @@ from scipy import stats
 
 from hyrec.metrics import AUC, GAUC, CalibrationError, LogLoss, QueryAUC, default_metrics
 from hyrec.studies.analysis.bootstrap import GroupBootstrap, group_counts
-from hyrec.studies.analysis.same_rows import OtherRowsError
-from hyrec.studies.analysis.scores import Scores
+from hyrec.studies.analysis.scores import OtherRowsError, Scores
 from hyrec.studies.plan.study import StudyError
 from tests.references import studies
 

@@ -70,6 +70,11 @@ def test_a_plan_differs_when_its_command_lines_or_its_configs_do(plan):
     assert plan.differences(edited(plan, digest="e")) == ["variant none: what its configs say"]
 
 
+def test_arguments_in_another_order_are_a_difference(plan):
+    one, other = (edited(plan, arguments=words) for words in (("--x=1", "--y=2"), ("--y=2", "--x=1")))
+    assert one.differences(other) == ["variant none: the same arguments in another order"]
+
+
 def test_the_option_that_changed_is_named_where_the_plan_holds_all_of_them(plan):
     before = edited(plan, options={"model.mixer.class_path": "A", "model.d": 8, "data.seed": None})
     after = edited(plan, digest="e", options={"model.mixer.class_path": "B", "model.d": 8})

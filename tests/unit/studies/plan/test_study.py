@@ -4,6 +4,7 @@ from dataclasses import asdict
 import pytest
 import yaml
 
+from hyrec.messages import CommandError
 from hyrec.studies.plan.study import Study, StudyError, from_plain
 from hyrec.studies.plan.study_file import load_study, read_study
 
@@ -119,7 +120,7 @@ def test_what_cannot_be_used_is_refused_with_its_place(changes, told):
 def test_broken_yaml_names_the_line(tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_text("variants:\n  a: {\n")
-    with pytest.raises(StudyError, match="not valid YAML in line 3"):
+    with pytest.raises(CommandError, match="not valid YAML in line 3"):
         load_study(path)
 
 
@@ -169,7 +170,7 @@ def test_an_option_that_is_null_differs_from_none_at_all():
 @pytest.mark.parametrize("rest", ["  b: {options: {x: 2}}\n", "  c: {options: {x: 2, x: 3}}\n"])
 def test_a_key_that_stands_twice_is_refused_instead_of_dropped(tmp_path, rest):
     (tmp_path / "s.yaml").write_text(f"variants:\n  a: {{}}\n  b: {{options: {{x: 1}}}}\n{rest}")
-    with pytest.raises(StudyError, match=r"line 4: the key .* is written twice"):
+    with pytest.raises(CommandError, match=r"line 4: the key .* is written twice"):
         load_study(tmp_path / "s.yaml")
 
 
@@ -188,7 +189,7 @@ def test_a_date_is_the_word_that_was_written(tmp_path):
 
 def test_a_file_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "s.yaml").write_bytes("question: café".encode("latin-1"))
-    with pytest.raises(StudyError, match="not a text file in UTF-8"):
+    with pytest.raises(CommandError, match="not a text file in UTF-8"):
         load_study(tmp_path / "s.yaml")
 
 

@@ -9,11 +9,12 @@ from hyrec.studies.analysis.comparison import compare
 from hyrec.studies.analysis.results import CellResult, StudyResults
 from hyrec.studies.plan.plan import Plan, PlannedVariant
 from hyrec.studies.plan.study import Study, StudyError, Variant
+from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.wandb import COLUMNS, log_study, study_table
 from hyrec.studies.run.cell import Cell
 from hyrec.studies.run.wandb import cell_environment, tracked
 
-ARGUMENTS = ("--config=pkg:hyrec/hyformer.yaml", "--config", "pkg:hyrec/data/kuairand.yaml", "--model.d_model=32")
+ARGUMENTS = ("--config=pkg:hyrec/hyformer.yaml", "--config=pkg:hyrec/data/kuairand.yaml", "--model.d_model=32")
 
 
 def plan_of(*, commit: str | None = "0123456789abcdef") -> Plan:
@@ -107,7 +108,7 @@ def test_without_wandb_only_asking_for_it_is_an_error(tmp_path: Path, monkeypatc
     with pytest.raises(ValueError, match=r"pip install 'hyrec\[wandb\]'"):
         tracked(plan, cell_of(tmp_path), "p")
     with pytest.raises(ValueError, match=r"pip install 'hyrec\[wandb\]'"):
-        log_study(results_of(tmp_path), "p")
+        log_study(Findings.of(results_of(tmp_path)), "p")
 
 
 def test_the_table_holds_mean_interval_verdict_and_costs(tmp_path: Path):
@@ -143,8 +144,8 @@ def test_a_metric_that_no_cell_reports_does_not_keep_the_others_from_the_table(
     monkeypatch.setattr("hyrec.studies.report.wandb.log_table", lambda results, rows, project: tables.append(rows))
     results = results_of(tmp_path)
     study = replace(results.plan.study, metrics=("query_auc", "gauc"))
-    log_study(replace(results, plan=replace(results.plan, study=study)), "p", replicates=0)
+    log_study(Findings.of(replace(results, plan=replace(results.plan, study=study))), "p")
     assert {row.metric for row in tables[0]} == {"query_auc"}
     study = replace(study, metrics=("gauc",))
     with pytest.raises(StudyError, match="reports 'gauc'"):
-        log_study(replace(results, plan=replace(results.plan, study=study)), "p", replicates=0)
+        log_study(Findings.of(replace(results, plan=replace(results.plan, study=study))), "p")

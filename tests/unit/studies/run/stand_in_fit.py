@@ -9,7 +9,8 @@ import time
 import zipfile
 from pathlib import Path
 
-options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+words = [part for word in sys.argv[1:] for part in (word.split("=", 1) if word.startswith("--") else [word])]
+options = dict(zip(words[::2], words[1::2], strict=True))
 folder, behaviour = Path(options["--trainer.default_root_dir"]), options["--do"]
 checkpoint, predictions = folder / "checkpoints" / "last.ckpt", folder / "predictions" / "part-00000.parquet"
 calls = Path(os.environ["CALLS"])

@@ -115,7 +115,7 @@ def test_a_record_that_cannot_be_read_is_not_overwritten(tmp_path: Path, content
 
 
 def test_a_record_says_which_options_changed(tmp_path: Path) -> None:
-    before = record(cell(tmp_path, "--config", "a.yaml", "--model.d_model", "32", "--flag"))
-    after = cell(tmp_path, "--config", "a.yaml", "--flag", "--model.d_model", "64", "--more=1")
+    before = record(cell(tmp_path, "--config=a.yaml", "--model.d_model=32", "--flag=1"))
+    after = cell(tmp_path, "--config=a.yaml", "--flag=1", "--model.d_model=64", "--more=1")
     assert before.fingerprint != after.fingerprint
-    assert before.changes(after) == "--model.d_model 32 -> --model.d_model 64 --more=1"
+    assert before.changes(after) == "--model.d_model=32 -> --model.d_model=64 --more=1"

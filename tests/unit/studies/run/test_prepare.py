@@ -41,7 +41,7 @@ def test_the_data_is_built_once_for_each_and_the_baseline_with_most_history_desc
     short = (*BASE, "--schema.sequences.views.max_length=2")
     other = ("--config=pkg:hyrec/debug.yaml", "--data.simulator.num_requests=200")
     path = write_rows(
-        plan(("a", short), ("b", other), ("a", BASE), ("b", (*BASE, "--model.d_model", "32"))), tmp_path / "s"
+        plan(("a", short), ("b", other), ("a", BASE), ("b", (*BASE, "--model.d_model=32"))), tmp_path / "s"
     )
     assert [data.simulator.num_requests for data in built] == [300, 200, 300]
     assert prepared[:3] == built

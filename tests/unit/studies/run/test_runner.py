@@ -38,9 +38,9 @@ class Fake:
         self.calls_file = folder / "calls.jsonl"
 
     def cell(self, behaviour: str = "finish", variant: str = "", seed: int = 0, **options: str) -> Cell:
-        more = [word for name, value in options.items() for word in (f"--{name}", value)]
+        more = [f"--{name}={value}" for name, value in options.items()]
         folder = self.folder / "study" / "cells" / (variant or behaviour) / f"s{seed}"
-        cell = Cell("study", variant or behaviour, seed, ("--do", behaviour, *more), folder)
+        cell = Cell("study", variant or behaviour, seed, (f"--do={behaviour}", *more), folder)
         return replace(cell, environment={"CALLS": str(self.calls_file)})
 
     def run(self, cells: list[Cell], **options: Any) -> list[CellOutcome]:
@@ -202,7 +202,7 @@ def test_a_finished_cell_is_not_run_again(fake: Fake) -> None:
 
 def test_a_finished_cell_of_other_arguments_stops_everything_before_it_starts(fake: Fake) -> None:
     fake.run([fake.cell(width="32")])
-    with pytest.raises(StudyError, match=r"--width 32 -> --width 64.*Remove that folder.*--out"):
+    with pytest.raises(StudyError, match=r"--width=32 -> --width=64.*Remove that folder.*--out"):
         fake.run([fake.cell(seed=1), fake.cell(width="64")])
     assert len(fake.calls()) == 1
 
@@ -302,7 +302,7 @@ def test_a_checkpoint_of_other_arguments_is_not_continued_from(fake: Fake) -> No
     fake.run([fake.cell("killed", width="32")])
     fake.run([fake.cell("killed", width="64")])
     assert [call["checkpoint"] for call in fake.calls()] == [None, None]
-    assert "begun with other arguments (--width 32 -> --width 64)" in "\n".join(fake.lines)
+    assert "begun with other arguments (--width=32 -> --width=64)" in "\n".join(fake.lines)
 
 
 def test_a_study_that_was_moved_starts_its_interrupted_cells_again(fake: Fake) -> None:
