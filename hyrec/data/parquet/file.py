@@ -83,9 +83,7 @@ class DataFile:
         uses: dict[str, list[Column]] = {}
         for column in columns:
             uses.setdefault(column.name, []).append(column)
-        guard(path, "", lambda: self._find(uses, kinds or {}))
-        empty = guard(path, "", lambda: self._columns(self._file.schema_arrow.empty_table(), self._places))
-        self.fields = pa.schema({name: array.type for name, array in empty.items()})
+        self.fields: pa.Schema = guard(path, "", lambda: self._find(uses, kinds or {}))
         self.metadata = self._file.schema_arrow.metadata
         self.group_rows = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         told = self._file.metadata.num_rows
@@ -132,12 +130,14 @@ class DataFile:
         parts = list(self.batches(group, names))
         return guard(self.path, f", row group {group}", lambda: pa.Table.from_batches(parts))
 
-    def _find(self, uses: dict[str, list[Column]], kinds: Mapping[str, pa.DataType]) -> None:
+    def _find(self, uses: dict[str, list[Column]], kinds: Mapping[str, pa.DataType]) -> pa.Schema:
+        """Note where the columns are; return their types."""
         fields, metadata = self._file.schema_arrow, self._file.metadata
         twice = {name for name, count in Counter(fields.names).items() if count > 1}
         owned = [(field.name, path) for field in fields for path in _leaves(field.type)]
         if len(owned) != metadata.num_columns:
             raise DataError(f"{self.path}: its footer describes {metadata.num_columns} columns as {len(owned)}.")
+        types_found = {}
         for name, columns in uses.items():
             top, path = self._resolve(name)
             if path is None:
@@ -146,9 +146,12 @@ class DataFile:
                 raise DataError(f"{self.path} holds the column {top!r} twice; name or drop one of them.")
             found = [i for i, (owner, steps) in enumerate(owned) if owner == top and _on_one_way(steps, path)]
             leaves = [metadata.schema.column(i).path for i in found]
-            kind = _inside(fields.field(top).type, path)
-            form = form_of(kind, columns, self._is_whole, kinds.get(name))
+            kind = fields.field(top).type
+            empty, extended = _inside(kind, path), _stored(kind) != kind
+            form = form_of(empty.type, columns, self._is_whole, kinds.get(name), extended=extended)
             self._places[name] = _Place(top, path, found[0], leaves, form)
+            types_found[name] = (form.apply(empty, self.path) if form else empty).type
+        return pa.schema(types_found)
 
     def _resolve(self, name: str) -> tuple[str, tuple[str, ...] | None]:
         """Return the column that a name begins with and the fields that follow; None for no such column."""
@@ -167,7 +170,7 @@ class DataFile:
         top, path = self._resolve(name)
         if path is None:
             return False
-        _, kind = arrow.depth_of(_inside(self._file.schema_arrow.field(top).type, path))
+        _, kind = arrow.depth_of(_inside(self._file.schema_arrow.field(top).type, path).type)
         return arrow.is_whole(kind) or types.is_decimal(kind)
 
     def _batch(self, batch: pa.RecordBatch, places: dict[str, _Place]) -> pa.RecordBatch:
@@ -175,12 +178,10 @@ class DataFile:
             return batch
         return pa.RecordBatch.from_pydict(self._columns(batch, places))
 
-    def _columns(self, batch: pa.RecordBatch | pa.Table, places: dict[str, _Place]) -> dict[str, pa.Array]:
+    def _columns(self, batch: pa.RecordBatch, places: dict[str, _Place]) -> dict[str, pa.Array]:
         out = {}
         for name, place in places.items():
             array = batch.column(place.top)
-            if isinstance(array, pa.ChunkedArray):
-                array = array.combine_chunks()
             if place.path:
                 array = _follow(array, place.path)
             out[name] = array if place.form is None else place.form.apply(array, f"{self.path}: column {name!r}")
@@ -225,9 +226,22 @@ def _steps(kind: pa.DataType, rest: str) -> tuple[str, ...] | None:
     return None
 
 
-def _inside(kind: pa.DataType, path: tuple[str, ...]) -> pa.DataType:
-    """Return the type that a path leads to, in the lists that it leads through."""
-    return _follow(pa.schema({"x": kind}).empty_table().column(0).combine_chunks(), path).type if path else kind
+def _inside(kind: pa.DataType, path: tuple[str, ...]) -> pa.Array:
+    """Return an array without values of what a path leads to, in the lists that it leads through."""
+    return _follow(pa.array([], _stored(kind)), path)
+
+
+def _stored(kind: pa.DataType) -> pa.DataType:
+    """Return the type that values of extension types are stored as, in whatever they are nested."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _stored(kind.storage_type)
+    if types.is_struct(kind):
+        return pa.struct([(field.name, _stored(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(_stored(kind.key_type), _stored(kind.item_type))
+    if arrow.is_list(kind) and (value := _stored(kind.value_type)) != kind.value_type:
+        return pa.list_(value)
+    return kind
 
 
 def _follow(array: pa.Array, path: tuple[str, ...]) -> pa.Array:
@@ -237,6 +251,8 @@ def _follow(array: pa.Array, path: tuple[str, ...]) -> pa.Array:
     if types.is_map(array.type):
         side = array.keys if path[0] == "key" else array.items
         return arrow.relist(array, _follow(side, path[1:]))
+    if arrow.is_view(array.type):
+        array = array.cast(pa.large_list(array.type.value_type))
     if arrow.is_list(array.type):
         return arrow.relist(array, _follow(array.values, path))
     names = [field.name for field in array.type]
