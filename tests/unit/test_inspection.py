@@ -168,3 +168,11 @@ def test_own_options_stand_anywhere_among_those_of_fit(folder, capsys):
     assert main(line) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["candidates"], report["d_model"], set(report["lengths"].values())) == (2, 32, {3})
+
+
+def test_labels_are_shown_with_what_makes_them_positive(report):
+    tasks = {"like": {"column": "stars", "threshold": 4}, "buy": {"positive": [2, 3.5]}}
+    schema = Schema.from_dict({"features": {"item": {"vocab_size": 9, "role": "item"}}, "tasks": tasks})
+    assert {name: task.rule for name, task in schema.tasks.items()} == {"like": "above 4", "buy": "one of 2, 3.5"}
+    assert set(report.labels) == set(tiny_schema().tasks)
+    assert all(rule in as_text(report) for rule in report.labels.values())
