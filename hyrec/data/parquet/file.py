@@ -79,12 +79,14 @@ class DataFile:
     def __init__(self, path: str, columns: Iterable[Column], kinds: Mapping[str, pa.DataType] | None = None) -> None:
         self.path = path
         self._file = guard(path, "", lambda: open_parquet(path))
+        self._fields: pa.Schema = guard(path, "", lambda: self._file.schema_arrow)
+        self._names: list[str] = guard(path, "", lambda: self._fields.names)
         self._places: dict[str, _Place] = {}
         uses: dict[str, list[Column]] = {}
         for column in columns:
             uses.setdefault(column.name, []).append(column)
         self.fields: pa.Schema = guard(path, "", lambda: self._find(uses, kinds or {}))
-        self.metadata = self._file.schema_arrow.metadata
+        self.metadata = self._fields.metadata
         self.group_rows = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         told = self._file.metadata.num_rows
         if sum(self.group_rows) != told or not all(0 <= num < _MAX_ROWS for num in self.group_rows):
@@ -96,8 +98,8 @@ class DataFile:
     @property
     def names(self) -> list[str]:
         """All names: of columns, and of the fields inside them."""
-        nested = [".".join((f.name, *path)) for f in self._file.schema_arrow for path in _leaves(f.type) if path]
-        return [*self._file.schema_arrow.names, *nested]
+        nested = [".".join((f.name, *path)) for f in self._fields for path in _leaves(f.type) if path]
+        return [*self._names, *nested]
 
     def facts(self, group: int, name: str) -> Facts:
         """Return what the footer says of a column's first leaf. Of some damaged footers Arrow ends the process here."""
@@ -132,33 +134,36 @@ class DataFile:
 
     def _find(self, uses: dict[str, list[Column]], kinds: Mapping[str, pa.DataType]) -> pa.Schema:
         """Note where the columns are; return their types."""
-        fields, metadata = self._file.schema_arrow, self._file.metadata
-        twice = {name for name, count in Counter(fields.names).items() if count > 1}
-        owned = [(field.name, path) for field in fields for path in _leaves(field.type)]
-        if len(owned) != metadata.num_columns:
-            raise DataError(f"{self.path}: its footer describes {metadata.num_columns} columns as {len(owned)}.")
-        types_found = {}
+        metadata = self._file.metadata
+        twice = {name for name, count in Counter(self._names).items() if count > 1}
+        leaves: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+        number = 0
+        for field in self._fields:
+            paths = _leaves(field.type)
+            leaves[field.name] = list(enumerate(paths, number))
+            number += len(paths)
+        if number != metadata.num_columns:
+            raise DataError(f"{self.path}: its footer describes {metadata.num_columns} columns as {number}.")
+        found = {}
         for name, columns in uses.items():
             top, path = self._resolve(name)
             if path is None:
                 continue
             if top in twice:
                 raise DataError(f"{self.path} holds the column {top!r} twice; name or drop one of them.")
-            found = [i for i, (owner, steps) in enumerate(owned) if owner == top and _on_one_way(steps, path)]
-            leaves = [metadata.schema.column(i).path for i in found]
-            kind = fields.field(top).type
-            empty, extended = _inside(kind, path), _stored(kind) != kind
-            form = form_of(empty.type, columns, self._is_whole, kinds.get(name), extended=extended)
-            self._places[name] = _Place(top, path, found[0], leaves, form)
-            types_found[name] = (form.apply(empty, self.path) if form else empty).type
-        return pa.schema(types_found)
+            read = [i for i, steps in leaves[top] if all(a == b for a, b in zip(steps, path, strict=False))]
+            kind = self._fields.field(top).type
+            inside, extended = _inside(kind, path), _stored(kind) != kind
+            form = form_of(inside, columns, self._is_whole, kinds.get(name), extended=extended)
+            self._places[name] = _Place(top, path, read[0], [metadata.schema.column(i).path for i in read], form)
+            found[name] = form.apply(pa.array([], inside), self.path).type if form else inside
+        return pa.schema(found)
 
     def _resolve(self, name: str) -> tuple[str, tuple[str, ...] | None]:
         """Return the column that a name begins with and the fields that follow; None for no such column."""
-        fields = self._file.schema_arrow
-        if name in fields.names:
+        if name in self._names:
             return name, ()
-        for field in fields:
+        for field in self._fields:
             if name.startswith(f"{field.name}."):
                 path = _steps(field.type, name[len(field.name) + 1 :])
                 if path is not None:
@@ -170,22 +175,19 @@ class DataFile:
         top, path = self._resolve(name)
         if path is None:
             return False
-        _, kind = arrow.depth_of(_inside(self._file.schema_arrow.field(top).type, path).type)
+        _, kind = arrow.depth_of(_inside(self._fields.field(top).type, path))
         return arrow.is_whole(kind) or types.is_decimal(kind)
 
     def _batch(self, batch: pa.RecordBatch, places: dict[str, _Place]) -> pa.RecordBatch:
         if all(place.form is None and not place.path for place in places.values()):
             return batch
-        return pa.RecordBatch.from_pydict(self._columns(batch, places))
-
-    def _columns(self, batch: pa.RecordBatch, places: dict[str, _Place]) -> dict[str, pa.Array]:
         out = {}
         for name, place in places.items():
             array = batch.column(place.top)
             if place.path:
                 array = _follow(array, place.path)
             out[name] = array if place.form is None else place.form.apply(array, f"{self.path}: column {name!r}")
-        return out
+        return pa.RecordBatch.from_pydict(out)
 
 
 def _leaves(kind: pa.DataType) -> list[tuple[str, ...]]:
@@ -199,10 +201,6 @@ def _leaves(kind: pa.DataType) -> list[tuple[str, ...]]:
     if types.is_struct(kind):
         return [(field.name, *path) for field in kind for path in _leaves(field.type)]
     return [()]
-
-
-def _on_one_way(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return all(a == b for a, b in zip(one, other, strict=False))
 
 
 def _children(kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
@@ -226,9 +224,9 @@ def _steps(kind: pa.DataType, rest: str) -> tuple[str, ...] | None:
     return None
 
 
-def _inside(kind: pa.DataType, path: tuple[str, ...]) -> pa.Array:
-    """Return an array without values of what a path leads to, in the lists that it leads through."""
-    return _follow(pa.array([], _stored(kind)), path)
+def _inside(kind: pa.DataType, path: tuple[str, ...]) -> pa.DataType:
+    """Return the type that a path leads to, in the lists that it leads through."""
+    return _follow(pa.array([], _stored(kind)), path).type if path else _stored(kind)
 
 
 def _stored(kind: pa.DataType) -> pa.DataType:
