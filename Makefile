@@ -28,8 +28,9 @@ test: $(VENV)/.dev browser ## Format check, lint, types, import rules, tests
 kills: $(VENV)/.dev ## Kill 60 runs by five signals, at steps, in validations and while writing: all resume to the last bit
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m long tests/integration/test_exactness.py
 
-fuzz: $(VENV)/.dev ## Try 2,000 mutated configs: each is used or refused in five lines, and nothing of them is executed
-	OMP_NUM_THREADS=1 HYREC_MUTATIONS=2000 $(BIN)/python -m pytest --quiet --numprocesses auto tests/property/test_mutated_configs.py
+fuzz: $(VENV)/.dev ## Try 2,000 mutated configs and Parquet files each: used or refused in five lines, and nothing is executed
+	OMP_NUM_THREADS=1 HYREC_MUTATIONS=2000 $(BIN)/python -m pytest --quiet --numprocesses auto \
+	  tests/property/test_mutated_configs.py tests/property/test_mutated_parquet.py
 
 install: $(VENV)/.installed ## Create the environment and install hyrec into it
 dev: $(VENV)/.dev ## The same with the development tools

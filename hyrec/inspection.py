@@ -78,6 +78,7 @@ class Inspection:
         memory_bytes: Estimate for a training step by kind, in bytes: tables, layers (each with optimizer
             state), gradients, and activations kept for the backward pass.
         merged: Sequences that are merged into one; empty where each is encoded by itself.
+        labels: Which values of which column are positive, in words, by task.
     """
 
     d_model: int
@@ -94,6 +95,7 @@ class Inspection:
     batch_samples: int
     memory_bytes: dict[str, int] = field(default_factory=dict)
     merged: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -148,6 +150,7 @@ def inspect_ranker(ranker: Ranker, *, lengths: Mapping[str, int], candidates: in
         batch_samples=many.num_samples,
         memory_bytes=_memory(ranker, shapes, many, dense, sparse),
         merged=merged,
+        labels={name: f"{task.column or name} {task.rule}" for name, task in ranker.schema.tasks.items()},
     )
 
 

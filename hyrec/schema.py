@@ -69,7 +69,9 @@ class Task:
     @property
     def rule(self) -> str:
         """Which values are positive, in words."""
-        return f"one of {', '.join(f'{v:g}' for v in self.positive)}" if self.positive else f"above {self.threshold:g}"
+        if self.positive:
+            return f"one of {', '.join(f'{value:g}' for value in self.positive)}"
+        return f"above {self.threshold:g}"
 
 
 @dataclass(frozen=True)

@@ -89,5 +89,6 @@ def as_text(report: Inspection) -> str:
             "Embedding tables\n" + table(["table", "rows", "width", "parameters"], tables, right=(1, 2, 3)),
             f"Memory of a training step, float32, {report.batch_samples:,} samples (estimate)\n"
             + table(["what", "size"], memory, right=(1,)),
+            "Labels\n" + table(["task", "positive"], [[task, rule] for task, rule in report.labels.items()]),
         ]
     )

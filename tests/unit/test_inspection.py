@@ -176,3 +176,11 @@ def test_an_inspection_says_how_much_is_shuffled_together(capsys):
     last = capsys.readouterr().out.splitlines()[-1]
     assert re.match(r"Shuffled together: [\d,]+ rows in 2 workers, 0\.\d+ GiB in memory", last)
     assert last.endswith("(data.shuffle_memory allows 0.5 GiB a process)")
+
+
+def test_labels_are_shown_with_what_makes_them_positive(report):
+    tasks = {"like": {"column": "stars", "threshold": 4}, "buy": {"positive": [2, 3.5]}}
+    schema = Schema.from_dict({"features": {"item": {"vocab_size": 9, "role": "item"}}, "tasks": tasks})
+    assert {name: task.rule for name, task in schema.tasks.items()} == {"like": "above 4", "buy": "one of 2, 3.5"}
+    assert set(report.labels) == set(tiny_schema().tasks)
+    assert all(rule in as_text(report) for rule in report.labels.values())

@@ -19,7 +19,12 @@ _UNITS = {**UNITS, "ns": 10**9}
 
 def is_list(kind: pa.DataType) -> bool:
     """Whether the type is one of the list types."""
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or is_view(kind))
+
+
+def is_view(kind: pa.DataType) -> bool:
+    """Whether the type is a list whose entries may lie in any order."""
+    return bool(types.is_list_view(kind) or types.is_large_list_view(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -130,6 +130,11 @@ def check_columns(fields: pa.Schema, columns: Iterable[Column], file: str, names
             )
         kind = fields.field(column.name).type
         depth, inner = depth_of(kind)
+        if types.is_struct(inner):
+            raise DataError(
+                f"{file}: column {column.name!r} has type {kind}; {column.use} needs one of its fields, such as "
+                f"{f'{column.name}.{inner.field(0).name}'!r}."
+            )
         if depth not in column.depths and not (types.is_null(inner) and depth < max(column.depths)):
             joined = is_text(inner) and depth + 1 in column.depths
             raise DataError(

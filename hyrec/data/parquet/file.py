@@ -79,14 +79,14 @@ class DataFile:
     def __init__(self, path: str, columns: Iterable[Column], kinds: Mapping[str, pa.DataType] | None = None) -> None:
         self.path = path
         self._file = guard(path, "", lambda: open_parquet(path))
+        self._fields: pa.Schema = guard(path, "", lambda: self._file.schema_arrow)
+        self._names: list[str] = guard(path, "", lambda: self._fields.names)
         self._places: dict[str, _Place] = {}
         uses: dict[str, list[Column]] = {}
         for column in columns:
             uses.setdefault(column.name, []).append(column)
-        guard(path, "", lambda: self._find(uses, kinds or {}))
-        empty = guard(path, "", lambda: self._columns(self._file.schema_arrow.empty_table(), self._places))
-        self.fields = pa.schema({name: array.type for name, array in empty.items()})
-        self.metadata = self._file.schema_arrow.metadata
+        self.fields: pa.Schema = guard(path, "", lambda: self._find(uses, kinds or {}))
+        self.metadata = self._fields.metadata
         self.group_rows = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         told = self._file.metadata.num_rows
         if sum(self.group_rows) != told or not all(0 <= num < _MAX_ROWS for num in self.group_rows):
@@ -98,8 +98,8 @@ class DataFile:
     @property
     def names(self) -> list[str]:
         """All names: of columns, and of the fields inside them."""
-        nested = [".".join((f.name, *path)) for f in self._file.schema_arrow for path in _leaves(f.type) if path]
-        return [*self._file.schema_arrow.names, *nested]
+        nested = [".".join((f.name, *path)) for f in self._fields for path in _leaves(f.type) if path]
+        return [*self._names, *nested]
 
     def facts(self, group: int, name: str) -> Facts:
         """Return what the footer says of a column's first leaf. Of some damaged footers Arrow ends the process here."""
@@ -132,30 +132,38 @@ class DataFile:
         parts = list(self.batches(group, names))
         return guard(self.path, f", row group {group}", lambda: pa.Table.from_batches(parts))
 
-    def _find(self, uses: dict[str, list[Column]], kinds: Mapping[str, pa.DataType]) -> None:
-        fields, metadata = self._file.schema_arrow, self._file.metadata
-        twice = {name for name, count in Counter(fields.names).items() if count > 1}
-        owned = [(field.name, path) for field in fields for path in _leaves(field.type)]
-        if len(owned) != metadata.num_columns:
-            raise DataError(f"{self.path}: its footer describes {metadata.num_columns} columns as {len(owned)}.")
+    def _find(self, uses: dict[str, list[Column]], kinds: Mapping[str, pa.DataType]) -> pa.Schema:
+        """Note where the columns are; return their types."""
+        metadata = self._file.metadata
+        twice = {name for name, count in Counter(self._names).items() if count > 1}
+        leaves: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+        number = 0
+        for field in self._fields:
+            paths = _leaves(field.type)
+            leaves[field.name] = list(enumerate(paths, number))
+            number += len(paths)
+        if number != metadata.num_columns:
+            raise DataError(f"{self.path}: its footer describes {metadata.num_columns} columns as {number}.")
+        found = {}
         for name, columns in uses.items():
             top, path = self._resolve(name)
             if path is None:
                 continue
             if top in twice:
                 raise DataError(f"{self.path} holds the column {top!r} twice; name or drop one of them.")
-            found = [i for i, (owner, steps) in enumerate(owned) if owner == top and _on_one_way(steps, path)]
-            leaves = [metadata.schema.column(i).path for i in found]
-            kind = _inside(fields.field(top).type, path)
-            form = form_of(kind, columns, self._is_whole, kinds.get(name))
-            self._places[name] = _Place(top, path, found[0], leaves, form)
+            read = [i for i, steps in leaves[top] if all(a == b for a, b in zip(steps, path, strict=False))]
+            kind = self._fields.field(top).type
+            inside, extended = _inside(kind, path), _stored(kind) != kind
+            form = form_of(inside, columns, self._is_whole, kinds.get(name), extended=extended)
+            self._places[name] = _Place(top, path, read[0], [metadata.schema.column(i).path for i in read], form)
+            found[name] = form.apply(pa.array([], inside), self.path).type if form else inside
+        return pa.schema(found)
 
     def _resolve(self, name: str) -> tuple[str, tuple[str, ...] | None]:
         """Return the column that a name begins with and the fields that follow; None for no such column."""
-        fields = self._file.schema_arrow
-        if name in fields.names:
+        if name in self._names:
             return name, ()
-        for field in fields:
+        for field in self._fields:
             if name.startswith(f"{field.name}."):
                 path = _steps(field.type, name[len(field.name) + 1 :])
                 if path is not None:
@@ -167,24 +175,19 @@ class DataFile:
         top, path = self._resolve(name)
         if path is None:
             return False
-        _, kind = arrow.depth_of(_inside(self._file.schema_arrow.field(top).type, path))
+        _, kind = arrow.depth_of(_inside(self._fields.field(top).type, path))
         return arrow.is_whole(kind) or types.is_decimal(kind)
 
     def _batch(self, batch: pa.RecordBatch, places: dict[str, _Place]) -> pa.RecordBatch:
         if all(place.form is None and not place.path for place in places.values()):
             return batch
-        return pa.RecordBatch.from_pydict(self._columns(batch, places))
-
-    def _columns(self, batch: pa.RecordBatch | pa.Table, places: dict[str, _Place]) -> dict[str, pa.Array]:
         out = {}
         for name, place in places.items():
             array = batch.column(place.top)
-            if isinstance(array, pa.ChunkedArray):
-                array = array.combine_chunks()
             if place.path:
                 array = _follow(array, place.path)
             out[name] = array if place.form is None else place.form.apply(array, f"{self.path}: column {name!r}")
-        return out
+        return pa.RecordBatch.from_pydict(out)
 
 
 def _leaves(kind: pa.DataType) -> list[tuple[str, ...]]:
@@ -198,10 +201,6 @@ def _leaves(kind: pa.DataType) -> list[tuple[str, ...]]:
     if types.is_struct(kind):
         return [(field.name, *path) for field in kind for path in _leaves(field.type)]
     return [()]
-
-
-def _on_one_way(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return all(a == b for a, b in zip(one, other, strict=False))
 
 
 def _children(kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
@@ -227,7 +226,20 @@ def _steps(kind: pa.DataType, rest: str) -> tuple[str, ...] | None:
 
 def _inside(kind: pa.DataType, path: tuple[str, ...]) -> pa.DataType:
     """Return the type that a path leads to, in the lists that it leads through."""
-    return _follow(pa.schema({"x": kind}).empty_table().column(0).combine_chunks(), path).type if path else kind
+    return _follow(pa.array([], _stored(kind)), path).type if path else _stored(kind)
+
+
+def _stored(kind: pa.DataType) -> pa.DataType:
+    """Return the type that values of extension types are stored as, in whatever they are nested."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _stored(kind.storage_type)
+    if types.is_struct(kind):
+        return pa.struct([(field.name, _stored(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(_stored(kind.key_type), _stored(kind.item_type))
+    if arrow.is_list(kind) and (value := _stored(kind.value_type)) != kind.value_type:
+        return pa.list_(value)
+    return kind
 
 
 def _follow(array: pa.Array, path: tuple[str, ...]) -> pa.Array:
@@ -237,6 +249,8 @@ def _follow(array: pa.Array, path: tuple[str, ...]) -> pa.Array:
     if types.is_map(array.type):
         side = array.keys if path[0] == "key" else array.items
         return arrow.relist(array, _follow(side, path[1:]))
+    if arrow.is_view(array.type):
+        array = array.cast(pa.large_list(array.type.value_type))
     if arrow.is_list(array.type):
         return arrow.relist(array, _follow(array.values, path))
     names = [field.name for field in array.type]

@@ -44,7 +44,7 @@ class Form:
             return self.apply(array.storage, where)
         if types.is_null(arrow.depth_of(kind)[1]):
             return array if self.kind is None else array.cast(self.kind)
-        if types.is_list_view(kind) or types.is_large_list_view(kind):
+        if arrow.is_view(kind):
             return self.apply(array.cast(pa.large_list(kind.value_type)), where)
         if arrow.is_list(kind):
             return arrow.relist(array, self.apply(array.values, where))
@@ -80,7 +80,12 @@ class Form:
 
 
 def form_of(
-    kind: pa.DataType, uses: Sequence[Column], is_whole: Callable[[str], bool], known: pa.DataType | None
+    kind: pa.DataType,
+    uses: Sequence[Column],
+    is_whole: Callable[[str], bool],
+    known: pa.DataType | None,
+    *,
+    extended: bool,
 ) -> Form | None:
     """Return the form of a column; None where its values are decoded as they are.
 
@@ -89,6 +94,7 @@ def form_of(
         uses: What the schema reads it as.
         is_whole: Whether another column of the file holds whole numbers.
         known: Its type in other files.
+        extended: Whether it holds extension types, of which ``kind`` says how they are stored.
 
     Raises:
         DataError: For two separators.
@@ -105,7 +111,8 @@ def form_of(
     peers = {peer for use in uses if use.holds == "hashed id" for peer in use.peers if peer != use.name}
     if types.is_null(inner):
         return None if known is None else Form("", "kept", known)
-    if not joined and (arrow.is_decoded(inner) or not (holds or arrow.is_text(inner))):
+    viewed = arrow.is_view(kind) or (depth > 1 and arrow.is_view(kind.value_type))
+    if not joined and not viewed and not extended and (arrow.is_decoded(inner) or not (holds or arrow.is_text(inner))):
         return None
     numbers: Literal["whole", "float", "kept"] = "whole"
     if holds <= {"number", "time"}:

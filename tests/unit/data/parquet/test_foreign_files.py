@@ -202,6 +202,18 @@ def test_a_path_leads_to_a_field_of_structs_in_lists(tmp_path: Path) -> None:
     assert np.array_equal(past.time.numpy(), [NOW - 5, np.nan, NOW - 3], equal_nan=True)
 
 
+def test_a_struct_where_a_value_is_needed_leads_to_its_fields(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"needs one of its fields, such as 'x.id'"):
+        read(tmp_path, one({"vocab_size": 9}), {"x": pa.array([{"id": 4}])})
+
+
+def test_columns_of_types_that_nothing_reads_do_no_harm(tmp_path: Path) -> None:
+    uuid = pa.array([b"0" * 16], pa.uuid())
+    unread = pa.StructArray.from_arrays([pa.array([5], pa.duration("s"))], ["a"])
+    batch = read(tmp_path, HASHED, {"x": uuid, "y": unread, "z": uuid.cast(pa.binary(16))})
+    assert batch.features["x"].tolist() == [3 + hash_of("0" * 16) % 10**6]
+
+
 def test_a_path_that_leads_nowhere_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     schema = one({"vocab_size": 9, "column": "user.di"})
     with pytest.raises(DataError, match=r"no column 'user.di', .* Did you mean 'user.id'\?"):
