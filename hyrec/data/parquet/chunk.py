@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -41,6 +41,16 @@ def to_offsets(lengths: Array) -> Array:
     return out
 
 
+def _grown(array: Array, part: Array) -> Array:
+    """Append to an array, which is gone afterwards: a large one grows where it lies and is not copied."""
+    size = len(array)
+    if not array.flags.owndata or not array.flags.c_contiguous:
+        array = array.copy(order="C")
+    array.resize((size + len(part), *array.shape[1:]), refcheck=False)
+    array[size:] = part
+    return array
+
+
 @dataclass
 class Packed:
     """Lists, packed: list i is ``offsets[i]:offsets[i + 1]`` of every array."""
@@ -59,12 +69,10 @@ class Packed:
         index = ranges(starts, lengths)
         return {name: array.take(index) for name, array in self.arrays.items()}, offsets
 
-    @staticmethod
-    def concatenate(parts: Sequence[Packed]) -> Packed:
-        """Append lists to lists; the parts are emptied."""
-        offsets = to_offsets(np.concatenate([np.diff(p.offsets) for p in parts]))
-        names = list(parts[0].arrays)
-        return Packed(offsets, {name: np.concatenate([p.arrays.pop(name) for p in parts]) for name in names})
+    def append(self, part: Packed) -> None:
+        """Append lists to these."""
+        self.offsets = _grown(self.offsets, part.offsets[1:] + self.offsets[-1])
+        self.arrays = {name: _grown(array, part.arrays[name]) for name, array in self.arrays.items()}
 
 
 @dataclass
@@ -94,35 +102,28 @@ class Chunk:
     notes: dict[Handled, Array] = field(default_factory=dict)
 
     @staticmethod
-    def concatenate(parts: Sequence[Chunk]) -> Chunk:
-        """Append rows to rows; the parts are emptied, so that no more than one column is held twice."""
-        if len(parts) == 1:
-            return parts[0]
-        first = parts[0]
+    def concatenate(parts: Iterable[Chunk]) -> Chunk:
+        """Append rows to rows as they come: beside the whole no more than one part is held."""
+        parts = iter(parts)
+        whole = next(parts)
+        for part in parts:
+            whole._append(part)
+        return whole
 
-        def arrays(name: str) -> dict[Any, Array]:
-            return {k: np.concatenate([getattr(p, name).pop(k) for p in parts]) for k in list(getattr(first, name))}
-
-        def packed(name: str) -> dict[Any, Packed]:
-            return {k: Packed.concatenate([getattr(p, name).pop(k) for p in parts]) for k in list(getattr(first, name))}
-
-        noted = {key for part in parts for key in part.notes}
-        notes = {
-            key: np.concatenate([p.notes.get(key, np.zeros(p.num_rows, np.int64)) for p in parts])
-            for key in sorted(noted)
-        }
-        offsets = [p.candidates for p in parts if p.candidates is not None]
-        return Chunk(
-            num_rows=sum(p.num_rows for p in parts),
-            first_sample=np.concatenate([p.first_sample for p in parts]),
-            candidates=to_offsets(np.concatenate([np.diff(o) for o in offsets])) if offsets else None,
-            rows=arrays("rows"),
-            row_lists=packed("row_lists"),
-            samples=arrays("samples"),
-            sample_lists=packed("sample_lists"),
-            sequences=packed("sequences"),
-            notes=notes,
-        )
+    def _append(self, part: Chunk) -> None:
+        for name in ("rows", "samples"):
+            mine, theirs = getattr(self, name), getattr(part, name)
+            setattr(self, name, {key: _grown(array, theirs[key]) for key, array in mine.items()})
+        for name in ("row_lists", "sample_lists", "sequences"):
+            for key, lists in getattr(self, name).items():
+                lists.append(getattr(part, name)[key])
+        for handled in sorted(self.notes.keys() | part.notes.keys()):
+            before, then = (chunk.notes.get(handled, np.zeros(chunk.num_rows, np.int64)) for chunk in (self, part))
+            self.notes[handled] = _grown(before, then)
+        self.first_sample = _grown(self.first_sample, part.first_sample)
+        if self.candidates is not None and part.candidates is not None:
+            self.candidates = _grown(self.candidates, part.candidates[1:] + self.candidates[-1])
+        self.num_rows += part.num_rows
 
     def batch(self, rows: Array) -> tuple[Batch, dict[Handled, int]]:
         """Gather a batch of stored rows, and what a policy handled in them."""

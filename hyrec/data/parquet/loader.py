@@ -81,7 +81,8 @@ class ParquetRows(Dataset[Any]):
             if self._reader is None:
                 self._reader = RowReader(self.index, self.decoder, threads=get_worker_info() is None)
             window = order.window_of(batch)
-            parts = [c for p in window.pieces for c in self._reader.read(p.group, p.start, p.stop)]
+            reader = self._reader
+            parts = (c for p in window.pieces for c in reader.read(p.group, p.start, p.stop))
             self._window = (key, Chunk.concatenate(parts), window.order)
         return self._window[1:]
 
