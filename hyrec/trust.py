@@ -73,9 +73,12 @@ def refuse_code(hint: Any, value: Any, place: str) -> None:
 
 def options_of(cls: type) -> dict[str, Any]:
     """Return the type hint of every option that a class takes from a config, by name."""
-    parameters = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
     try:
-        target: Any = cls if dataclasses.is_dataclass(cls) else inspect.getattr_static(cls, "__init__")
+        parameters = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    except ValueError:  # a class written in C, which tells nothing of its options
+        return {}
+    target: Any = cls if dataclasses.is_dataclass(cls) else inspect.getattr_static(cls, "__init__")
+    try:
         hints = get_type_hints(target)
     except (NameError, TypeError):  # hints of foreign code that only its own imports resolve
         hints = {}

@@ -182,3 +182,7 @@ def test_installed_packages_need_no_name(tmp_path):
 def test_a_path_inside_of_a_package_stays_inside(path, capsys):
     assert main(["fit", "--config", path]) == 2
     assert "leads out of the package 'hyrec'" in capsys.readouterr().err
+
+
+def test_a_class_that_tells_nothing_of_its_options_takes_none():
+    assert options_of(torch.Tensor) == {}
