@@ -162,7 +162,7 @@ def test_every_row_appears_once_with_the_values_of_the_file(layout: str, order: 
     if usable < world:
         return
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "_READ_ROWS", data.draw(st.integers(1, 4)))
+        patch.setattr(reader, "READ_ROWS", data.draw(st.integers(1, 4)))
         paths = write(Path(directory), layout, content, data.draw(st.integers(1, 4)))
         expected = read_samples(paths, schema, tuple(ITEM) if layout == "requests" else ())
         options = {"batch_size": data.draw(st.integers(1, 4)), "shuffle_rows": data.draw(st.integers(1, 6))}

@@ -19,6 +19,8 @@ from hyrec.data.parquet.policy import DataError
 from hyrec.parquet import open_parquet
 
 _T = TypeVar("_T")
+READ_ROWS = 16384
+"""Rows that are turned from Parquet into Arrow at a time."""
 _MAX_ROWS = 2**31
 """Rows of a row group; a footer that names more is damaged."""
 
@@ -112,7 +114,7 @@ class DataFile:
         return Facts(chunk.num_values, known.null_count, limits)
 
     def batches(
-        self, group: int, names: Iterable[str], *, rows: int = 65536, threads: bool = True
+        self, group: int, names: Iterable[str], *, rows: int = READ_ROWS, threads: bool = True
     ) -> Iterator[pa.RecordBatch]:
         """Yield columns of a row group, ``rows`` rows at a time.
 

@@ -8,11 +8,11 @@ import multiprocessing
 import os
 import signal
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from multiprocessing.connection import Connection
 
 from hyrec.data.parquet.columns import Column
-from hyrec.data.parquet.file import DataFile, Facts
+from hyrec.data.parquet.file import READ_ROWS, DataFile, Facts
 from hyrec.data.parquet.policy import DataError
 
 with contextlib.suppress(ImportError):
@@ -20,6 +20,8 @@ with contextlib.suppress(ImportError):
 
 _SECONDS = 120
 """After which a file's footer is given up."""
+_LEAST_BYTES = 4
+"""What a value takes in memory at least."""
 
 
 def footers(
@@ -77,6 +79,29 @@ def _tell(files: Sequence[str], columns: Sequence[Column], asked: Sequence[str],
 def _facts(path: str, columns: Sequence[Column], asked: Sequence[str]) -> dict[str, list[Facts]]:
     try:
         file = DataFile(path, columns)
-        return {name: [file.facts(group, name) for group in range(len(file.group_rows))] for name in asked}
-    except (DataError, KeyError, ValueError):
+        groups = range(len(file.group_rows))
+        return {name: [file.facts(group, name) for group in groups] for name in asked if name in file.fields.names}
+    except (DataError, ValueError):
         return {}
+
+
+def check_memory(where: str, num_rows: int, facts: Mapping[str, Facts], memory: int = 0) -> None:
+    """Refuse lists of which the rows that are read together take more than the memory.
+
+    Args:
+        where: File and row group, for the message.
+        num_rows: Rows of the row group.
+        facts: What the footer says of its columns.
+        memory: Bytes. 0: what the machine has.
+
+    Raises:
+        DataError: With the column.
+    """
+    memory = memory or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for name, known in facts.items():
+        values = known.num_values * min(1.0, READ_ROWS / num_rows)
+        if not 0 <= values * _LEAST_BYTES < memory:
+            raise DataError(
+                f"{where}, column {name!r}: its footer says {known.num_values:,} values in {num_rows:,} rows, more "
+                f"than {memory / 2**30:,.0f} GiB of memory hold. It is damaged, or its lists have to be cut before."
+            )

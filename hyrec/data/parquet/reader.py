@@ -12,13 +12,10 @@ from hyrec.data.parquet.arrow import Lists
 from hyrec.data.parquet.chunk import Array, Chunk
 from hyrec.data.parquet.columns import Column
 from hyrec.data.parquet.decode import Decoder
-from hyrec.data.parquet.file import DataFile
+from hyrec.data.parquet.file import READ_ROWS, DataFile
 from hyrec.data.parquet.policy import DataError
 from hyrec.data.parquet.source import RowGroup, SplitIndex
 from hyrec.data.parquet.values import Origin
-
-_READ_ROWS = 16384
-"""Rows that are turned from Parquet into Arrow at a time."""
 
 
 class RowReader:
@@ -58,7 +55,7 @@ class RowReader:
         rows = self.index.groups[group]
         if self._file is None or self._file.path != rows.file:
             self._file = DataFile(rows.file, self.decoder.columns, self.index.kinds)
-        self._batches = self._file.batches(rows.index, self.decoder.names, rows=_READ_ROWS, threads=self.threads)
+        self._batches = self._file.batches(rows.index, self.decoder.names, rows=READ_ROWS, threads=self.threads)
         self._group, self._batch, self._start, self._samples = group, None, 0, 0
         self._advance()
 

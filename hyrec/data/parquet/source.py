@@ -22,7 +22,7 @@ from hyrec.data.parquet.chunk import Array, to_offsets
 from hyrec.data.parquet.columns import Column, check_columns
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.file import DataFile, Facts
-from hyrec.data.parquet.footers import footers
+from hyrec.data.parquet.footers import check_memory, footers
 from hyrec.data.parquet.policy import DataError, Handled
 from hyrec.data.parquet.values import Origin
 from hyrec.data.parquet.window import decoded_bytes, rows_within
@@ -217,6 +217,7 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
         for index, num_rows in enumerate(file.group_rows):
             if num_rows:
                 of_group = {name: known[index] for name, known in facts.items()}
+                check_memory(f"{path}, row group {index}", num_rows, of_group)
                 group = _index_group(file, index, decoder, span, of_group, skipped)
                 if group.num_rows:
                     groups.append(group)

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyrec.data.parquet.data import ParquetData
+from hyrec.data.parquet.file import Facts
+from hyrec.data.parquet.footers import check_memory
 from hyrec.data.parquet.policy import DataError
 from hyrec.data.tables import table_data
 from hyrec.feature import Feature
@@ -120,6 +122,17 @@ def test_a_size_that_no_memory_holds_is_refused(key: str) -> None:
     sizes = {"vocab_size": 10, key: 10**15} if key != "hash_size" else {"hash_size": 10**15}
     with pytest.raises(SchemaError, match=rf"features.x.{key} must be below 2\^40"):
         schema(features={"x": {"kind": "multi_id", **sizes}})
+
+
+@pytest.mark.parametrize("values", [10**15, -1])
+def test_lists_that_no_memory_holds_are_refused_before_they_are_read(values: int) -> None:
+    facts = {"past": Facts(values, 0, None)}
+    with pytest.raises(DataError, match=rf"a.parquet, column 'past': its footer says {values:,} values in 5 rows"):
+        check_memory("a.parquet", 5, facts)
+
+
+def test_lists_that_fit_a_read_at_a_time_are_not_refused() -> None:
+    check_memory("a.parquet", 10**9, {"past": Facts(10**10, 0, None)}, memory=2**20)
 
 
 def test_an_offset_may_be_negative() -> None:
