@@ -19,6 +19,10 @@ class CommandError(Exception):
     """A command line or config that cannot be used: what was wrong, what is allowed, the nearest name."""
 
 
+class UnbuildableError(RuntimeError):
+    """Options that a class refuses with an error of Python or of a library, not with one of its own."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest of ``known``, or an empty string.
 

@@ -27,7 +27,7 @@ from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_check
 from hyrec.config.shipped import shipped_configs
 from hyrec.config.sources import Sources, read_sources
 from hyrec.data.base import RankingData
-from hyrec.messages import CommandError, listed, suggest, unknown
+from hyrec.messages import CommandError, UnbuildableError, listed, suggest, unknown
 from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
 from hyrec.saved_state import read_checkpoint
@@ -195,7 +195,16 @@ class Experiment:
         named = {**options.get("init_args", {}), **options.get("dict_kwargs", {})}
         hparams = {"_class_path": options["class_path"], **named}
         with _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR):
-            return self._parser.instantiate(_namespace(schema=self._config.schema, **{key: config}))[key]
+            try:
+                return self._parser.instantiate(_namespace(schema=self._config.schema, **{key: config}))[key]
+            except (TypeError, ValueError, OverflowError) as error:
+                first: BaseException = error
+                while cause := first.__cause__ or first.__context__:
+                    first = cause
+                why = (str(first) or type(first).__name__).splitlines()[0][:300]
+                raise UnbuildableError(
+                    f"{key}: {options['class_path']} cannot be built of these options: {why}"
+                ) from error
 
     def _method_arguments(self) -> dict[str, Any]:
         arguments = {name: self._config[name] for name in self._parser.method_arguments}

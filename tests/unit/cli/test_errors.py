@@ -70,3 +70,16 @@ def test_debugging_keeps_every_traceback(monkeypatch):
     monkeypatch.setenv("HYREC_DEBUG", "1")
     with pytest.raises(MemoryError):
         guarded(failing(MemoryError()))
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [("--model.dict_kwargs.typo=1", "unexpected keyword argument 'typo'"), (f"--model.d_model={2**63}", "verflow")],
+)
+def test_options_that_python_or_torch_refuses_are_told_with_the_class(option, told, capsys, monkeypatch):
+    monkeypatch.delenv("HYREC_DEBUG", raising=False)
+    assert main(["inspect", "--config", "pkg:hyrec/debug.yaml", option]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("hyrec: model: hyrec.Ranker cannot be built of these options")
+    assert told in said
+    assert len(said.splitlines()) <= MAX_LINES
