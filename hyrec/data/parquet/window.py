@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from hyrec.data.parquet.chunk import Array
+from hyrec.data.parquet.columns import columns_of
 from hyrec.schema import Feature, Schema
 
 GIB = 2**30
@@ -29,7 +30,7 @@ def decoded_bytes(schema: Schema, rows: int, samples: int, entries: Callable[[st
     for name, feature in schema.features.items():
         places = samples if schema.is_per_candidate(name) else rows
         if feature.kind in ("multi_id", "weighted_ids"):
-            kept = _kept(entries(feature.column or name), places, feature.max_length)
+            kept = _kept(entries(columns_of(name, feature)[0]), places, feature.max_length)
             total += places * _PLACE + kept * (_size(feature) + _FLOAT * (feature.kind == "weighted_ids"))
         else:
             total += places * feature.width * _size(feature)
@@ -50,7 +51,7 @@ def row_bytes(schema: Schema, lengths: Mapping[str, int], candidates: int) -> in
     entries = {}
     for name, feature in schema.features.items():
         lists = candidates if schema.is_per_candidate(name) else 1
-        entries[feature.column or name] = max(1, feature.max_length) * lists
+        entries[columns_of(name, feature)[0]] = max(1, feature.max_length) * lists
     for name, spec in schema.sequences.items():
         entries |= {feature.column or side: lengths[name] for side, feature in spec.features.items()}
     return decoded_bytes(schema, 1, candidates, entries.__getitem__)

@@ -123,15 +123,18 @@ class Ascending:
     """
 
     def __init__(self, scores: Tensor, weights: Tensor | None = None) -> None:
+        on_cpu = scores.device.type == "cpu"
         self.sums: Tensor | None = None
         if weights is not None:
-            order = torch.argsort(scores)
-            self.scores, self.sums = scores[order], exclusive_cumsum(weights[order])
-        elif scores.device.type == "cpu":
+            order = torch.from_numpy(np.argsort(scores.numpy(), kind="stable")) if on_cpu else torch.argsort(scores)
+            self.sums = weights.new_zeros(len(weights) + 1)
+            for start in range(0, len(order), BLOCK):
+                after = weights[order[start : start + BLOCK]]
+                after[0] += self.sums[start]
+                self.sums[start + 1 : start + 1 + len(after)] = after.cumsum(0)
+        if on_cpu:
             scores.numpy().sort()
-            self.scores = scores
-        else:
-            self.scores = scores.sort().values
+        self.scores = scores if on_cpu else scores.sort().values
 
     @property
     def total(self) -> float:

@@ -6,6 +6,8 @@ import datetime
 import math
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import torch
 
 from hyrec.batch import Batch, Jagged
 from hyrec.data.parquet.arrow import Lists
+from hyrec.data.parquet.chunk import Chunk, Packed
 from hyrec.data.parquet.data import ParquetData
 from hyrec.data.parquet.hashing import hash_strings
 from hyrec.data.parquet.policy import DataError, Policies
@@ -391,3 +394,19 @@ def test_candidates_are_counted_right_when_all_their_columns_are_lists_of_lists(
     assert batch.features["t"].offsets.tolist() == [0, 2, 3, 6]
     assert batch.row is not None
     assert batch.row.tolist() == [0, 1, 2]
+
+
+def test_parts_of_a_window_are_not_held_beside_the_whole() -> None:
+    def parts() -> Iterator[Chunk]:
+        for _ in range(40):
+            lists = Packed(np.arange(1001) * 100, {"ids": np.zeros(100_000, np.int32)})
+            yield Chunk(1000, np.zeros(1000, np.int64), rows={("time", ""): np.zeros(1000)}, sequences={"s": lists})
+
+    tracemalloc.start()
+    try:
+        whole = Chunk.concatenate(parts())
+        size, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert whole.num_rows == 40_000
+    assert peak < 1.1 * size
