@@ -256,10 +256,7 @@ def _costs(network: Any, owners: dict[str, tuple[str, str]], flops: dict[str, fl
 def _memory(ranker: Ranker, shapes: _Shapes, batch: Batch, dense: int, sparse: int) -> dict[str, int]:
     network = ranker.network
     with shapes.mode:
-        optimizers = {"dense": ranker.dense_optimizer(network.dense_parameters())}
-        if sparse:
-            optimizers["sparse"] = ranker.sparse_optimizer(network.sparse_parameters())
-    names = {kind: type(optimizer).__name__ for kind, optimizer in optimizers.items()}
+        names = {kind: type(optimizer).__name__ for kind, optimizer in ranker.optimizers_by_kind().items()}
     table_state = _STATES.get(names.get("sparse", ""), 2) * sparse
     if names.get("sparse") == "RowWiseAdagrad":
         table_state = sum(p.shape[0] for p in network.sparse_parameters())

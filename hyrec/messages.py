@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 MAX_NAMES = 12
 """Names that a list shows before it is cut."""
@@ -20,7 +21,28 @@ class CommandError(Exception):
 
 
 class UnbuildableError(RuntimeError):
-    """Options that a class refuses with an error of Python or of a library, not with one of its own."""
+    """Options that a class does not take, or refuses."""
+
+
+@contextlib.contextmanager
+def building(what: str) -> Iterator[None]:
+    """Raise ``UnbuildableError`` for what a constructor says of its options, and ``what`` is built of them.
+
+    Example:
+        >>> with building("model"):
+        ...     raise ValueError("Invalid width: -1")
+        Traceback (most recent call last):
+            ...
+        hyrec.messages.UnbuildableError: model cannot be built of these options: Invalid width: -1
+    """
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        first: BaseException = error
+        while cause := first.__cause__ or first.__context__:
+            first = cause
+        why = (str(first) or type(first).__name__).splitlines()[0][:300]
+        raise UnbuildableError(f"{what} cannot be built of these options: {why}") from error
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
 from hyrec.fingerprint import differences
 from hyrec.functional import probability
-from hyrec.messages import suggest
+from hyrec.messages import building, suggest
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 from hyrec.network import Network, Parts
 from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
@@ -220,14 +220,25 @@ class Ranker(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return one optimizer for tables and layers, with the schedule on both."""
-        optimizers: dict[str, Optimizer] = {"dense": self.dense_optimizer(self._dense_groups())}
-        if tables := self.network.sparse_parameters():
-            optimizers["sparse"] = self.sparse_optimizer(tables)
-            self._check_sparse_optimizer(optimizers["sparse"])
-        optimizer = CombinedOptimizer(optimizers)
+        optimizer = CombinedOptimizer(self.optimizers_by_kind())
         total = int(self.trainer.estimated_stepping_batches)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def optimizers_by_kind(self) -> dict[str, Optimizer]:
+        """Return new optimizers of the layers, ``dense``, and of the tables, ``sparse``, where there are any.
+
+        Raises:
+            UnbuildableError: For options that an optimizer does not take.
+            ValueError: For one that does not accept the tables' gradients.
+        """
+        with building("model.dense_optimizer"):
+            optimizers: dict[str, Optimizer] = {"dense": self.dense_optimizer(self._dense_groups())}
+        if tables := self.network.sparse_parameters():
+            with building("model.sparse_optimizer"):
+                optimizers["sparse"] = self.sparse_optimizer(tables)
+            self._check_sparse_optimizer(optimizers["sparse"])
+        return optimizers
 
     def on_fit_start(self) -> None:
         """Begin with the tables and the seed of the first process: DDP sends the layers, and leaves out these."""

@@ -27,7 +27,7 @@ from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_check
 from hyrec.config.shipped import shipped_configs
 from hyrec.config.sources import Sources, read_sources
 from hyrec.data.base import RankingData
-from hyrec.messages import CommandError, UnbuildableError, listed, suggest, unknown
+from hyrec.messages import CommandError, building, listed, suggest, unknown
 from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
 from hyrec.saved_state import read_checkpoint
@@ -144,7 +144,8 @@ class Experiment:
                 init_args["save_dir"] = str(self.run_folder)
         refuse_code(Trainer, config, "trainer")
         given = _namespace(trainer=config, checkpoint=self._config.checkpoint.clone(), schema=self._config.schema)
-        parts = self._parser.instantiate(given)
+        with building("trainer"):
+            parts = self._parser.instantiate(given)
         callbacks_given = parts.trainer.callbacks or []
         settings: dict[str, Any] = {**parts.trainer, "default_root_dir": str(self.run_folder)}
         settings["logger"] = self._loggers(parts.trainer.logger)
@@ -194,17 +195,9 @@ class Experiment:
         options = _plain(json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings)))[key]
         named = {**options.get("init_args", {}), **options.get("dict_kwargs", {})}
         hparams = {"_class_path": options["class_path"], **named}
-        with _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR):
-            try:
-                return self._parser.instantiate(_namespace(schema=self._config.schema, **{key: config}))[key]
-            except (TypeError, ValueError, OverflowError) as error:
-                first: BaseException = error
-                while cause := first.__cause__ or first.__context__:
-                    first = cause
-                why = (str(first) or type(first).__name__).splitlines()[0][:300]
-                raise UnbuildableError(
-                    f"{key}: {options['class_path']} cannot be built of these options: {why}"
-                ) from error
+        context = _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR)
+        with context, building(f"{key}: {options['class_path']}"):
+            return self._parser.instantiate(_namespace(schema=self._config.schema, **{key: config}))[key]
 
     def _method_arguments(self) -> dict[str, Any]:
         arguments = {name: self._config[name] for name in self._parser.method_arguments}
