@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import traceback
 from collections.abc import Iterable, Iterator
 
 MAX_NAMES = 12
@@ -20,13 +21,15 @@ class CommandError(Exception):
     """A command line or config that cannot be used: what was wrong, what is allowed, the nearest name."""
 
 
-class UnbuildableError(RuntimeError):
+class UnbuildableError(ValueError):
     """Options that a class does not take, or refuses."""
 
 
 @contextlib.contextmanager
 def building(what: str) -> Iterator[None]:
-    """Raise ``UnbuildableError`` for what a constructor says of its options, and ``what`` is built of them.
+    """Raise ``UnbuildableError`` for what Python or a library says of the options that ``what`` is built of.
+
+    A ``ValueError`` that has already been wrapped with its place stays.
 
     Example:
         >>> with building("model"):
@@ -38,11 +41,23 @@ def building(what: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, OverflowError) as error:
-        first: BaseException = error
-        while cause := first.__cause__ or first.__context__:
-            first = cause
+        first = _first_raised(error)
+        if first is not error and isinstance(first, ValueError):
+            raise
         why = (str(first) or type(first).__name__).splitlines()[0][:300]
         raise UnbuildableError(f"{what} cannot be built of these options: {why}") from error
+
+
+def _first_raised(error: BaseException) -> BaseException:
+    """Return what a constructor raised, which the parser has wrapped."""
+    while (frames := list(traceback.walk_tb(error.__traceback__))) and "jsonargparse" in frames[-1][
+        0
+    ].f_code.co_filename:
+        inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if inner is None:  # raised by the call itself
+            break
+        error = inner
+    return error
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

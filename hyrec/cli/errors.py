@@ -65,11 +65,11 @@ def guarded(command: Callable[[], int]) -> int:
         if isinstance(error, CommandError):
             return _report(str(error))
         for cause in _causes(error):
+            if isinstance(cause, UnbuildableError):
+                return _report(f"{cause}\n(HYREC_DEBUG=1 shows where)")
             if isinstance(cause, (ValueError, OSError)) and _written_by_hyrec(cause):
                 of_machine = isinstance(cause, OSError) and cause.errno is not None
                 return _report(_message(cause), 1 if of_machine else 2)
-        if isinstance(error, UnbuildableError):
-            return _report(f"{error}\n(HYREC_DEBUG=1 shows where)")
         outside = _outside(error)  # of its causes none: a mistake made while one was handled keeps its traceback
         if outside is None:
             raise

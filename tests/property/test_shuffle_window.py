@@ -106,11 +106,12 @@ def test_the_windows_of_all_workers_never_take_more_memory_than_they_may(
 
 
 @SETTINGS
-@given(groups=GROUPS, workers=st.integers(0, 2), limit=st.integers(1_000, 50_000), data=st.data())
+@given(groups=GROUPS, workers=st.integers(0, 4), limit=st.integers(1_000, 50_000), data=st.data())
 def test_an_epoch_in_bounded_windows_resumes_exactly_with_any_number_of_workers(
     groups: list[tuple[int, ...]], workers: int, limit: int, data: st.DataObject
 ) -> None:
-    with data_of("flat", groups, batch_size=2, shuffle_memory=limit / GIB) as make:
+    shuffle = data.draw(st.booleans())
+    with data_of("flat", groups, batch_size=2, shuffle_memory=limit / GIB, shuffle=shuffle) as make:
 
         def loader(streams: int, state: dict[str, Any] | None = None) -> BatchLoader:
             made = make().loader("train")
@@ -125,7 +126,7 @@ def test_an_epoch_in_bounded_windows_resumes_exactly_with_any_number_of_workers(
         stopped, seen = loader(workers), data.draw(st.integers(0, len(straight) - 1))
         batches = iter(stopped)
         assert [next(batches).row.tolist() for _ in range(seen)] == straight[:seen]
-        resumed = loader(data.draw(st.integers(0, 2)) if seen else workers, stopped.state_dict())
+        resumed = loader(data.draw(st.integers(0, 4)) if seen else workers, stopped.state_dict())
         assert [batch.row.tolist() for batch in resumed] == straight[seen:]
         assert sorted(row for batch in straight for row in batch) == list(range(sum(rows for rows, *_ in groups)))
 

@@ -103,6 +103,12 @@ class DataFile:
         nested = [".".join((f.name, *path)) for f in self._fields for path in _leaves(f.type) if path]
         return [*self._names, *nested]
 
+    def stores_lists(self, name: str) -> bool:
+        """Whether a column is stored as lists, of which a footer counts the entries; of texts it counts the texts."""
+        place = self._places.get(name)
+        splits = place is not None and place.form is not None and place.form.separator
+        return place is not None and not splits and arrow.is_list(self.fields.field(name).type)
+
     def facts(self, group: int, name: str) -> Facts:
         """Return what the footer says of a column's first leaf. Of some damaged footers Arrow ends the process here."""
         chunk = self._file.metadata.row_group(group).column(self._places[name].first_leaf)

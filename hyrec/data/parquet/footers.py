@@ -49,6 +49,7 @@ def _of_child(
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child does not use
         child = os.fork()
     if not child:
+        receiving.close()
         _tell(files, columns, asked, sending)
     sending.close()
     try:

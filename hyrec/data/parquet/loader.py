@@ -111,7 +111,8 @@ class EpochSampler(DistributedSampler[Any], SequentialSampler):
     @property
     def batches_per_task(self) -> int:
         """Batches that are made together: those of a window if rows keep their order, else one."""
-        return 1 if self.rows.layout.shuffle else self.rows.layout.batches_per_window
+        layout = self.rows.order(self.epoch, self.streams).layout  # of a continued epoch that of its first workers
+        return 1 if layout.shuffle else layout.batches_per_window
 
     def __iter__(self) -> Iterator[Any]:
         step, total, start = self.batches_per_task, self.num_batches, self.start

@@ -278,6 +278,7 @@ def _index_group(
     if decoder.grouped and num_samples:
         known = facts.get(decoder.candidate_column)
         flat = arrow.depth_of(file.fields.field(decoder.candidate_column).type)[0] == 1
+        flat = flat and file.stores_lists(decoder.candidate_column)
         if flat and keep is None and known is not None and known.num_nulls == 0:
             num_samples = known.num_values
         else:
@@ -296,8 +297,7 @@ def _index_group(
     kept = num_rows if keep is None else int(keep.sum())
 
     def entries(column: str) -> int | None:
-        is_list = column in file.fields.names and arrow.is_list(file.fields.field(column).type)
-        known = facts.get(column) if is_list else None  # lists in texts are as many values as rows
+        known = facts.get(column) if file.stores_lists(column) else None
         return None if known is None else -(-known.num_values * kept // num_rows)
 
     size = decoded_bytes(decoder.schema, kept, num_samples, entries)

@@ -80,7 +80,7 @@ def selected(values: Tensor, mask: Tensor) -> Tensor:
     """Return the values where ``mask`` is True as float64; unlike indexing it makes no list of their places."""
     out = torch.empty(int(mask.sum()), dtype=torch.float64, device=values.device)
     start = 0
-    for block, chosen in in_blocks(values, mask):
+    for block, chosen in in_blocks(values.detach(), mask):
         part = block[chosen]
         out[start : start + len(part)] = part
         start += len(part)

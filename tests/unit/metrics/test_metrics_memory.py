@@ -10,6 +10,7 @@ import torch
 from torchmetrics import MetricCollection
 
 from hyrec.metrics import AUC, CalibrationError, default_metrics
+from hyrec.metrics.functional import auc
 from hyrec.metrics.functional import rows as blocks
 
 STATUS = Path("/proc/self/status")
@@ -68,3 +69,8 @@ def test_all_default_metrics_take_at_most_sixty_bytes_a_row_at_their_peak():
         metrics.update(*(part.clone() for part in batch))
     metrics.compute()
     assert (memory("VmHWM") - before) / NUM_ROWS < 60
+
+
+def test_scores_that_have_gradients_are_measured() -> None:
+    preds = torch.tensor([0.1, 0.9, 0.4], requires_grad=True)
+    assert float(auc(preds, torch.tensor([0.0, 1.0, 0.0]))) == 1.0

@@ -283,6 +283,24 @@ def test_whole_numbers_are_parted_without_a_separator(tmp_path: Path, text: str)
     assert (past.offsets.tolist(), past.features["item"].tolist()) == ([0, 3, 3], [17, 4, 33])
 
 
+def test_candidates_that_are_joined_in_a_text_are_counted_as_those_of_lists(tmp_path: Path) -> None:
+    item = {"vocab_size": 9, "role": "item"}
+    schema = {"layout": "requests", "features": {"x": item}, "id_columns": ["x"]}
+    columns = {"x": ["3|4|5", "6|7", "8"], "click": [[0, 1, 0], [1, 0], [1]]}
+    data = data_of(tmp_path, schema, columns)
+    assert (data.num_samples("validate"), [len(b.row) for b in data.loader("validate")]) == (6, [6])
+
+
+def test_lists_in_texts_count_as_long_as_they_may_be_in_memory(tmp_path: Path) -> None:
+    schema = {"features": {"u": {"vocab_size": 9}}, "sequences": {"past": {**PAST, "max_length": 200}}}
+    sizes = []
+    for name, events in (("lists", [[7] * 200] * 50), ("texts", ["^".join(["7"] * 200)] * 50)):
+        (tmp_path / name).mkdir()
+        data = data_of(tmp_path / name, schema, {"u": [3] * 50, "item": events})
+        sizes.append(data.loader("validate").sampler.rows.index.decoded_bytes)
+    assert sizes[0] == sizes[1]
+
+
 def test_a_joined_text_without_a_separator_leads_to_the_key(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Set separator, if the text joins the entries of a list"):
         read(tmp_path, one({"kind": "multi_id", "hash_size": 9}), {"x": ["17^4"]})
