@@ -1,6 +1,6 @@
 """Configs that nobody would write: refused in five lines or used, and nothing of them is executed.
 
-``make fuzz`` tries 2,000 of them (``HYREC_MUTATIONS``), the suite 120.
+``make fuzz`` tries 2,000 of them (``HYREC_MUTATIONS``), the suite 240.
 """
 
 import copy
@@ -15,7 +15,7 @@ from hyrec.cli.main import main
 from hyrec.config.shipped import load_mapping
 from tests.property import traps
 
-COUNT = int(os.environ.get("HYREC_MUTATIONS", "120"))
+COUNT = int(os.environ.get("HYREC_MUTATIONS", "240"))
 SECONDS = 60
 """After which a command counts as hanging."""
 TRAP = "tests.property.traps"
