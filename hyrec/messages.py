@@ -41,23 +41,26 @@ def building(what: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, OverflowError) as error:
-        first = _first_raised(error)
+        first = first_raised(error)
         if first is not error and isinstance(first, ValueError):
             raise
         why = (str(first) or type(first).__name__).splitlines()[0][:300]
         raise UnbuildableError(f"{what} cannot be built of these options: {why}") from error
 
 
-def _first_raised(error: BaseException) -> BaseException:
+def first_raised(error: BaseException) -> BaseException:
     """Return what a constructor raised, which the parser has wrapped."""
-    while (frames := list(traceback.walk_tb(error.__traceback__))) and "jsonargparse" in frames[-1][
-        0
-    ].f_code.co_filename:
+    while _raised_by_parser(error):
         inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if inner is None:  # raised by the call itself
             break
         error = inner
     return error
+
+
+def _raised_by_parser(error: BaseException) -> bool:
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(files) and "jsonargparse" in files[-1]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from hyrec.messages import OTHER_ENDED, CommandError, UnbuildableError
+from hyrec.messages import OTHER_ENDED, CommandError, UnbuildableError, first_raised
 
 MAX_LINES = 5
 _WORKER_ERROR = re.compile(r"^Caught \w+ in \w+ worker process")
@@ -70,6 +70,8 @@ def guarded(command: Callable[[], int]) -> int:
             if isinstance(cause, (ValueError, OSError)) and _written_by_hyrec(cause):
                 of_machine = isinstance(cause, OSError) and cause.errno is not None
                 return _report(_message(cause), 1 if of_machine else 2)
+        if (first := first_raised(error)) is not error and isinstance(first, ValueError):  # a plugin's own message
+            return _report(f"{first}\n(HYREC_DEBUG=1 shows where)")
         outside = _outside(error)  # of its causes none: a mistake made while one was handled keeps its traceback
         if outside is None:
             raise

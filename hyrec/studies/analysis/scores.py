@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import torch
 
 from hyrec.metrics import RankingMetric
+from hyrec.parquet import read_parquet
 from hyrec.studies.plan.study import StudyError
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -34,7 +35,7 @@ class SavedPredictions:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return the column, null in the rows of files that do not have it."""
-        parts = [pq.read_table(part, columns=[name] if name in names else []) for part, names in self.fields.items()]
+        parts = [read_parquet(part, [name] if name in names else []) for part, names in self.fields.items()]
         return pa.concat_tables(parts, promote_options="default").column(name)
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from hyrec.messages import suggest, unknown
 from hyrec.metrics import AUC, RankingMetric, base_name
+from hyrec.parquet import read_parquet
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.scores import Floats, OtherRowsError, Scores, check_same_rows
 from hyrec.studies.analysis.statistics import Interval, paired_t
@@ -147,7 +148,7 @@ def _read_column(results: StudyResults, column: str) -> tuple[npt.NDArray[np.int
     known = [name for name in names if name not in ("row", "group")]
     if column not in known:
         raise StudyError(f"{path} has no column {column!r}.{suggest(column, known)} Columns: {', '.join(known)}.")
-    table = pq.read_table(path, columns=["row", column]).sort_by("row")
+    table = read_parquet(path, ["row", column]).sort_by("row")
     row, value = table.column("row").to_numpy(), table.column(column).to_numpy()
     return row.astype(np.int64), value.astype(np.float64)
 

@@ -6,9 +6,8 @@ import json
 from collections import Counter
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from hyrec.metrics.auc import GroupAUC
+from hyrec.parquet import open_parquet
 from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Table, Text
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, listing
@@ -97,7 +96,7 @@ def _rows(findings: Findings) -> str:
     path = findings.results.folder / ROWS_FILE
     if not path.is_file():
         return f"Test rows: not described ({ROWS_FILE} is missing)"
-    file = pq.ParquetFile(path)
+    file = open_parquet(path)
     text = f"Test rows: {file.metadata.num_rows:,}"
     if "group" in file.schema_arrow.names:
         groups = len(file.read(columns=["group"]).column("group").unique())

@@ -2,12 +2,15 @@
 
 import errno
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from hyrec.cli.errors import MAX_LINES, guarded
 from hyrec.cli.main import main
+
+LOCAL_CODE = Path(__file__).parents[2] / "local_code"
 
 
 def failing(error):
@@ -88,3 +91,12 @@ def test_options_that_python_or_torch_refuses_are_told_with_their_place(option, 
     said = capsys.readouterr().err
     assert re.match(f"hyrec: {told}", said)
     assert len(said.splitlines()) <= MAX_LINES
+
+
+def test_what_a_plugin_says_of_its_options_is_told(capsys, monkeypatch, tmp_path):
+    monkeypatch.delenv("HYREC_DEBUG", raising=False)
+    monkeypatch.setenv("HYREC_CACHE", str(tmp_path))
+    code = LOCAL_CODE / "strict_mixer.py"
+    options = ["--plugin", str(code), "--model.mixer", "StrictMixer", "--model.mixer.width=3"]
+    assert main(["inspect", "--config", "pkg:hyrec/debug.yaml", *options]) == 2
+    assert capsys.readouterr().err.splitlines() == ["hyrec: width must be even, got 3.", "(HYREC_DEBUG=1 shows where)"]

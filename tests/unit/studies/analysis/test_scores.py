@@ -53,9 +53,22 @@ def test_predictions_that_cannot_be_compared_are_refused(columns, told):
 def test_files_are_read_a_needed_column_at_a_time(tmp_path, monkeypatch):
     pq.write_table(table(title=["a", "b", "c", "d"], label_like=[0, 0, 1, 1], score_like=[0.1] * 4), tmp_path / "one")
     read, asked = pq.read_table, []
-    monkeypatch.setattr(pq, "read_table", lambda path, columns: asked.append(columns) or read(path, columns=columns))
+    monkeypatch.setattr(
+        pq, "read_table", lambda path, columns, **checks: asked.append(columns) or read(path, columns=columns)
+    )
     assert Scores.of(SavedPredictions([tmp_path / "one"]), "click").row.tolist() == [0, 1, 2, 3]
     assert sorted(asked) == [["group"], ["label_click"], ["row"], ["score_click"]]
+
+
+def test_a_score_whose_bits_have_flipped_is_no_score(tmp_path):
+    written = tmp_path / "one"
+    options = {"write_page_checksum": True, "compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(table(score_click=[0.123456789] * 4), written, **options)
+    content = written.read_bytes()
+    place = content.index(np.float64(0.123456789).tobytes())
+    written.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(OSError, match="CRC checksum"):
+        Scores.of(SavedPredictions([written]), "click")
 
 
 def test_a_column_that_some_files_lack_is_null_in_their_rows(tmp_path):
