@@ -319,3 +319,10 @@ class Batch:
     def num_requests(self) -> int:
         """R."""
         return self.num_samples if self.request_of is None else self.request_of.num_requests
+
+    def grouped(self) -> RequestMap | None:
+        """Return which samples belong together: those of a request, else those of a group, else none."""
+        if self.request_of is not None or self.group is None:
+            return self.request_of
+        groups, index = self.group.unique(return_inverse=True)
+        return RequestMap.from_index(index, len(groups))

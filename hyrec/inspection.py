@@ -203,7 +203,7 @@ class _Shapes:
             return tensor
 
         with self.mode, torch.random.fork_rng(devices=[]), saved_tensors_hooks(keep, lambda tensor: tensor):
-            self.ranker.loss(self.forward(batch), batch.labels, batch.weights)
+            self.ranker.compute_loss(self.forward(batch), batch)
         return sum(storage.nbytes() for storage in kept.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning as L
 import numpy as np
@@ -184,12 +184,18 @@ class Ranker(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return the loss, and the scores that the progress bar's AUC is computed from."""
         logits = self(batch)
-        loss, parts = self.loss(logits, batch.labels, batch.weights)
+        loss, parts = self.compute_loss(logits, batch)
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=batch.num_samples)
         if len(parts) > 1:
             for task, part in parts.items():
                 self.log(f"train/{task}/loss", part.detach(), batch_size=batch.num_samples)
         return {"loss": loss, "logits": logits[self.primary_task].detach()}
+
+    def compute_loss(self, logits: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch and its parts."""
+        request_of = batch.grouped() if self.loss.compares_samples else batch.request_of
+        loss, parts = self.loss(logits, batch.labels, batch.weights, request_of)
+        return loss, parts
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect validation scores."""
@@ -302,7 +308,7 @@ class Ranker(L.LightningModule):
 
     def _update_metrics(self, prefix: Prefix, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch)
-        loss, _ = self.loss(logits, batch.labels, batch.weights)
+        loss, _ = self.compute_loss(logits, batch)
         self.log(f"{prefix}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
         scores = {task: probability(logit.detach()) for task, logit in logits.items()}
         for task, score in scores.items():
@@ -321,11 +327,7 @@ class Ranker(L.LightningModule):
             metrics.reset()
 
     def _metrics_of(self, prefix: Prefix, task: str) -> MetricCollection:
-        by_task = self.metrics[prefix]
-        assert isinstance(by_task, nn.ModuleDict)
-        metrics = by_task[f"task_{task}"]
-        assert isinstance(metrics, MetricCollection)
-        return metrics
+        return cast(MetricCollection, self.metrics.get_submodule(f"{prefix}.task_{task}"))
 
     def _dense_groups(self) -> list[dict[str, Any]]:
         """Part weights from what must not decay: vectors, and biases that have a row a token."""

@@ -173,16 +173,26 @@ class Head(Component):
 class Loss(Component):
     """Compares logits with labels.
 
+    Attributes:
+        compares_samples: Whether samples are compared with one another: where the rows are requests of their own, the
+            map then joins those of one group.
+
     Shape:
-        logits: ``{task: (B,)}``; labels: the same, NaN where unknown; weights: ``(B,)`` or None.
+        logits: ``{task: (B,)}``; labels: the same, NaN where unknown; weights: ``(B,)`` or None; request_of: which
+            samples belong together, None when none do.
         Returns the scalar to minimise and the scalar parts to log.
     """
 
     slot: ClassVar[str] = "loss"
+    compares_samples: ClassVar[bool] = False
 
     @abstractmethod
     def forward(
-        self, logits: dict[str, Tensor], labels: dict[str, Tensor], weights: Tensor | None = None
+        self,
+        logits: dict[str, Tensor],
+        labels: dict[str, Tensor],
+        weights: Tensor | None = None,
+        request_of: RequestMap | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the total and its parts."""
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hyrec.batch import RequestMap
 from hyrec.context import BuildContext
 from hyrec.messages import suggest
 from hyrec.slots import Loss
@@ -50,14 +51,21 @@ class BCELoss(Loss):
         self.positive_weights = positive_weights or {}
 
     def forward(
-        self, logits: dict[str, Tensor], labels: dict[str, Tensor], weights: Tensor | None = None
+        self,
+        logits: dict[str, Tensor],
+        labels: dict[str, Tensor],
+        weights: Tensor | None = None,
+        request_of: RequestMap | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the total and the loss of each task."""
-        parts = {task: self._task_loss(task, logit, labels[task], weights) for task, logit in logits.items()}
+        parts = {task: self.task_loss(task, logit, labels[task], weights, request_of) for task, logit in logits.items()}
         total = torch.stack([self.task_weights.get(task, 1.0) * part for task, part in parts.items()]).sum()
         return total, parts
 
-    def _task_loss(self, task: str, logit: Tensor, label: Tensor, weights: Tensor | None) -> Tensor:
+    def task_loss(
+        self, task: str, logit: Tensor, label: Tensor, weights: Tensor | None, request_of: RequestMap | None
+    ) -> Tensor:
+        """Return the loss of one task, a scalar; ``request_of`` is for losses that compare samples."""
         wide = torch.promote_types(logit.dtype, torch.float32)
         known = ~label.isnan()
         weight = known.to(wide) if weights is None else torch.where(known, weights.to(wide), 0.0)

@@ -28,7 +28,7 @@ LENGTHS_WITH_EMPTY = (3, 0, 4, 0)
 REQUEST_OF = (2, 0, 0, 3, 1, 2, 2)
 """Request of each sample in a case with R < B; the samples of a request are not adjacent."""
 REQUEST_SLOTS = ("queries", "decoder", "backbone")
-"""Slots whose forward takes ``request_of``."""
+"""Slots that read rows of requests for samples; a loss is told of requests as well."""
 SPARE_VALUE = 1e30
 """What spare rows are filled with: large enough to show in any sum, and finite."""
 
@@ -164,7 +164,7 @@ def draw_case(
     """
     ctx, num_requests = setting.context(slot), len(lengths)
     rng = torch.Generator().manual_seed(seed)
-    shared = grouped and slot in REQUEST_SLOTS
+    shared = grouped and slot in (*REQUEST_SLOTS, "loss")
     requests = RequestMap.from_index(torch.tensor(REQUEST_OF), num_requests) if shared else None
     num_samples = num_requests if requests is None else len(requests.index)
 
@@ -184,7 +184,7 @@ def draw_case(
 
     def loss_inputs() -> tuple[Any, ...]:
         labels = {task: (draw() > 0).to(dtype) for task in schema.tasks}
-        return {task: draw() for task in schema.tasks}, labels, draw().abs() + 0.1
+        return {task: draw() for task in schema.tasks}, labels, draw().abs() + 0.1, requests
 
     d, schema = setting.d_model, setting.schema
     ns = draw(ctx.num_ns_tokens, d)

@@ -17,9 +17,9 @@ from hyrec.heads import MLPHead
 from hyrec.network import Network, Parts
 from hyrec.queries import GlobalQueries
 from hyrec.sample_batch import random_batch
-from hyrec.slots import SequenceEncoder
+from hyrec.slots import Component, SequenceEncoder
 from hyrec.testing.batches import change_candidates
-from hyrec.testing.cases import LENGTHS_WITH_EMPTY, REQUEST_SLOTS, defined
+from hyrec.testing.cases import LENGTHS_WITH_EMPTY, REQUEST_SLOTS, Case, defined
 from hyrec.testing.rules import SEQUENCE_SLOTS, Subject, broken, demand_equal, demand_finite, gradients, rule, run, skip
 from hyrec.testing.setting import plain_decoder, plain_mixer
 from hyrec.tokenizers import GroupedTokens
@@ -109,18 +109,23 @@ def candidate_independence(subject: Subject) -> None:
 )
 def unknown_labels(subject: Subject) -> None:
     """Make labels unknown, change the logits behind them, and make all unknown."""
-    component, case = subject.component(), subject.case()
-    logits, labels, weights = case.args
-    hidden = torch.tensor([False, True, False, True])
+    component = subject.component()
+    for grouped in (False, True):
+        _demand_unknown_labels_count_for_nothing(component, subject.case(grouped=grouped))
+
+
+def _demand_unknown_labels_count_for_nothing(component: Component, case: Case) -> None:
+    logits, labels, *others = case.args
+    hidden = torch.arange(case.num_samples) % 2 == 1
     partly = {task: label.masked_fill(hidden, float("nan")) for task, label in labels.items()}
     moved = {task: torch.where(hidden, logit + 3.0, logit) for task, logit in logits.items()}
     want, got = (
-        defined(run(component, dataclasses.replace(case, args=(given, partly, weights)))) for given in (logits, moved)
+        defined(run(component, dataclasses.replace(case, args=(given, partly, *others)))) for given in (logits, moved)
     )
     demand_finite(want, "with some unknown labels")
     demand_equal(got, want, "with other logits at unknown labels")
     nothing = {task: torch.full_like(label, float("nan")) for task, label in labels.items()}
-    case = dataclasses.replace(case, args=(logits, nothing, weights))
+    case = dataclasses.replace(case, args=(logits, nothing, *others))
     demand_finite(defined(run(component, case)), "with unknown labels only")
     _, of_logits = gradients(component, case)
     demand_finite({f"the gradient of logits {i}": g for i, g in enumerate(of_logits)}, "with unknown labels only")

@@ -47,7 +47,7 @@ def runs(subject: Subject) -> None:
     if subject.slot in REQUEST_SLOTS:
         run(component.eval(), subject.case(grouped=True))
     if subject.slot == "loss":
-        logits, labels, _ = subject.case().args
+        logits, labels, *_ = subject.case().args
         component(logits, labels)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from hyrec.batch import Tokens
+from hyrec.batch import RequestMap, Tokens
 from hyrec.heads import MLPHead
-from hyrec.losses import BCELoss
+from hyrec.losses import BCELoss, JRCLoss
 from hyrec.schema import Schema
 from tests.parity.building import ATOL, context, generic, random_tokens
 from tests.references.heads import mlp_head
-from tests.references.losses import bce
+from tests.references.losses import bce, jrc
 from tests.references.primitives import Weights
 
 D = 4
@@ -108,3 +108,24 @@ def test_extreme_logits_give_a_finite_loss() -> None:
     total, parts = BCELoss(context())(logits, labels)
     assert float(parts["click"]) == pytest.approx(1e4)
     assert torch.isfinite(total)
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 0.0, 2.5, 0.3, 1.0]])
+@pytest.mark.parametrize("labels", [[1.0, 0.0, 0.0, 1.0, 1.0], [1.0, NAN, 0.0, NAN, 0.0], [NAN] * 5])
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_jrc_equals_its_reference(weights: list[float] | None, labels: list[float], alpha: float) -> None:
+    logits, request = [0.3, -2.0, 1.5, 4.0, 0.1], [1, 0, 1, 0, 2]
+    schema = Schema.from_dict({"features": {"user": {"vocab_size": 9}}, "tasks": {"click": {}}})
+    total, parts = JRCLoss(context(schema), alpha=alpha)(
+        {"click": torch.tensor(logits, dtype=torch.float64)},
+        {"click": torch.tensor(labels, dtype=torch.float64)},
+        None if weights is None else torch.tensor(weights, dtype=torch.float64),
+        RequestMap.from_index(torch.tensor(request), 3),
+    )
+    assert float(total) == pytest.approx(jrc(logits, labels, weights, request, alpha), abs=ATOL)
+    assert float(parts["click"]) == float(total)
+
+
+def test_jrc_refuses_a_share_above_one() -> None:
+    with pytest.raises(ValueError, match=r"alpha from 0 to 1, got 1\.5"):
+        JRCLoss(context(), alpha=1.5)

@@ -251,3 +251,16 @@ def test_carriers_are_not_frozen_because_lightning_refuses_to_move_frozen_ones()
 def test_tokens_are_laid_out_queries_first() -> None:
     queries = {"a": torch.full((1, 1, 2), 1.0), "b": torch.full((1, 2, 2), 2.0)}
     assert Tokens(queries, torch.full((1, 1, 2), 3.0)).all()[0, :, 0].tolist() == [1.0, 2.0, 2.0, 3.0]
+
+
+def test_samples_without_requests_are_grouped_by_their_group():
+    batch = Batch({}, {}, {}, 4, group=torch.tensor([7, 3, 7, 9]))
+    grouped = batch.grouped()
+    assert grouped is not None
+    assert grouped.index.tolist() == [1, 0, 1, 2]
+    assert grouped.slot.tolist() == [0, 0, 1, 0]
+
+
+def test_requests_come_before_groups():
+    request_of = RequestMap.from_index(torch.tensor([0, 0]), 1)
+    assert Batch({}, {}, {}, 2, request_of, group=torch.tensor([1, 2])).grouped() is request_of
