@@ -75,7 +75,11 @@ def whose_loss_depends_on_the_order() -> type[Component]:
             super().__init__()
 
         def forward(
-            self, logits: dict[str, Tensor], labels: dict[str, Tensor], weights: Tensor | None = None
+            self,
+            logits: dict[str, Tensor],
+            labels: dict[str, Tensor],
+            weights: Tensor | None = None,
+            request_of: RequestMap | None = None,
         ) -> tuple[Tensor, dict[str, Tensor]]:
             parts = {}
             for task, logit in logits.items():
@@ -103,7 +107,11 @@ def whose_loss_takes_unknown_for_negative() -> type[Component]:
             super().__init__()
 
         def forward(
-            self, logits: dict[str, Tensor], labels: dict[str, Tensor], weights: Tensor | None = None
+            self,
+            logits: dict[str, Tensor],
+            labels: dict[str, Tensor],
+            weights: Tensor | None = None,
+            request_of: RequestMap | None = None,
         ) -> tuple[Tensor, dict[str, Tensor]]:
             parts = {}
             for task, logit in logits.items():
