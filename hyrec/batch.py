@@ -275,10 +275,14 @@ class SequenceStates:
 @_carrier
 @dataclass
 class Tokens:
-    """What a backbone returns: queries ``(B, Q, D)`` by sequence name, and NS tokens ``(B, M, D)``."""
+    """What a backbone returns: queries ``(B, Q, D)`` by sequence name, and NS tokens ``(B, M, D)``.
+
+    The network lays ``features``, the embedded features ``(B, width)`` by name, beside them for the head.
+    """
 
     queries: dict[str, Tensor]
     ns: Tensor
+    features: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
     def all(self) -> Tensor:
         """Return ``(B, T, D)``: the queries of every sequence, then the NS tokens."""

@@ -104,12 +104,14 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return the logits by task."""
-        ns = self.tokenizer(self.features(batch, self.tables))
+        features = self.features(batch, self.tables)
+        ns = self.tokenizer(features)
         sequences = self.embed_sequences(batch)
         queries = self.queries(ns, sequences, batch.request_of)
         if self.padding_MD is not None:
             ns = torch.cat([ns, self.padding_MD.to(ns.dtype).expand(ns.shape[0], -1, -1)], dim=1)
         tokens = self.backbone(queries, ns, sequences, batch.request_of)
+        tokens.features = features
         logits: dict[str, Tensor] = self.head(tokens)
         return logits
 

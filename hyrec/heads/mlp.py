@@ -25,6 +25,8 @@ class MLPHead(Head):
         pool: Whether tokens are concatenated or averaged.
         hidden: Widths of the hidden layers.
         dropout: Probability to drop a hidden unit.
+        features: Whether the towers also read the embedded features as they are, beside the tokens: the deep part of
+            Wide & Deep (arXiv 1606.07792). Rare ids reach the logit without passing through a group's token.
 
     Shape:
         tokens: ``Tokens``. Returns ``{task: (B,)}``, float32 or wider.
@@ -44,6 +46,7 @@ class MLPHead(Head):
         pool: Literal["concat", "mean"] = "concat",
         hidden: list[int] | None = None,
         dropout: float = 0.0,
+        features: bool = False,
     ) -> None:
         super().__init__()
         if tokens == "queries" and not ctx.num_queries:
@@ -53,12 +56,16 @@ class MLPHead(Head):
         width = ctx.d_model * (count if pool == "concat" else 1)
         # Deviation: neither paper prints a norm before the towers. Pinned by test_mlp_head_equals_its_reference.
         self.norm = nn.LayerNorm(width)
+        self.features = features
+        width += sum(ctx.feature_widths.values()) if features else 0
         self.towers = NamedModules({task: Tower(width, hidden or [128], dropout) for task in ctx.schema.tasks})
 
     def forward(self, tokens: Tokens) -> dict[str, Tensor]:
         """Return the logits by task."""
         x_BTD = tokens.all() if self.tokens == "all" else torch.cat(list(tokens.queries.values()), dim=1)
         x_BE = self.norm(x_BTD.flatten(1) if self.pool == "concat" else x_BTD.mean(dim=1))
+        if self.features:
+            x_BE = torch.cat([x_BE, *(feature.to(x_BE.dtype) for feature in tokens.features.values())], dim=1)
         return {task: self.towers[task](x_BE) for task in self.towers}
 
 

@@ -196,7 +196,7 @@ def draw_case(
         "decoder": lambda: (queries[ctx.sequence], events(ctx.d_memory), requests),
         "mixer": lambda: (draw(ctx.num_tokens, d),),
         "backbone": lambda: (queries, ns, all_events(), requests),
-        "head": lambda: (Tokens(queries, ns),),
+        "head": lambda: (Tokens(queries, ns, {name: draw(width) for name, width in ctx.feature_widths.items()}),),
         "loss": loss_inputs,
     }
     return Case(draws[slot](), num_samples, num_requests)

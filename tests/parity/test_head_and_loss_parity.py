@@ -23,18 +23,23 @@ QUERIES = {"clicks": 2, "likes": 1, "searches": 1}
 @pytest.mark.parametrize("hidden", [None, [5], [6, 3]])
 @pytest.mark.parametrize("pool", ["concat", "mean"])
 @pytest.mark.parametrize("tokens", ["queries", "all"])
-def test_mlp_head_equals_its_reference(tokens: Any, pool: Any, hidden: list[int] | None) -> None:
-    ctx = context(d_model=D, num_queries=QUERIES, num_ns_tokens=3)
-    head = generic(MLPHead(ctx, tokens=tokens, pool=pool, hidden=hidden))
+@pytest.mark.parametrize("beside", [False, True])
+def test_mlp_head_equals_its_reference(tokens: Any, pool: Any, hidden: list[int] | None, beside: bool) -> None:
+    ctx = context(d_model=D, num_queries=QUERIES, num_ns_tokens=3, feature_widths={"user": 2, "item": 3})
+    head = generic(MLPHead(ctx, tokens=tokens, pool=pool, hidden=hidden, features=beside))
+    features = {name: random_tokens(3, 1, width, seed=width)[:, 0] for name, width in ctx.feature_widths.items()}
     queries = {name: random_tokens(3, count, D, seed=i) for i, (name, count) in enumerate(QUERIES.items())}
     ns = random_tokens(3, 3, D, seed=9)
     with torch.no_grad():
-        got = head(Tokens(queries, ns))
+        got = head(Tokens(queries, ns, features))
     for b in range(3):
         flat = [query for name in QUERIES for query in queries[name][b]]
         num_hidden = 1 if hidden is None else len(hidden)
         tasks = list(ctx.schema.tasks)
-        expected = mlp_head(Weights(head), flat, list(ns[b]), tasks, tokens=tokens, pool=pool, num_hidden=num_hidden)
+        own = [feature[b] for feature in features.values()] if beside else None
+        expected = mlp_head(
+            Weights(head), flat, list(ns[b]), tasks, tokens=tokens, pool=pool, num_hidden=num_hidden, features=own
+        )
         for task in tasks:
             assert float(got[task][b]) == pytest.approx(expected[task], abs=ATOL)
 

@@ -16,8 +16,9 @@ def mlp_head(
     tokens: str,
     pool: str,
     num_hidden: int,
+    features: list[Vector] | None = None,
 ) -> dict[str, float]:
-    """LayerNorm over the chosen tokens, then hidden layers with GELU and one logit a task."""
+    """LayerNorm over the chosen tokens, the features as they are, then hidden layers with GELU and one logit a task."""
     chosen = queries + ns if tokens == "all" else queries
     if pool == "concat":
         pooled = torch.cat(chosen)
@@ -28,7 +29,7 @@ def mlp_head(
     normed = layer_norm(w.at("norm"), pooled)
     logits = {}
     for task in tasks:
-        x = normed
+        x = torch.cat([normed, *(features or [])])
         for i in range(num_hidden):
             x = gelu(linear(w.at("towers", task, "hidden", 3 * i), x))
         logits[task] = float(linear(w.at("towers", task, "out"), x))

@@ -53,8 +53,8 @@ def reversed_keys(value: Any) -> Any:
 )
 def test_the_order_of_a_schema_changes_nothing(tokenizer: Any) -> None:
     schema, other = tiny_schema(), Schema.from_dict(reversed_keys(tiny_schema().to_dict()))
-    first = network(schema, parts=parts(tokenizer=tokenizer))
-    second = network(other, parts=parts(tokenizer=tokenizer))
+    chosen = parts(tokenizer=tokenizer, head=factory(MLPHead, hidden=[8], features=True))
+    first, second = network(schema, parts=chosen), network(other, parts=chosen)
     own, theirs = first.state_dict(), second.state_dict()
     assert list(own) == list(theirs)
     assert all(torch.equal(own[name], theirs[name]) for name in own)
@@ -309,3 +309,16 @@ def test_every_parameter_is_used_when_decoders_read_the_input_of_longer_layers(b
     logits = model(random_batch(schema, num_requests=6, seed=3))
     (logits["click"] + logits["like"]).square().sum().backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+def test_a_head_that_reads_features_scores_an_id_that_the_tokens_lost() -> None:
+    net = network(tiny_schema(), parts=parts(head=factory(MLPHead, hidden=[8], features=True)))
+    batch = random_batch(net.ctx.schema, seed=3)
+    with torch.no_grad():
+        for parameter in net.tokenizer.parameters():
+            parameter.zero_()
+        before = net(batch)["click"]
+        name = next(n for n, f in net.ctx.schema.features.items() if f.kind == "id")
+        batch.features[name] = batch.features[name] % 2 + 3
+        after = net(batch)["click"]
+    assert not torch.equal(before, after)
