@@ -65,8 +65,9 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         options = sequence or SequenceOptions()
-        self.tables = (embedding or EmbeddingOptions()).tables(schema)
-        self.features = FeatureEmbeddings(schema, self.tables)
+        lookup = embedding or EmbeddingOptions()
+        self.tables = lookup.tables(schema)
+        self.features = FeatureEmbeddings(schema, self.tables, lookup.dropout)
         widths = {name: options.width_of(name, d_model) for name in schema.sequences}
         layers = Layers(parts.encoder, parts.decoder, parts.mixer, parts.encoders, parts.decoders)
         ctx = BuildContext(

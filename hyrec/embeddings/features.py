@@ -26,12 +26,14 @@ class EmbeddingOptions:
         sparse: Whether gradients hold only the rows that a batch touched. Off for optimizers that need dense ones.
         init_scale: Initial rows are uniform within ``init_scale / sqrt(rows)`` (DLRM, arXiv 1906.00091): the ids of a
             small table start well apart, those of a large one close to zero.
+        dropout: Probability that training clears a number of an embedded feature. Events are left alone.
     """
 
     dim: int = 16
     dims: dict[str, int] = field(default_factory=dict)
     sparse: bool = True
     init_scale: float = 1.0
+    dropout: float = 0.0
 
     def tables(self, schema: Schema) -> NamedModules:
         """Build one table per table name of the schema, each with its own initial values."""
@@ -91,14 +93,16 @@ class FeatureEmbeddings(nn.Module):
         schema: The data.
         tables: Embedding tables by name. They are shared with the sequences, so they are passed again to ``forward``
             instead of being held here, and a checkpoint holds them once.
+        dropout: Probability that training clears a number of an embedded feature.
 
     Shape:
         Returns ``{feature: (B, width)}`` in schema order. An id feature has the width of its table; ``n`` dense
         numbers have width ``2 n``: the transformed values (0 where missing) and whether each is missing.
     """
 
-    def __init__(self, schema: Schema, tables: NamedModules) -> None:
+    def __init__(self, schema: Schema, tables: NamedModules, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.features = schema.features
         self.table_names = {name: schema.table_of(name) for name in schema.features}
         self.widths: Mapping[str, int] = {
@@ -119,9 +123,7 @@ class FeatureEmbeddings(nn.Module):
                 return transform_dense(feature, value.to(next((p.dtype for p in tables.parameters()), value.dtype)))
             value = self.buckets[name](value.squeeze(-1))
         table = table_of(tables, self.table_names[name])
-        if isinstance(value, Jagged):
-            return table.pool(value)
-        out: Tensor = table(value)
+        out: Tensor = self.dropout(table.pool(value) if isinstance(value, Jagged) else table(value))
         return out
 
 

@@ -20,6 +20,7 @@ class GroupedTokens(Tokenizer):
 
     Args:
         tokens_per_group: Tokens for groups that deserve more than one, by group name.
+        norm: Whether tokens are normalised.
 
     Shape:
         features: ``{name: (B, width)}``; returns ``(B, M, D)``, tokens in group order.
@@ -31,7 +32,7 @@ class GroupedTokens(Tokenizer):
     paper: ClassVar[str] = "arXiv 2601.12681 3.1; arXiv 2507.15551 3.1"
     tags: ClassVar[tuple[str, ...]] = ("hyformer", "rankmixer")
 
-    def __init__(self, ctx: BuildContext, *, tokens_per_group: dict[str, int] | None = None) -> None:
+    def __init__(self, ctx: BuildContext, *, tokens_per_group: dict[str, int] | None = None, norm: bool = True) -> None:
         super().__init__()
         schema, counts = ctx.schema, tokens_per_group or {}
         for group, count in counts.items():
@@ -53,7 +54,7 @@ class GroupedTokens(Tokenizer):
             }
         )
         # Deviation: the papers print no norm. Pinned by test_grouped_tokens_equal_their_reference.
-        self.norm = nn.LayerNorm(ctx.d_model)
+        self.norm = nn.LayerNorm(ctx.d_model) if norm else nn.Identity()
 
     @property
     def token_features(self) -> list[list[str]]:

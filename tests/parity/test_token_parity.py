@@ -26,17 +26,19 @@ def embedded(schema: Schema, batch: int = 3) -> tuple[dict[str, int], dict[str, 
     return widths, {name: random_tokens(batch, width, seed=i) for i, (name, width) in enumerate(widths.items())}
 
 
+@pytest.mark.parametrize("norm", [True, False])
 @pytest.mark.parametrize("counts", [{}, {"item": 3}, {"user": 2, "context": 2}])
-def test_grouped_tokens_equal_their_reference(counts: dict[str, int]) -> None:
+def test_grouped_tokens_equal_their_reference(counts: dict[str, int], norm: bool) -> None:
     schema = tiny_schema()
     widths, features = embedded(schema)
-    tokenizer = generic(GroupedTokens(context(schema, d_model=D, feature_widths=widths), tokens_per_group=counts))
+    ctx = context(schema, d_model=D, feature_widths=widths)
+    tokenizer = generic(GroupedTokens(ctx, tokens_per_group=counts, norm=norm))
     groups = {
         group: [n for n, f in schema.features.items() if f.group == group]
         for group in sorted({f.group for f in schema.features.values()})
     }
     expected = [
-        reference.grouped(Weights(tokenizer), {n: v[b] for n, v in features.items()}, groups, counts, D)
+        reference.grouped(Weights(tokenizer), {n: v[b] for n, v in features.items()}, groups, counts, D, norm)
         for b in range(3)
     ]
     assert tokenizer.num_tokens == len(expected[0]) == len(tokenizer.token_features)

@@ -13,13 +13,14 @@ def grouped(
     groups: dict[str, list[str]],
     counts: dict[str, int],
     d_model: int,
+    norm: bool = True,
 ) -> list[Vector]:
     """``F_g = LN(W_g concat(group g) + b_g)``; a group with c tokens makes c times D numbers."""
     tokens = []
     for group, names in groups.items():
         made = linear(w.at("project", group), torch.cat([features[name] for name in names]))
         parts = [made[i * d_model : (i + 1) * d_model] for i in range(counts.get(group, 1))]
-        tokens += [layer_norm(w.at("norm"), part) for part in parts]
+        tokens += [layer_norm(w.at("norm"), part) if norm else part for part in parts]
     return tokens
 
 

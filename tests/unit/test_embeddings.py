@@ -10,8 +10,9 @@ from torch.export import Dim, ShapesCollection, export
 
 from hyrec.batch import Jagged, Sequence
 from hyrec.embeddings import EmbeddingOptions, SequenceMerging, SequenceOptions
-from hyrec.embeddings.features import Buckets
+from hyrec.embeddings.features import Buckets, FeatureEmbeddings
 from hyrec.nn.named import NamedModules
+from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
 from hyrec.testing.batches import tiny_schema
 
@@ -165,3 +166,15 @@ def test_modules_may_have_any_name_that_data_has() -> None:
 def test_names_that_become_the_same_module_are_refused() -> None:
     with pytest.raises(ValueError, match=r"cannot be told apart.*a/b"):
         NamedModules({"a.b": torch.nn.Linear(1, 1), "a/b": torch.nn.Linear(1, 1)})
+
+
+def test_dropout_clears_numbers_of_ids_in_training_only() -> None:
+    schema = tiny_schema()
+    options = EmbeddingOptions(dropout=1.0)
+    tables = options.tables(schema)
+    features, batch = FeatureEmbeddings(schema, tables, options.dropout), random_batch(schema)
+    dense = [name for name, feature in schema.features.items() if not feature.is_embedded]
+    assert dense
+    trained, scored = features(batch, tables), features.eval()(batch, tables)
+    assert {name for name, value in trained.items() if value.any()} == set(dense)
+    assert all(value.any() for value in scored.values())

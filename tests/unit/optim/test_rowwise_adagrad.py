@@ -5,9 +5,11 @@ from torch import nn
 from hyrec.optim import RowWiseAdagrad
 
 
-def reference_step(weight, sums, grad, lr, eps):
+def reference_step(weight, sums, grad, lr, eps, decay):
     """One step, row by row, in plain Python."""
     for row in range(weight.shape[0]):
+        if grad[row].any():
+            grad[row] += decay * weight[row]
         squares = [float(g) ** 2 for g in grad[row]]
         sums[row] += sum(squares) / len(squares)
         for d in range(weight.shape[1]):
@@ -15,19 +17,20 @@ def reference_step(weight, sums, grad, lr, eps):
                 weight[row, d] -= lr * grad[row, d] / (sums[row] ** 0.5 + eps)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.3])
 @pytest.mark.parametrize("sparse", [True, False])
-def test_steps_equal_the_row_by_row_reference(sparse):
+def test_steps_equal_the_row_by_row_reference(sparse, decay):
     torch.manual_seed(0)
     table = nn.Embedding(7, 3, sparse=sparse).double()
     weight, sums = table.weight.detach().clone(), [0.0] * 7
-    optimizer = RowWiseAdagrad(table.parameters(), lr=0.1)
+    optimizer = RowWiseAdagrad(table.parameters(), lr=0.1, weight_decay=decay)
     for step in range(4):
         ids = torch.tensor([1, 1, 5, step])
         optimizer.zero_grad()
         target = torch.randn(4, 3, dtype=torch.float64)
         (table(ids) * target).sum().backward()
         dense = torch.zeros(7, 3, dtype=torch.float64).index_add(0, ids, target)
-        reference_step(weight, sums, dense, 0.1, 1e-8)
+        reference_step(weight, sums, dense, 0.1, 1e-8, decay)
         optimizer.step()
     # The accumulator is float32 on purpose, whatever the table's dtype.
     torch.testing.assert_close(table.weight.detach(), weight, atol=1e-6, rtol=1e-6)
