@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -90,8 +90,9 @@ class CountingBaseline:
         self.choose_by_role = features is None
         self._num_ids = _id_features(schema, features)
         self._roles = {name: schema.features[name].role for name in self._num_ids}
-        self._tables: dict[str, Tensor] = {}
+        self._counts: dict[str, Tensor] = {}
         self.counted: list[CountedFeature] = []
+        self.rate = 0.0
         self.bias = 0.0
         self.num_rows = 0
         self.num_unknown = 0
@@ -121,7 +122,7 @@ class CountingBaseline:
             y, w = label[known], weight[known]
             self.num_rows += len(y)
             self.num_unknown += len(label) - len(y)
-            ids = torch.stack([self._ids(batch, name)[known] for name in tables], 1)
+            ids = torch.stack([self.ids(batch, name)[known] for name in tables], 1)
             counts = torch.stack([w, w * y, w * w, w * w * y], 1)
             for column, table in enumerate(tables.values()):
                 table.index_add_(0, ids[:, column], counts)
@@ -139,9 +140,19 @@ class CountingBaseline:
         """Return the predicted probability of each sample, ``(B,)`` float64 on the CPU."""
         if not self.counted:
             raise RuntimeError("The counting baseline has counted nothing yet: call fit(batches) first.")
-        logit = torch.full((batch.num_samples,), self.bias, dtype=torch.float64)
+        return self.probability({name: self.counts_of(name, self.ids(batch, name)) for name in self.columns})
+
+    def counts_of(self, feature: str, ids: Tensor) -> Tensor:
+        """Return rows shown and clicked in training of ids of a counted feature, ``(B, 2)`` float64."""
+        return self._counts[feature][ids]
+
+    def probability(self, counts: Mapping[str, Tensor]) -> Tensor:
+        """Return the probability of samples whose ids have been shown and clicked so often, ``(B, 2)`` by feature."""
+        logit: Tensor | float = self.bias
         for feature in self.counted:
-            logit += feature.weight * self._tables[feature.name][self._ids(batch, feature.name)]
+            shown, clicks = counts[feature.name].unbind(1)
+            logit = logit + feature.weight * _log_odds(shown, clicks, feature.damping, self.rate)
+        assert isinstance(logit, Tensor)
         return logit.sigmoid()
 
     def _combine(self, tables: dict[str, Tensor], sample: _RowSample, rate: float) -> None:
@@ -157,7 +168,7 @@ class CountingBaseline:
             columns.append(_log_odds(rows[:, 0] - w, rows[:, 1] - w * y, feature.damping, rate))
         self.bias, weights = _fit_logistic(torch.stack(columns, 1), y, w, rate)
         self.counted = [replace(f, weight=weight) for f, weight in zip(chosen, weights, strict=True)]
-        self._tables = {f.name: _log_odds(tables[f.name][:, 0], tables[f.name][:, 1], f.damping, rate) for f in chosen}
+        self._counts, self.rate = {f.name: tables[f.name][:, :2].clone() for f in chosen}, rate
 
     def _describe(self, name: str, table: Tensor, rate: float) -> CountedFeature:
         shown, clicks, shown_squared, clicks_squared = table.unbind(1)
@@ -171,7 +182,8 @@ class CountingBaseline:
         explained = max(spread, 0.0) * float((shown * shown / (shown + damping)).sum() / shown.sum())
         return CountedFeature(name, self._roles[name], damping, spread, explained, weight=1.0)
 
-    def _ids(self, batch: Batch, name: str) -> Tensor:
+    def ids(self, batch: Batch, name: str) -> Tensor:
+        """Return a counted feature's ids of a batch, checked."""
         if name not in batch.features:
             known = ", ".join(batch.features)
             raise ValueError(f"The batch lacks the counted feature {name!r}. It has: {known}.")

@@ -8,6 +8,7 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
+from hyrec.baselines.baseline import measure
 from hyrec.baselines.counting import CountingBaseline
 from hyrec.data.base import RankingData
 from hyrec.ranker import Ranker
@@ -50,19 +51,10 @@ class BaselineTable(L.Callback):
         print(baseline_table(f"test ({task})", rows, names))
 
     def _count(self, data: RankingData, model: Ranker) -> dict[str, float]:
-        task, metrics = model.primary_task, model.new_metrics()
-        baseline = CountingBaseline(data.schema, task, features=self.features)
-        baseline.fit(data.scan("train", baseline.columns))
-        for metric in metrics.values():
-            metric.distributed_available_fn = _alone  # one process reads all rows; the others do not wait for it
-        for batch in data.scan("test", baseline.columns):
-            for metric in metrics.values():
-                metric.update(baseline.predict(batch), batch.labels[task], group=batch.group, weights=batch.weights)
-        return {name: float(metric.compute()) for name, metric in metrics.items()}
-
-
-def _alone() -> bool:
-    return False
+        counting = CountingBaseline(data.schema, model.primary_task, features=self.features)
+        counting.fit(data.scan("train", counting.columns))
+        metrics, task = model.new_metrics(), model.primary_task
+        return measure(data, "test", task, counting.predict, metrics, columns=counting.columns)
 
 
 def baseline_table(title: str, rows: dict[str, dict[str, float]], columns: list[str]) -> str:

@@ -15,6 +15,7 @@ COMMANDS = {
     "validate": ("hyrec.cli.run_command", "evaluate a checkpoint on the validation rows"),
     "test": ("hyrec.cli.run_command", "evaluate a checkpoint on the test rows"),
     "predict": ("hyrec.cli.run_command", "write scores as Parquet"),
+    "baseline": ("hyrec.cli.baseline_command", "what a model must beat: counting, logistic regression, trees, DIN"),
     "inspect": ("hyrec.cli.inspect_command", "tokens, parameters, FLOPs and memory of a config; touches no data"),
     "data": ("hyrec.cli.data_command", "build data from logs, simulate it, or profile a file"),
     "ablate": ("hyrec.cli.ablate_command", "run a study: variants over seeds, with intervals, costs and a report"),

@@ -13,7 +13,7 @@ from hyrec.batch import Batch
 from hyrec.metrics.functional import auc, grouped_auc, log_loss
 from hyrec.schema import Feature, Schema, Task
 
-KUAIRAND = Path(__file__).parents[3] / "shared/data/kuairand-pure/log_standard_0425_0504.parquet"
+KUAIRAND = Path(__file__).parents[4] / "shared/data/kuairand-pure/log_standard_0425_0504.parquet"
 
 SCHEMA = Schema(
     features={
