@@ -140,7 +140,7 @@ def _report(folder: Path, baseline: str = "", wandb: str | None = None) -> int:
     """Print the comparison of a study and write its report."""
     from hyrec.studies.report import ReportExtraMissingError, write_report
     from hyrec.studies.report.findings import Findings
-    from hyrec.studies.report.text import comparison_as_text
+    from hyrec.studies.report.tables import comparison_as_text
 
     findings = Findings.read(folder, baseline)
     if not findings.results.cells:

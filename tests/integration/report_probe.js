@@ -20,26 +20,13 @@
   const chart = (svg) => {
     const [box, texts] = [svg.getBoundingClientRect(), boxes(svg.querySelectorAll("text"))];
     return {
-      id: svg.id,
+      id: svg.getAttribute("aria-label"),
       width: box.width,
       height: box.height,
       texts: texts.length,
       line: Math.min(...texts.map((text) => text.box.height)),
       beyond: beyond(texts, box),
       overlaps: overlaps(texts),
-    };
-  };
-
-  // How far the marks of a row lie from where the scale above them says that they are, in CSS pixels.
-  const forest = (table) => {
-    const zeros = [...table.querySelectorAll(".scale span")].filter((tick) => Number(tick.textContent) === 0);
-    const rows = [...table.querySelectorAll("tbody tr:not(.group)")];
-    const middle = (element) => { const box = element.getBoundingClientRect(); return box.left + box.width / 2; };
-    return {
-      labels: overlaps(boxes(table.querySelectorAll(".scale span"))),
-      texts: rows.flatMap((row) => overlaps(boxes(row.querySelectorAll("th, td:not(.plot)")))),
-      baseline: rows.filter((row) => row.querySelector(".tone-baseline"))
-        .map((row) => Math.abs(middle(row.querySelector("use")) - middle(zeros[0]))),
     };
   };
 
@@ -51,15 +38,13 @@
     return box.right > root.clientWidth + 0.5 || box.left < -0.5;
   });
   const cells = [...document.querySelectorAll(".scroll td, .scroll th")];
-  const text = document.querySelector("svg.chart text[font-weight='600']");
+  const text = document.querySelector("svg.chart text");
   return {
     scroll: root.scrollWidth,
     client: root.clientWidth,
     outside: outside.map((element) => `${element.tagName}.${element.className}: ${element.textContent.slice(0, 40)}`),
     charts: [...document.querySelectorAll("svg.chart[role=img]")].map(chart),
-    strips: [...document.querySelectorAll("td.plot svg")].filter((svg) => svg.getBoundingClientRect().width > 150).length,
     cut: cells.filter((cell) => cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent),
-    forests: [...document.querySelectorAll("figure.forest > table")].map(forest),
     colours: [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,
       getComputedStyle(text).fill],
   };

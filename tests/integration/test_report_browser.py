@@ -40,7 +40,7 @@ def test_a_finished_page_is_whole_and_readable_at_every_width_in_light_and_dark(
                 seen = await page.evaluate(PROBE)
                 if folder := os.environ.get("HYREC_SCREENSHOTS"):
                     await page.screenshot(Path(folder) / f"{kind}-{width}-{scheme}.png")
-                check(seen, width, strips=15 if kind == "table" else 10)
+                check(seen, width)
                 grounds.append(seen["colours"][0])
             assert grounds == ["rgb(253, 252, 250)", "rgb(20, 23, 26)"]
         # The button overrules the reader's preference, on this visit and on later ones; paper is always white.
@@ -56,7 +56,7 @@ def test_a_finished_page_is_whole_and_readable_at_every_width_in_light_and_dark(
     browse(look)
 
 
-def check(seen: dict[str, Any], width: int, strips: int) -> None:
+def check(seen: dict[str, Any], width: int) -> None:
     assert seen["scroll"] <= seen["client"] == width, seen["outside"]
     assert seen["outside"] == []
     assert seen["cut"] == []
@@ -67,8 +67,4 @@ def check(seen: dict[str, Any], width: int, strips: int) -> None:
         assert chart["texts"] > 3, chart
         assert chart["line"] >= 9, chart  # the height of a line, in CSS pixels
         assert chart["beyond"] == chart["overlaps"] == [], chart
-    assert seen["strips"] == strips
-    for forest in seen["forests"]:
-        assert forest["labels"] == forest["texts"] == []
-        assert max(forest["baseline"]) < 1
-    assert seen["colours"][1] == seen["colours"][2] != seen["colours"][0]
+    assert len(set(seen["colours"])) == 3

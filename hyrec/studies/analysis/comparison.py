@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hyrec.metrics import RankingMetric
-from hyrec.metrics.functional import relative_auc, relative_auc_above_chance
+from hyrec.metrics.functional import relative_auc
 from hyrec.studies.analysis.bootstrap import GroupBootstrap
 from hyrec.studies.analysis.results import StudyResults, other_rows
 from hyrec.studies.analysis.scores import Floats, OtherRowsError, Scores
@@ -34,7 +34,6 @@ class ComparisonRow:
         p_holm: Value of p over seeds, adjusted for all variants of the study (Holm).
         chance: Value of the metric for a random order; None where that depends on the data.
         relative_auc: ``auc / base − 1``, the convention of the HyFormer paper; None for metrics that are no AUC.
-        relative_auc_above_chance: ``(auc − 0.5) / (base − 0.5) − 1``, larger for the same figures.
         verdict: ``better``, ``worse``, ``not distinguishable``; ``higher``, ``lower`` for metrics without a better
             end; ``baseline``, ``too few seeds`` (fewer than two), ``no spread`` (two or more with one and the same
             difference), ``no shared seed`` with the baseline, ``no results`` or ``not comparable``.
@@ -53,7 +52,6 @@ class ComparisonRow:
     interval: Interval | None
     chance: float | None
     relative_auc: float | None
-    relative_auc_above_chance: float | None
     costs: RelativeCosts
     seconds: float
     notes: tuple[str, ...] = ()
@@ -115,10 +113,7 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: fl
     values, base_values = results.finite(name, metric), results.finite(base, metric)
     paired = {} if name == base else {s: (v, base_values[s]) for s, v in values.items() if s in base_values}
     differences = {s: mine - theirs for s, (mine, theirs) in paired.items()}
-    relative = above_chance = None
-    if paired and chance is not None:
-        mean, base_mean = (float(level) for level in np.mean(list(paired.values()), axis=0))
-        relative, above_chance = relative_auc(mean, base_mean), relative_auc_above_chance(mean, base_mean, chance)
+    levels = np.mean(list(paired.values()), axis=0).tolist() if paired and chance is not None else None
     undefined = [str(s) for s in results.values(name, metric) if s not in values]
     used, found = values if name == base else differences, list(values.values())
     seconds = [results.cells[name, seed].seconds for seed in results.seeds_of(name)]
@@ -134,8 +129,7 @@ def _row(results: StudyResults, planned: PlannedVariant, metric: str, chance: fl
         missing_seeds=tuple(s for s in results.plan.study.seeds if s not in used),
         interval=paired_t(list(differences.values())) if differences else None,
         chance=chance,
-        relative_auc=relative,
-        relative_auc_above_chance=above_chance,
+        relative_auc=relative_auc(*levels) if levels else None,
         costs=costs,
         seconds=float(np.mean(seconds)) if seconds else math.nan,
         notes=(f"{metric} is not defined for seed {', '.join(undefined)}",) if undefined else (),

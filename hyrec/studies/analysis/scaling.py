@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hyrec.messages import suggest
 from hyrec.metrics import MetricFacts
-from hyrec.studies.analysis.power_law import PowerLaw, fit_power_law
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.scores import Floats
-from hyrec.studies.analysis.seed_bootstrap import SeedBootstrap
 from hyrec.studies.analysis.statistics import Interval, holm, paired_t
 from hyrec.studies.plan.study import SCALING_AXES, StudyError
 
 MIN_SIZES = 4
 """Three parameters need at least four sizes, or the curve only draws a line through the points."""
+MIN_EXPONENT, MAX_EXPONENT = 0.01, 5.0
+"""Where c is searched. Below, the curve is a straight line in log x; above, a step at the smallest size."""
+_STRAIGHT = 0.03
+"""Up to this exponent the slope in log x changes by less than a fifth over a thousandfold cost."""
 
 
 @dataclass(frozen=True)
@@ -42,59 +44,102 @@ class SizePoints:
     facts: MetricFacts
     notes: tuple[str, ...]
 
-    @property
-    def limit(self) -> float:
-        """Value that no curve through ``values`` can exceed."""
-        best = self.facts.best_value
-        return math.inf if best is None else self.facts.direction * best
-
-    def gains(self, at: Floats | None = None) -> dict[int, float]:
+    def gains(self, at: Floats) -> dict[int, float]:
         """Return the improvement for ten times the cost, by seed: the slope of a straight line in log10 of the cost.
 
-        Values are interpolated to the sizes ``at``, linearly in log10. Default: the family's own.
+        Values are interpolated to the sizes ``at``, linearly in log10.
         """
-        place = np.log10(self.sizes)
-        wanted = place if at is None else np.log10(at)
-        centred = wanted - wanted.mean()
-        values = self.values if at is None else np.stack([np.interp(wanted, place, row) for row in self.values])
-        return dict(zip(self.seeds, (values @ centred / (centred**2).sum()).tolist(), strict=True))
+        values = np.stack([np.interp(np.log10(at), np.log10(self.sizes), row) for row in self.values])
+        slopes = np.polyfit(np.log10(at), values.T, 1)[0]
+        return dict(zip(self.seeds, slopes.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """A curve ``y = a − b · (x / x0)^−c``, where ``x0`` is the geometric mean of the sizes that it was fitted to."""
+
+    a: float
+    b: float
+    c: float
+    x0: float
+
+    @classmethod
+    def fit(cls, x: Floats, y: Floats, limit: float) -> PowerLaw:
+        """Fit by least squares with b ≥ 0, a ≤ limit and c in [0.01, 5]: for a given c, a and b have a closed form."""
+        from scipy.optimize import lsq_linear, minimize_scalar
+
+        x0 = float(np.exp(np.log(x).mean()))
+
+        def solved(log_c: float) -> tuple[Floats, float]:
+            design = np.stack([np.ones_like(x), -((x / x0) ** -math.exp(log_c))], 1)
+            found = lsq_linear(design, y, bounds=([-np.inf, 0.0], [limit, np.inf]))
+            return found.x, found.cost
+
+        ends = (math.log(MIN_EXPONENT), math.log(MAX_EXPONENT))
+        log_c = float(minimize_scalar(lambda log_c: solved(log_c)[1], bounds=ends, method="bounded").x)
+        a, b = solved(log_c)[0].tolist()
+        return cls(a, b, math.exp(log_c), x0)
+
+    def __call__(self, x: Floats) -> Floats:
+        """Return the curve at some sizes."""
+        return np.asarray(self.a - self.b * (x / self.x0) ** -self.c)
+
+    def undetermined(self, limit: float) -> str:
+        """Return why a, b and c say nothing: the fit ended where it was not allowed to go further; else empty."""
+        if self.c <= _STRAIGHT or self.a >= limit - 1e-6:
+            return "no levelling off is in sight, since the points lie close to a straight line in log x"
+        if self.c >= MAX_EXPONENT / 1.05:
+            return "only the smallest size differs from the others, so the exponent is not determined"
+        return ""
 
 
 @dataclass(frozen=True)
 class ScalingFit:
     """The curve of one family: ``y = a − b · x^−c`` for a metric that is better when larger, ``a + b · x^−c`` else.
 
-    Fitted to the means over seeds by least squares; b ≥ 0, c in [0.01, 5], and a no better than the metric can be.
-    Intervals draw whole seeds with replacement, so they generalise over training runs at these sizes.
+    Fitted to the means over seeds; a no better than the metric can be. Intervals leave out one seed at a time
+    (jackknife, Student's t), so they generalise over training runs at these sizes.
 
     Args:
-        a: What the curve tends to; None when not identified, and b and c with it.
-        b: Distance from it at x = 1, for x in its own unit.
-        r2: Share of the variance of the means that the curve explains; NaN when they are all equal.
+        laws: The curve through the means over all seeds, then those without one seed each.
         reason: Why the data do not determine a, b and c; empty when they do.
         gain: Improvement for ten times the cost: slope of a straight line in log10(x), by Student's t over seeds.
-            Positive is better, also where the metric falls. It needs no curve and is always identified.
+            Positive is better, also where the metric falls. It needs no curve and is always known.
     """
 
     points: SizePoints
-    a: Interval | None
-    b: Interval | None
-    c: Interval | None
-    r2: float
+    laws: tuple[PowerLaw, ...]
     reason: str
     gain: Interval
-    _law: PowerLaw = field(repr=False, compare=False)
-    _drawn: PowerLaw = field(repr=False, compare=False)
-    _bootstrap: SeedBootstrap = field(repr=False, compare=False)
 
-    def curve(self, sizes: Sequence[float]) -> list[Interval]:
-        """Return the curve with its interval at some sizes; outside of the family's sizes it is extrapolation.
+    @property
+    def parameters(self) -> tuple[Interval, Interval, Interval] | None:
+        """a, b (for x in its own unit) and c; None when the data do not determine them."""
+        if self.reason:
+            return None
+        sign = self.points.facts.direction
+        a = _jackknife([sign * law.a for law in self.laws])
+        # b and c are positive, so their spread is that of their logarithms.
+        log_b = _jackknife([math.log(law.b) + law.c * math.log(law.x0) for law in self.laws])
+        log_c = _jackknife([math.log(law.c) for law in self.laws])
+        b, c = (Interval(math.exp(i.mean), math.exp(i.low), math.exp(i.high), count=i.count) for i in (log_b, log_c))
+        return a, b, c
 
-        Between the sizes it hardly depends on whether a, b and c are identified, so it can always be drawn there.
+    @property
+    def r2(self) -> float:
+        """Share of the variance of the means that the curve explains; NaN when they are all equal."""
+        means = self.points.values.mean(0)
+        spread = float(means.var())
+        return 1 - float(((self.laws[0](self.points.sizes) - means) ** 2).mean()) / spread if spread else math.nan
+
+    def curve(self, at: Floats | None = None) -> tuple[Floats, list[Interval]]:
+        """Return sizes, by default from the family's smallest to its largest, and the curve with its interval there.
+
+        Between the sizes it hardly depends on whether a, b and c are determined, so it can always be drawn.
         """
-        x, sign = np.asarray(sizes, dtype=np.float64), self.points.facts.direction
-        line, drawn = sign * self._law(x)[0], sign * self._drawn(x)
-        return [self._bootstrap.interval(float(line[i]), drawn[:, i]) for i in range(len(x))]
+        sizes = np.geomspace(self.points.sizes[0], self.points.sizes[-1], 40) if at is None else at
+        lines = self.points.facts.direction * np.stack([law(sizes) for law in self.laws])
+        return sizes, [_jackknife(column.tolist()) for column in lines.T]
 
 
 @dataclass(frozen=True)
@@ -147,17 +192,17 @@ def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
     if not results.facts(metric).direction:
         raise StudyError(f"{metric} has no better end, so it has no scaling curve. AUC and log loss have one.")
     results.check_metric(metric)
-    points: dict[str, SizePoints] = {}
+    fits: dict[str, ScalingFit] = {}
     refused: dict[str, str] = {}
     for family in results.plan.study.families:
         try:
-            points[family] = _size_points(results, family, metric, x)
+            fits[family] = _fit(_size_points(results, family, metric, x), f"{metric} does not improve with {x}")
         except StudyError as error:  # noqa: PERF203  (every family gets its own reason)
             refused[family] = str(error)
-    baseline = points.get(results.plan.study.baseline)
-    slopes = () if baseline is None else _slopes((one for one in points.values() if one is not baseline), baseline)
-    what = f"{metric} does not improve with {x}"
-    return Scaling({family: _fit(one, what) for family, one in points.items()}, refused, slopes)
+    baseline = fits.get(results.plan.study.baseline)
+    slopes = [_slope(fit.points, baseline.points) for fit in fits.values() if baseline and fit is not baseline]
+    adjusted = holm([math.nan if one.difference is None else one.difference.p for one in slopes])
+    return Scaling(fits, refused, tuple(replace(one, p_holm=p) for one, p in zip(slopes, adjusted, strict=True)))
 
 
 def _size_points(results: StudyResults, family: str, metric: str, x: str) -> SizePoints:
@@ -191,50 +236,40 @@ def _size_points(results: StudyResults, family: str, metric: str, x: str) -> Siz
 
 
 def _fit(points: SizePoints, flat: str) -> ScalingFit:
-    sign = points.facts.direction
-    bootstrap = SeedBootstrap(len(points.seeds))
-    means = points.values.mean(0)
-    law = fit_power_law(points.sizes, means[None], points.limit)
-    drawn = fit_power_law(points.sizes, bootstrap.means(points.values), points.limit)
-    gain = paired_t(list(points.gains().values()))
-    reason = _why_not(law, drawn, bootstrap, gain, flat)
-    pairs = ((sign * law.a, sign * drawn.a), (law.scale, drawn.scale), (law.c, drawn.c))
-    a, b, c = (None if reason else bootstrap.interval(float(one[0]), draws) for one, draws in pairs)
-    spread = float(((means - means.mean()) ** 2).sum())
-    r2 = 1 - float(law.error[0]) / spread if spread else math.nan
-    return ScalingFit(points, a, b, c, r2, reason, gain, law, drawn, bootstrap)
-
-
-def _why_not(law: PowerLaw, drawn: PowerLaw, bootstrap: SeedBootstrap, gain: Interval, flat: str) -> str:
-    """Return why a, b, c are not identified: above all, over a tenth of the draws end at a bound; else empty."""
-    if law.b[0] == 0 or (gain.known and gain.low <= 0):
+    best = points.facts.best_value
+    limit = math.inf if best is None else points.facts.direction * best
+    count = len(points.seeds)
+    without_one = [np.delete(points.values, i, 0) for i in range(count)] if count > 1 else []
+    laws = tuple(PowerLaw.fit(points.sizes, values.mean(0), limit) for values in (points.values, *without_one))
+    gain = paired_t(list(points.gains(points.sizes).values()))
+    reason = next((reason for law in laws if (reason := law.undetermined(limit))), "")
+    if count < 2:
+        reason = "one seed shows no spread, so nothing says how well a, b and c are determined"
+    if min(law.b for law in laws) <= 0 or (gain.known and gain.low <= 0):
         bounds = f" [{gain.low:+.2g}, {gain.high:+.2g}]" if gain.known else ""
-        return f"{flat} beyond what seeds explain: {gain.mean:+.2g}{bounds} for ten times the cost"
-    if bootstrap.num_seeds < 2:
-        return "one seed shows no spread, so nothing says how well a, b and c are determined"
-    open_end = "no levelling off is in sight, since the points lie close to a straight line in log x"
-    step = "only the smallest size differs from the others, so the exponent is not determined"
-    for reason, fitted, draws in ((open_end, law.straight, drawn.straight), (step, law.steep, drawn.steep)):
-        if fitted[0]:
-            return reason
-        if (share := float(bootstrap.probability[draws].sum())) > 0.1:
-            return f"{reason} (in {share:.0%} of the draws of seeds)"
-    return ""
+        reason = f"{flat} beyond what seeds explain: {gain.mean:+.2g}{bounds} for ten times the cost"
+    return ScalingFit(points, laws, reason, gain)
 
 
-def _slopes(families: Iterable[SizePoints], baseline: SizePoints) -> tuple[SlopeComparison, ...]:
-    found = []
-    for points in families:
-        low = float(max(points.sizes.min(), baseline.sizes.min()))
-        high = float(min(points.sizes.max(), baseline.sizes.max()))
-        shared = [seed for seed in points.seeds if seed in baseline.seeds]
-        reason = "" if shared else "no seed finished for every size of both"
-        if low >= high:
-            reason = f"their sizes do not overlap: one ends at {high:g}, the other starts at {low:g}"
-        difference = None
-        if not reason:
-            mine, theirs = (one.gains(np.geomspace(low, high, 5)) for one in (points, baseline))
-            difference = paired_t([mine[seed] - theirs[seed] for seed in shared])
-        found.append(SlopeComparison(points.family, baseline.family, low, high, difference, reason))
-    adjusted = holm([math.nan if one.difference is None else one.difference.p for one in found])
-    return tuple(replace(one, p_holm=p) for one, p in zip(found, adjusted, strict=True))
+def _slope(points: SizePoints, baseline: SizePoints) -> SlopeComparison:
+    low = float(max(points.sizes.min(), baseline.sizes.min()))
+    high = float(min(points.sizes.max(), baseline.sizes.max()))
+    shared = [seed for seed in points.seeds if seed in baseline.seeds]
+    reason = "" if shared else "no seed finished for every size of both"
+    if low >= high:
+        reason = f"their sizes do not overlap: one ends at {high:g}, the other starts at {low:g}"
+    difference = None
+    if not reason:
+        mine, theirs = (one.gains(np.geomspace(low, high, 5)) for one in (points, baseline))
+        difference = paired_t([mine[seed] - theirs[seed] for seed in shared])
+    return SlopeComparison(points.family, baseline.family, low, high, difference, reason)
+
+
+def _jackknife(found: list[float]) -> Interval:
+    """Return the interval of a figure from its value of all seeds, followed by those without one seed each."""
+    whole, *without_one = found
+    count = len(without_one)
+    if count < 2:
+        return Interval(whole, count=max(count, 1))
+    around = paired_t([count * whole - (count - 1) * one for one in without_one])
+    return Interval(whole, whole + around.low - around.mean, whole + around.high - around.mean, count=count)

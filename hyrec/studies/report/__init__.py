@@ -44,6 +44,7 @@ def write_report(folder: str | Path, baseline: str = "", findings: Findings | No
         ReportExtraMissingError: When matplotlib or Jinja2 is not installed.
     """
     require_report_extra()
+    from hyrec.studies.report.blocks import Figure
     from hyrec.studies.report.contents import contents
     from hyrec.studies.report.pages import html, markdown
 
@@ -51,10 +52,11 @@ def write_report(folder: str | Path, baseline: str = "", findings: Findings | No
     document, lies = contents(findings), findings.results.folder
     target = Path(folder) / (f"{REPORT_FOLDER}-{baseline}" if baseline else REPORT_FOLDER)
     target.mkdir(parents=True, exist_ok=True)
-    text, charts = markdown(document, lies)
     for stale in target.glob("*.svg"):
-        if stale.name not in charts:
-            stale.unlink()
-    for name, content in {**charts, "report.md": text, "report.html": html(document, lies)}.items():
+        stale.unlink()
+    figures = [block for section in document.sections for block in section.blocks if isinstance(block, Figure)]
+    files = {f"{chart.name}.svg": chart.file for figure in figures for chart in figure.charts}
+    files |= {"report.md": markdown(document, lies), "report.html": html(document, lies)}
+    for name, content in files.items():
         write_text(target / name, content)
     return target / "report.html"

@@ -1,212 +1,220 @@
-"""Charts with a value on the upright axis: cost, scaling, learning curves, slices and reliability."""
+"""The charts of a report, drawn by matplotlib: intervals by row, cost, scaling, learning curves and reliability."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import matplotlib.style
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
+from scipy.optimize import isotonic_regression
 
-from hyrec.plain_text import count
 from hyrec.studies.analysis.calibration import Reliability
-from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.curves import Curve
-from hyrec.studies.analysis.slices import SliceRow
-from hyrec.studies.analysis.statistics import Interval, paired_t
-from hyrec.studies.report import style
-from hyrec.studies.report.blocks import Tone
-from hyrec.studies.report.findings import tone_of
-from hyrec.studies.report.numbers import fixed, signed, span
-from hyrec.studies.report.svg import Chart
+from hyrec.studies.analysis.scaling import ScalingFit
+from hyrec.studies.analysis.statistics import Interval
+from hyrec.studies.report.findings import Tone
+from hyrec.studies.report.svg import COLOURS, Chart
 
-_LONGEST = 18
-_LINE = 17.0
-_SERIES = tuple(zip("osD^v", ("-", (0, (7, 4)), (0, (2, 3)), (0, (9, 3, 2, 3)), (0, (12, 4))), strict=True))
-"""Marker and line of a family; with more families they repeat, and so do the six colours, at another time."""
+TONES: dict[Tone, dict[str, Any]] = {
+    "better": {"color": COLOURS["better"], "marker": "^"},
+    "worse": {"color": COLOURS["worse"], "marker": "v"},
+    "neutral": {"color": COLOURS["neutral"], "marker": "o"},
+    "baseline": {"color": COLOURS["ink"], "marker": "D"},
+}
+"""Colour and marker by verdict, so that no chart depends on colour alone."""
+_SERIES = tuple(zip([COLOURS[f"series-{i}"] for i in range(1, 7)], "osD^vP", strict=True))
+_ZERO: dict[str, Any] = {"color": COLOURS["muted"], "linewidth": 1, "linestyle": ":", "zorder": 1}
+_WIDE, _PANEL = 400, 300
+
+_COLOURED = {
+    "text.color": COLOURS["ink"],
+    "axes.edgecolor": COLOURS["rule"],
+    "axes.labelcolor": COLOURS["muted"],
+    "grid.color": COLOURS["faint"],
+    "xtick.color": COLOURS["rule"],
+    "xtick.labelcolor": COLOURS["muted"],
+    "ytick.labelcolor": COLOURS["ink"],
+}
+_styled = matplotlib.style.context([Path(__file__).with_name("charts.mplstyle"), _COLOURED], after_reset=True)
+"""Decorator of everything that draws: these settings alone count, whatever the reader's own are."""
 
 
 @dataclass(frozen=True)
-class Series:
-    """A family in a scaling chart: means over seeds and fitted values, if any, with intervals by ascending cost."""
+class Row:
+    """A row of intervals: a name, an estimate with its interval, and a second interval that is drawn thin below it."""
 
-    family: str
-    points: tuple[tuple[float, Interval], ...]
-    curve: tuple[tuple[float, Interval], ...]
-
-
-@style.styled
-def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[ComparisonRow, float]]) -> Chart:
-    """Draw the metric of every variant against a cost on a logarithmic axis, named in the margin.
-
-    The margin names the family and the values of its point. Points of nearly equal cost would hide one another: they
-    are set a little apart.
-    """
-    variants = [row.costs.planned.variant for row, _ in points]
-    labels = [f"{one.family} {', '.join(str(value) for value in one.point.values())}".strip() for one in variants]
-    labels = [style.shorten(label, _LONGEST) for label in labels]
-    means = [paired_t(list(row.values.values())) for row, _ in points]
-    right = 370 - max(style.text_width(label) for label in labels)
-    bottom = 44 + max(200.0, _LINE * len(points) + 10)
-    title = f"{metric} against {cost}"
-    figure, axes = style.panel(400, bottom + 36, (48, right, 44, bottom), title, metric, f"{cost} (logarithmic)")
-    costs = [cost for _, cost in points]
-    middle = math.sqrt(min(costs) * max(costs))
-    # Costs that are nearly equal shall look nearly equal.
-    style.scale_x(axes, style.limits([*costs, middle / 1.1, middle * 1.1], log=True), 3, log=True)
-    style.scale_y(axes, style.limits(end for mean in means for end in mean.ends))
-    wanted = [float(axes.transData.transform((cost, 0))[0]) for cost in costs]
-    across = style.spread(wanted, min(11.0, 60.0 / len(points)), 56, right)
-    heights = _heights(axes, [mean.mean for mean in means])
-    for (row, cost_), mean, label, x, y in zip(points, means, labels, across, heights, strict=True):
-        tone = tone_of(row)
-        at = float(axes.transData.inverted().transform((x, 0))[0])
-        style.line(figure, [(x, _down(axes, mean.mean)), (right + 6, y), (right + 14, y)], style.COLOURS["rule"])
-        style.estimate(axes, at, mean, tone, tip=f"{row.variant}: {fixed(mean.mean)} at {count(cost_)}")
-        style.write(figure, right + 18, y + 4, label, color=style.TONES[tone])
-    said = "; ".join(f"{row.variant} {fixed(row.mean)} at {count(cost)}" for row, cost in points)
-    return Chart(name, title, f"{said}.", figure)
+    name: str
+    tone: Tone
+    interval: Interval | None
+    second: Interval | None = None
 
 
-@style.styled
-def scaling_chart(name: str, metric: str, cost: str, series: Sequence[Series], said: str) -> Chart:
-    """Draw points and fitted curves of every family on a logarithmic axis, named in the margin."""
-    right = 382 - max(style.text_width(style.shorten(one.family, _LONGEST)) for one in series)
-    title = f"{metric} against {cost}"
-    figure, axes = style.panel(400, 304, (48, right, 44, 264), title, metric, f"{cost} (logarithmic)")
-    style.scale_x(axes, style.limits([cost for one in series for cost, _ in one.points], log=True), log=True)
-    style.scale_y(axes, style.limits(end for one in series for _, i in (*one.points, *one.curve) for end in i.ends))
-    heights = _heights(axes, [one.points[-1][1].mean for one in series])
-    for number, (one, y) in enumerate(zip(series, heights, strict=True)):
-        color = style.COLOURS[f"series-{number % 6 + 1}"]
-        marker, dashes = _SERIES[number % len(_SERIES)]
-        costs = [cost for cost, _ in one.curve]
-        if one.curve and all(interval.known for _, interval in one.curve):
-            low, high = ([getattr(interval, end) for _, interval in one.curve] for end in ("low", "high"))
-            axes.fill_between(costs, low, high, color=color, alpha=0.18, linewidth=0)
-        if one.curve:
-            fitted = [interval.mean for _, interval in one.curve]
-            axes.plot(costs, fitted, color=color, linewidth=2, linestyle=dashes, label=one.family)
-        for at, interval in one.points:
-            tip = f"{one.family}: {fixed(interval.mean)} at {count(at)}"
-            style.estimate(axes, at, interval, "neutral", size=8, tip=tip, marker=marker, color=color)
-        style.line(figure, [(right + 9, y)], color, marker=marker, markersize=8)
-        style.write(figure, right + 18, y + 4, style.shorten(one.family, _LONGEST))
-    return Chart(name, title, said, figure)
-
-
-@style.styled
-def curve_chart(
+@_styled
+def interval_chart(
     name: str,
-    variant: str,
-    logged: str,
-    tone: Tone,
-    curve: Curve,
-    baseline: tuple[str, Curve] | None,
-    ends: tuple[style.Limits, style.Limits],
+    title: str,
+    rows: Sequence[Row],
+    label: str,
+    *,
+    heading: str = "",
+    ends: tuple[float, float] | None = None,
+) -> Chart:
+    """Draw differences with their intervals, one row below the other, around zero: a forest plot.
+
+    A heading is for a panel among others, which share the ends of their axis.
+    """
+    width, height = (_PANEL, 24) if heading else (_WIDE, 36)
+    figure, axes = _panel(width, 70 + height * len(rows), heading)
+    axes.axvline(0, **_ZERO)
+    for place, row in enumerate(rows):
+        look = TONES[row.tone]
+        if row.second is not None and row.second.known:
+            span = [row.second.low, row.second.high]
+            axes.plot(span, [place + 0.28] * 2, color=look["color"], linewidth=1.25, marker="|")
+        if row.interval is not None:
+            if row.interval.known:
+                axes.plot([row.interval.low, row.interval.high], [place] * 2, color=look["color"], linewidth=3)
+            axes.plot(row.interval.mean, place, markersize=9, **look)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), [shorten(row.name) for row in rows])
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.set_xlim(ends)
+    axes.set_xlabel(label)
+    return Chart(name, title, figure)
+
+
+@_styled
+def cost_chart(name: str, metric: str, cost: str, points: Sequence[tuple[Row, float]]) -> Chart:
+    """Draw the mean of every variant against a cost on a logarithmic axis, named in the margin."""
+    height = 230 + 14 * max(0, len(points) - 8)
+    figure, axes = _panel(_WIDE, height, cost)
+    for row, at in points:
+        assert row.interval is not None
+        _estimate(axes, at, row.interval, **TONES[row.tone])
+    _log_axis(axes, [at for _, at in points])
+    means = [row.interval.mean for row, _ in points if row.interval is not None]
+    low, high = axes.get_ylim()
+    places = spread([(mean - low) / (high - low) for mean in means], 14 / (height - 80), 0.0, 1.0)
+    for (row, at), mean, place in zip(points, means, places, strict=True):
+        color = TONES[row.tone]["color"]
+        axes.annotate(
+            shorten(row.name),
+            (at, mean),
+            (1.06, place),
+            textcoords="axes fraction",
+            verticalalignment="center",
+            color=color,
+            arrowprops={"arrowstyle": "-", "color": COLOURS["rule"], "relpos": (0, 0.5), "shrinkA": 0},
+        )
+    axes.set_xlabel(f"{cost} (logarithmic)")
+    return Chart(name, f"{metric} against {cost}", figure)
+
+
+@_styled
+def scaling_chart(
+    name: str,
+    metric: str,
+    cost: str,
+    families: Sequence[tuple[str, Sequence[tuple[float, Interval]], ScalingFit | None]],
+) -> Chart:
+    """Draw the points of every family and its fitted curve, if it has one, on a logarithmic axis."""
+    figure, axes = _panel(_WIDE, 300, "")
+    for number, (family, points, fit) in enumerate(families):
+        color, marker = _SERIES[number % len(_SERIES)]
+        for at, interval in points:
+            _estimate(axes, at, interval, color=color, marker=marker)
+        if fit is not None:
+            sizes, curve = fit.curve()
+            axes.plot(sizes, [interval.mean for interval in curve], color=color)
+            if all(interval.known for interval in curve):
+                lows, highs = [interval.low for interval in curve], [interval.high for interval in curve]
+                axes.fill_between(sizes, lows, highs, color=color, alpha=0.18, linewidth=0)
+        axes.plot([], [], color=color, marker=marker, label=shorten(family))
+    _log_axis(axes, [at for _, points, _ in families for at, _ in points])
+    axes.set_xlabel(f"{cost} (logarithmic)")
+    figure.legend(loc="outside lower left", ncols=2)
+    return Chart(name, f"{metric} against {cost}", figure)
+
+
+@_styled
+def curve_chart(
+    name: str, variant: str, logged: str, tone: Tone, curve: Curve, behind: Curve | None, ends: tuple[float, float]
 ) -> Chart:
     """Draw the curve of a variant, and dashed behind it that of the baseline, on axes that panels share."""
-    figure, axes = style.panel(300, 194, (44, 292, 44, 158), style.shorten(variant, 33), logged, "step")
-    style.scale_x(axes, ends[0])
-    style.scale_y(axes, ends[1])
-    if baseline:
-        _curve(axes, baseline[1], "baseline")
-    _curve(axes, curve, tone)
-    last = f"{variant} ends at {curve.mean[-1]:.4f} after {curve.steps[-1]:.0f} steps"
-    against = f", {baseline[0]} at {baseline[1].mean[-1]:.4f}" if baseline else ""
-    return Chart(name, f"{logged} of {variant} over training steps", f"{last}{against}.", figure)
+    figure, axes = _panel(_PANEL, 200, variant)
+    for one, shade, style in ((behind, COLOURS["ink"], "--"), (curve, TONES[tone]["color"], "-")):
+        if one is not None:
+            axes.fill_between(one.steps, one.low, one.high, color=shade, alpha=0.15, linewidth=0)
+            marker = "o" if len(one.steps) <= 12 else ""
+            axes.plot(one.steps, one.mean, color=shade, linestyle=style, marker=marker, markersize=4)
+    axes.set_ylim(ends)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("step")
+    return Chart(name, f"{logged} of {variant} over training steps", figure)
 
 
-def curve_limits(curves: Sequence[Curve]) -> tuple[style.Limits, style.Limits]:
-    """Return axes for panels that share them, with the early, steep part of training cut where it hides the rest."""
-    ends = [value for curve in curves for value in (*curve.low, *curve.high)]
-    late = [v for c in curves for v in (*c.low[len(c.low) // 8 :], *c.high[len(c.high) // 8 :])]
-    span, late_span = max(ends) - min(ends), max(late) - min(late)
-    steps = style.limits([0, *(step for curve in curves for step in curve.steps)], margin=0)
-    return steps, style.limits(late if late_span and span > 2.5 * late_span else ends)
-
-
-def _curve(axes: Axes, curve: Curve, tone: Tone) -> None:
-    color, dashed = style.TONES[tone], tone == "baseline"
-    if len(curve.steps) == 1:
-        style.bar(axes, [*curve.steps, *curve.steps], [*curve.low, *curve.high], color)
-    elif curve.num_seeds > 1:
-        axes.fill_between(curve.steps, curve.low, curve.high, color=color, alpha=0.1 if dashed else 0.18, linewidth=0)
-    few: dict[str, Any] = {"marker": "o", "markersize": 5} if len(curve.steps) <= 12 else {}
-    look: dict[str, Any] = {"linewidth": 1.5, "linestyle": (0, (5, 4))} if dashed else {"linewidth": 2}
-    axes.plot(curve.steps, curve.mean, color=color, **look, **few)
-
-
-@style.styled
-def slice_chart(name: str, subtitle: str, rows: Sequence[SliceRow], ends: style.Limits) -> Chart:
-    """Draw the difference of a variant to the baseline in each bin, with intervals over seeds, where there is one."""
-    variant = rows[0].variant
-    label = f"Difference of {rows[0].metric}"
-    figure, axes = style.panel(300, 180, (52, 292, 44, 146), style.shorten(variant, 33), label)
-    axes.set_xlim(-0.5, len(rows) - 0.5)
-    axes.set_xticks([])
-    style.scale_y(axes, ends)
-    axes.axhline(0, **style.ZERO)
-    said = []
-    for number, row in enumerate(rows):
-        x = float(axes.transData.transform((number, 0))[0])
-        for k, words in enumerate(bin_lines(row.bin.low, row.bin.high)):
-            style.write(figure, x, 162 + 12 * k, words, ha="center", **style.SMALL)
-        found = row.difference
-        if found is None:
-            continue
-        tone: Tone = "neutral"
-        if row.direction and not found.holds_zero:  # its own interval: nothing is corrected for the number of bins
-            tone = "better" if found.mean * row.direction > 0 else "worse"
-        style.estimate(axes, number, found, tone, size=9, tip=f"{row.bin.label}: {signed(found.mean)}")
-        said.append(f"{row.bin.label}: {signed(found.mean)} {span(found)}")
-    title = f"Difference of {variant} to the baseline by {subtitle}"
-    return Chart(name, title, f"{'; '.join(said) or 'No differences'}.", figure)
-
-
-def bin_lines(low: float, high: float) -> tuple[str, ...]:
-    """Name a bin so briefly that five names stand side by side.
-
-    Example:
-        >>> bin_lines(4, 4), bin_lines(4, 12), bin_lines(1204, 35211)
-        (('4',), ('4–12',), ('1,204', '–35 k'))
-    """
-    if low == high:
-        return (_brief(low),)
-    name = f"{_brief(low)}–{_brief(high)}"
-    return (name,) if len(name) <= 6 else (_brief(low), f"–{_brief(high)}")
-
-
-def _brief(value: float) -> str:
-    if abs(value) >= 10_000:
-        return count(float(f"{value:.2g}"))
-    return f"{value:,.0f}" if value == round(value) else f"{value:.2g}"
-
-
-@style.styled
+@_styled
 def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> Chart:
     """Draw the reliability curve of a variant; the dotted diagonal is a calibrated model."""
-    facts = f"NE {fixed(curve.ne)} · PCOC {fixed(curve.pcoc, 3)} · ECE {fixed(curve.ece)}"
-    figure, axes = style.panel(300, 292, (44, 292, 44, 256), style.shorten(curve.variant, 33), facts, "mean prediction")
-    style.write(figure, 50, 54, "mean label", **style.SMALL)
-    style.scale_x(axes, (0.0, end), 5)
-    style.scale_y(axes, (0.0, end))
-    axes.plot([0, end], [0, end], **style.ZERO)
-    axes.plot([p for p, *_ in curve.points], [label for _, label, *_ in curve.points], color=style.TONES[tone])
-    for p, label, low, high, rows in curve.points:
-        style.bar(axes, [p, p], [low, high], style.TONES[tone])
-        tip = f"prediction {fixed(p)}, label {fixed(label)}, {rows:,} rows"
-        style.mark(axes, p, label, tone, size=6, tip=tip, marker="o")
-    return Chart(name, f"Reliability of {curve.variant}", f"{facts}.", figure)
+    figure, axes = _panel(_PANEL, 300, curve.variant)
+    axes.plot([0, end], [0, end], **_ZERO)
+    axes.plot([p for p, _, _ in curve.points], [label for _, label, _ in curve.points], markersize=5, **TONES[tone])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+    axes.set(xlim=(0, end), ylim=(0, end), xlabel="mean prediction", ylabel="mean label")
+    return Chart(name, f"Reliability of {curve.variant}", figure)
 
 
-def _heights(axes: Axes, values: Sequence[float]) -> list[float]:
-    """Return where names stand in the margin: in units, beside their values and a line apart."""
-    height = axes.figure.bbox.height
-    return style.spread([_down(axes, v) for v in values], _LINE, height - axes.bbox.y1 + 6, height - axes.bbox.y0)
+def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
+    """Move places as little as needed so that neighbours are ``apart``, between two ends where there is room."""
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    # Less their steps, places that keep the distance are places that never fall.
+    steps = [apart * number for number in range(len(order))]
+    free = isotonic_regression([wanted[i] - step for i, step in zip(order, steps, strict=True)]).x
+    last = max(low, high - steps[-1])
+    places = {i: min(max(float(at), low), last) + step for i, at, step in zip(order, free, steps, strict=True)}
+    return [places[i] for i in range(len(wanted))]
 
 
-def _down(axes: Axes, value: float) -> float:
-    """Return the place of a value, in units from the top."""
-    return float(axes.figure.bbox.height - axes.transData.transform((1, value))[1])
+def shorten(text: str, characters: int = 24) -> str:
+    """Cut a text that is too long in the middle, where names of variants differ least.
+
+    Example:
+        >>> shorten("longer_rankmixer@d_model=128", 20)
+        'longer_ran…model=128'
+    """
+    head = characters // 2
+    return text if len(text) <= characters else f"{text[:head]}…{text[len(text) - (characters - head - 1) :]}"
+
+
+def _panel(width: int, height: float, heading: str) -> tuple[Figure, Axes]:
+    """Return a drawing of this size, in CSS pixels, with one plot under a heading."""
+    figure = Figure((width / 72, height / 72))
+    axes = figure.add_subplot()
+    axes.set_title(shorten(heading, width // 8))
+    axes.patch.set_visible(False)
+    return figure, axes
+
+
+def _estimate(axes: Axes, at: float, interval: Interval, **look: Any) -> None:
+    if interval.known:
+        axes.plot([at, at], [interval.low, interval.high], color=look["color"])
+    axes.plot(at, interval.mean, **look)
+
+
+def _log_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Make the axis from side to side logarithmic, with a few round values on it."""
+    axes.set_xscale("log")
+    reach = max(values) / min(values)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if reach > 50 else (1, 3)) if reach > 8 else MaxNLocator(3))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    if reach < 1.2:  # costs that are nearly equal shall look nearly equal
+        axes.set_xlim(min(values) / 1.1, max(values) * 1.1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from hyrec.studies.analysis.comparison import ComparisonRow, compare
 from hyrec.studies.analysis.results import StudyResults, read_results
 from hyrec.studies.plan.study import Study
-from hyrec.studies.report.blocks import Tone
 
-_TONES: Mapping[str, Tone] = {"better": "better", "worse": "worse"}
+Tone = Literal["better", "worse", "neutral", "baseline"]
+"""What a row says about its variant: it picks colour and marker, and never stands without words."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,10 @@ class Findings:
 
     def tone(self, variant: str) -> Tone:
         """Colour of a variant: its verdict on the metric that decides."""
-        if variant == self.baseline_of(variant):
-            return "baseline"
-        return next((tone_of(row) for row in self.rows if row.variant == variant), "neutral")
+        verdicts = {row.variant: row.verdict for row in self.rows}
+        return "baseline" if variant == self.baseline_of(variant) else tone_of(verdicts.get(variant, ""))
 
 
-def tone_of(row: ComparisonRow) -> Tone:
+def tone_of(verdict: str) -> Tone:
     """Colour of a verdict."""
-    return "baseline" if row.is_baseline else _TONES.get(row.verdict, "neutral")
+    return next((tone for tone in get_args(Tone) if tone == verdict), "neutral")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import TypeGuard
 
 from hyrec.studies.analysis.statistics import Interval
 
@@ -15,54 +14,46 @@ MISSING = "–"
 
 def fixed(value: float | None, digits: int = 4) -> str:
     """Write a number with a fixed number of digits after the point."""
-    return f"{value:.{digits}f}".replace("-", "−") if _known(value) else MISSING
+    return _written(value, f".{digits}f")
 
 
 def signed(value: float | None, digits: int = 4) -> str:
     """Write a difference with its sign; zero has none."""
-    if not _known(value):
-        return MISSING
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    text = _written(value, f"+.{digits}f")
+    return text[1:] if text.strip("+−0.") == "" else text
 
 
-def difference(value: float) -> str:
-    """Write a difference with its sign, and with the digits that keep it from reading as zero."""
-    return signed(value, digits_for(value))
+def difference(*values: float) -> str:
+    """Write a difference, or both ends of an interval, with the four to six digits that keep it from reading as zero.
 
-
-def percent(value: float | None, digits: int = 2) -> str:
-    """Write a relative change in per cent with its sign."""
-    return f"{signed(100 * value, digits)} %" if _known(value) else MISSING
-
-
-def digits_for(*values: float) -> int:
-    """Return how many digits after the point, of four to six, keep small differences from reading as zero.
-
-    Values that are zero or not finite do not count; nor does one that reads as zero at any of these.
+    Example:
+        >>> difference(0.01234), difference(0.000012), difference(-0.01, 0.00002)
+        ('+0.0123', '+0.00001', '[−0.01000, +0.00002]')
     """
     known = [abs(value) for value in values if math.isfinite(value) and value]
-    return min((4, 5, 6), key=lambda digits: sum(round(value, digits) == 0 for value in known))
+    digits = min((4, 5, 6), key=lambda digits: sum(round(value, digits) == 0 for value in known))
+    ends = ", ".join(signed(value, digits) for value in values)
+    return f"[{ends}]" if len(values) > 1 else ends
 
 
 def span(interval: Interval | None) -> str:
-    """Write the ends of an interval, with more than four digits where an end beside zero would read as zero."""
-    if interval is None or not interval.known:
-        return MISSING
-    digits = digits_for(interval.low, interval.high)
-    return f"[{signed(interval.low, digits)}, {signed(interval.high, digits)}]"
+    """Write the ends of an interval."""
+    return MISSING if interval is None or not interval.known else difference(interval.low, interval.high)
 
 
-def probability(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Write a relative change in per cent with its sign."""
+    return MISSING if value is None or not math.isfinite(value) else f"{signed(100 * value, 2)} %"
+
+
+def probability(value: float) -> str:
     """Write a p-value."""
-    if not _known(value):
-        return MISSING
-    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+    return "< 0.001" if value < 0.001 else _written(value, ".3f" if value < 0.1 else ".2f")
 
 
-def times(ratio: float | None) -> str:
+def times(ratio: float) -> str:
     """Write a ratio of costs."""
-    return f"{ratio:.{2 if ratio < 10 else 1}f} ×" if _known(ratio) else MISSING
+    return f"{_written(ratio, '.2f' if ratio < 10 else '.1f')} ×" if math.isfinite(ratio) else MISSING
 
 
 def between(low: float, high: float, write: Callable[[float], str] = fixed) -> str:
@@ -80,5 +71,5 @@ def listing(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
-def _known(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
+def _written(value: float | None, form: str) -> str:
+    return MISSING if value is None or not math.isfinite(value) else format(value, form).replace("-", "−")

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from typing import Any
 
-from hyrec.metrics.auc import GroupAUC
 from hyrec.parquet import open_parquet
 from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Table, Text
 from hyrec.studies.report.findings import Findings
@@ -46,46 +45,35 @@ def _value(value: Any) -> str:
 def provenance_section(findings: Findings) -> Section:
     """Say what the figures were made with and what they mean."""
     plan, study, word = findings.results.plan, findings.study, findings.group_word
-    commit = (", commit ", Code(plan.commit)) if plan.commit else (", no commit known",)
-    options = _joined([f"{key}={_value(value)}" for key, value in study.options.items()])
+    ran = Counter((cell.version, cell.commit) for cell in findings.results.cells.values() if cell.version)
+    ran.pop((plan.version, plan.commit), None)
     items: list[Inline] = [
-        (f"hyrec {plan.version}", *commit, *_ran_with(findings)),
-        ("Base: ", *_joined(list(study.configs)), *((", with ", *options) if options else ())),
+        (f"hyrec {plan.version}, ", *_commit(plan.commit)),
+        *((f"{count} cells ran with {version}, ", *_commit(commit)) for (version, commit), count in ran.items()),
+        ("Base: ", *_joined([*study.configs, *(f"{key}={_value(value)}" for key, value in study.options.items())])),
         f"Seeds: {listing([str(seed) for seed in study.seeds])}; every variant has the same, so differences are paired",
         _rows(findings),
     ]
     if study.slices:
         words = listing([f"{feature} ({role})" for role, feature in study.slices.items()])
         items.append(f"Slices count the training impressions of: {words}")
-    metrics: tuple[tuple[Inline, ...], ...] = tuple(
-        (Code(metric), facts.definition, _BETTER[facts.direction])
-        for metric, facts in ((metric, findings.results.facts(metric)) for metric in study.metrics)
-    )
+    facts = {metric: findings.results.facts(metric) for metric in study.metrics}
+    metrics = tuple((Code(metric), one.definition, _BETTER[one.direction]) for metric, one in facts.items())
     intervals = (
         "Over seeds: Student's t on paired differences; speaks about other training runs on these test rows.",
         f"Over {word}: paired bootstrap, 1000 draws of test {word} with replacement; speaks about other test {word}, "
         "given these trained models. Differences are averaged over seeds within a draw.",
         "p: two-sided, over seeds, after Holm's correction for the number of variants; below 0.05 decides. Every "
         "metric is corrected by itself, and the first one decides. Intervals are not corrected.",
-        "Relative AUC: AUC / AUC of the baseline − 1, as the HyFormer paper prints it.",
-        "Relative AUC above chance: (AUC − 0.5) / (AUC of the baseline − 0.5) − 1, as other papers print it; several "
-        "times as large for the same two figures.",
+        "Relative AUC: AUC / AUC of the baseline − 1, as the HyFormer paper prints it. A paper's data is another, so "
+        "its levels are not comparable; what can be compared is the direction of a change.",
     )
     table = Table(("Metric", "Meaning", "Direction"), metrics)
     return Section("provenance", "How this was made", (Bullets(tuple(items)), table, Bullets(intervals)))
 
 
-def _ran_with(findings: Findings) -> tuple[str, ...]:
-    plan = findings.results.plan
-    counts = Counter((cell.version, cell.commit) for cell in findings.results.cells.values())
-    if all(source == (plan.version, plan.commit) for source in counts if source[0]):
-        return ()
-    spans = []
-    for (version, commit), count in counts.most_common():
-        known = ("commit ", Code(commit)) if commit else ("no commit known",)
-        source = (f"{version}, ", *known) if version else ("a version that they did not write down",)
-        spans += [", ", *source, f" ({count} cell{'' if count == 1 else 's'})"]
-    return ("; cells ran with ", *spans[1:])
+def _commit(commit: str | None) -> tuple[str, ...]:
+    return ("commit ", Code(commit)) if commit else ("no commit known",)
 
 
 def _joined(names: list[str]) -> tuple[str, ...]:
@@ -99,15 +87,5 @@ def _rows(findings: Findings) -> str:
     file = open_parquet(path)
     text = f"Test rows: {file.metadata.num_rows:,}"
     if "group" in file.schema_arrow.names:
-        groups = len(file.read(columns=["group"]).column("group").unique())
-        text += f", in {groups:,} groups"
-        if any(isinstance(findings.results.facts(metric), GroupAUC) for metric in findings.study.metrics):
-            try:
-                found = (cell.scores() for cell in findings.results.cells.values())
-                if scores := next((one for one in found if one is not None), None):
-                    text += (
-                        f"; {scores.num_ranked_groups():,} of these hold both labels and count in metrics inside groups"
-                    )
-            except ValueError as error:
-                text += f"; how many of these hold both labels is not known ({str(error).rstrip('.')})"
+        text += f", in {len(file.read(columns=['group']).column('group').unique()):,} groups"
     return text

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 
 import pyarrow.parquet as pq
 
 from hyrec.studies.analysis.calibration import Reliability, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
 from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent
-from hyrec.studies.report.charts import reliability_chart, slice_chart
-from hyrec.studies.report.findings import Findings
-from hyrec.studies.report.numbers import MISSING, between, difference, fixed, slug, span
-from hyrec.studies.report.style import limits
+from hyrec.studies.report.charts import Row, interval_chart, reliability_chart
+from hyrec.studies.report.findings import Findings, Tone
+from hyrec.studies.report.numbers import MISSING, difference, fixed, slug, span
 from hyrec.studies.run.cell import ROWS_FILE
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -43,15 +41,17 @@ def _slices(findings: Findings, column: str, known: Container[str]) -> Block:
         rows = slice_metric(findings.results, findings.metric, column)
     except ValueError as error:
         return absent(f"Nothing by {words}", error)
-    shown = [row for row in rows if row.variant != findings.baseline_of(row.variant) and row.difference is not None]
+    shown = [(row, row.difference) for row in rows if row.difference is not None]
     if not shown:
         return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
-    metric = shown[0].metric
-    ends = limits([0.0, *(end for row in shown if row.difference for end in row.difference.ends)])
-    charts = tuple(
-        slice_chart(f"slice-{column}-{i}", words, [r for r in rows if r.variant == variant], ends)
-        for i, variant in enumerate(dict.fromkeys(row.variant for row in shown))
-    )
+    metric = rows[0].metric
+    low, high = (pick(end for _, i in shown for end in (0.0, *i.ends) if end == end) for pick in (min, max))
+    ends = (low - 0.06 * (high - low), high + 0.06 * (high - low)) if low < high else None
+    charts = []
+    for number, variant in enumerate(dict.fromkeys(row.variant for row, _ in shown)):
+        bins = [Row(row.bin.label, _tone(row), row.difference) for row in rows if row.variant == variant]
+        name, title = f"slice-{slug(column)}-{number}", f"Difference of {variant} to the baseline by {words}"
+        charts.append(interval_chart(name, title, bins, f"difference of {metric}", heading=variant, ends=ends))
     caption = (
         f"Bins of about equally many test rows by {counted}; difference of {metric} with its 95 % interval over seeds, "
         "which speaks about other training runs on these very rows, not about other rows. Each bin stands by itself "
@@ -61,66 +61,54 @@ def _slices(findings: Findings, column: str, known: Container[str]) -> Block:
         caption += (
             f" {metric} of all rows in the bin stands for {findings.metric}: a group rarely has both labels in one bin."
         )
-    name, title = f"slices-{slug(column)}", f"Difference of {metric} by {words}"
-    return Figure(name, title, _said(shown), charts, caption, 3, _table(rows, words))
-
-
-def _said(rows: Sequence[SliceRow]) -> str:
-    tested = [(row, row.difference) for row in rows if row.difference is not None and row.difference.known]
-    apart = [f"{row.variant} at {row.bin.label}: {difference(d.mean)}" for row, d in tested if not d.holds_zero]
-    if not apart:
-        return "No bin of any variant has an interval that excludes zero."
-    return (
-        f"The interval excludes zero in {len(apart)} of {len(tested)} bins, where chance alone would give about "
-        f"{0.05 * len(tested):.1f}: {'; '.join(apart)}."
-    )
-
-
-def _table(rows: Sequence[SliceRow], words: str) -> Table:
     lines = []
     for row in rows:
         counts = (f"{row.bin.rows.sum():,}", f"{row.num_groups:,}", fixed(row.mean))
         change = difference(row.difference.mean) if row.difference else MISSING
         lines.append((Code(row.variant), row.bin.label, *counts, change, span(row.difference)))
-    header = ("Variant", words.capitalize(), "Rows", "Groups with both labels", rows[0].metric, "Difference")
-    return Table((*header, "95 % over seeds"), tuple(lines), range(2, 7))
+    header = ("Variant", words.capitalize(), "Rows", "Groups with both labels", metric, "Difference", "95 % over seeds")
+    table = Table(header, tuple(lines), range(2, 7))
+    return Figure(f"Difference of {metric} by {words}", tuple(charts), caption, table)
+
+
+def _tone(row: SliceRow) -> Tone:
+    """Colour of a bin by its own interval: nothing is corrected for the number of bins."""
+    if not row.direction or row.difference is None or row.difference.holds_zero:
+        return "neutral"
+    return "better" if row.difference.mean * row.direction > 0 else "worse"
 
 
 def calibration_section(findings: Findings) -> Section:
-    """Draw reliability curves with NE, PCOC and expected calibration error."""
-    found: list[Reliability] = []
+    """Draw reliability curves, beside NE, PCOC and expected calibration error as the cells logged them."""
+    curves: list[Reliability] = []
     refused: list[Block] = []
     for variant in findings.study.variants:
         try:
-            found.append(reliability(findings.results, variant.name))
+            curves.append(reliability(findings.results, variant.name))
         except ValueError as error:  # noqa: PERF203  (every variant gets its own reason)
             refused.append(absent(f"{variant.name} has no curve", error))
-    curves = [curve for curve in found if curve.points]
     if not curves:
         none = absent("No calibration curves: no finished cell saved predictions.")
         return Section("calibration", "Calibration", (none,))
-    end = max([0.0, *(end for c in curves for point in c.points for end in point[:4])]) * 1.04 or 1.0
+    end = max([0.0, *(end for c in curves for *ends, _ in c.points for end in ends)]) * 1.04 or 1.0
     charts = tuple(
         reliability_chart(f"reliability-{i}", c, findings.tone(c.variant), end) for i, c in enumerate(curves)
     )
     caption = (
-        "Mean label against mean prediction in bins of equally many test rows, predictions of all seeds pooled; bars "
-        "are 95 % intervals (Wilson) of the label, as if test rows were independent; rows of one group are not quite, "
-        "so the true intervals are wider. On the dotted line a prediction is right on average."
+        "Mean label against mean prediction in bins of equally many test rows, predictions of all seeds pooled. On the "
+        "dotted line a prediction is right on average."
     )
-    rows = tuple(
-        (Code(c.variant), fixed(p), fixed(label), between(low, high), f"{count:,}")
+    points = tuple(
+        (Code(c.variant), fixed(pred), fixed(label), f"{100 * share:.1f} %")
         for c in curves
-        for p, label, low, high, count in c.points
-        if math.isfinite(p)
+        for pred, label, share in c.points
     )
-    points = Table(("Variant", "Mean prediction", "Mean label", "95 %", "Rows"), rows, range(1, 5))
-    said = "; ".join(f"{c.variant}: PCOC {fixed(c.pcoc, 3)}, ECE {fixed(c.ece)}" for c in curves)
-    figure = Figure("calibration", "Reliability", f"{said}.", charts, caption, 3, points)
-    means = Table(
-        ("Variant", "Seeds", "NE", "PCOC", "ECE"),
-        tuple((Code(c.variant), str(len(c.seeds)), fixed(c.ne), fixed(c.pcoc), fixed(c.ece)) for c in curves),
-        range(1, 5),
-        "Means over seeds; NE below 1 beats the base rate, PCOC 1 and ECE 0 are calibrated",
-    )
-    return Section("calibration", "Calibration", (means, figure, *refused))
+    bins = Table(("Variant", "Mean prediction", "Mean label", "Rows"), points, range(1, 4))
+    figure = Figure("Reliability", charts, caption, bins)
+    means = []
+    for variant in findings.study.variants:
+        logged = [list(findings.results.finite(variant.name, metric).values()) for metric in ("ne", "pcoc", "ece")]
+        means.append((Code(variant.name), *(fixed(sum(v) / len(v)) if v else MISSING for v in logged)))
+    told = "Means over seeds; NE below 1 beats the base rate, PCOC 1 and ECE 0 are calibrated"
+    table = Table(("Variant", "NE", "PCOC", "ECE"), tuple(means), range(1, 4), told)
+    return Section("calibration", "Calibration", (table, figure, *refused))

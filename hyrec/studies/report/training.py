@@ -1,14 +1,11 @@
-"""The sections on training: learning curves and run times."""
+"""The section on learning curves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from hyrec.plain_text import duration
 from hyrec.studies.analysis.curves import Curve, average
 from hyrec.studies.analysis.results import read_curves
 from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent
-from hyrec.studies.report.charts import curve_chart, curve_limits
+from hyrec.studies.report.charts import curve_chart
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import between, fixed, slug
 
@@ -32,42 +29,24 @@ def curves_section(findings: Findings) -> Section:
     return Section("curves", "Learning curves", tuple(blocks))
 
 
-def _figure(findings: Findings, logged: str, curves: Mapping[str, Curve]) -> Figure:
-    ends = curve_limits(list(curves.values()))
-    name = f"curves-{slug(logged)}"
+def _figure(findings: Findings, logged: str, curves: dict[str, Curve]) -> Figure:
+    # The early, steep part of training would hide the rest.
+    late = [end for c in curves.values() for part in (c.low, c.high) for end in part[len(part) // 8 :]]
+    margin = 0.05 * (max(late) - min(late)) or 0.01
+    ends = (min(late) - margin, max(late) + margin)
     charts = []
     for number, variant in enumerate([one for one in curves if one != findings.baseline_of(one)] or list(curves)):
         base = findings.baseline_of(variant)
-        behind = (base, curves[base]) if base != variant and base in curves else None
-        shown = (variant, logged, findings.tone(variant), curves[variant], behind, ends)
-        charts.append(curve_chart(f"curve-{slug(logged)}-{number}", *shown))
+        behind = curves.get(base) if base != variant else None
+        name = f"curve-{slug(logged)}-{number}"
+        charts.append(curve_chart(name, variant, logged, findings.tone(variant), curves[variant], behind, ends))
     caption = (
         "Solid: the variant; dashed: its baseline. Lines are means over seeds, bands run from the lowest seed to the "
         "highest. All panels have the same axes."
     )
-    said = "; ".join(f"{name} ends at {fixed(curve.mean[-1])}" for name, curve in curves.items())
-    rows = []
-    for variant, curve in curves.items():
-        quarters = (fixed(curve.mean[round(share * (len(curve.mean) - 1))]) for share in (0.25, 0.5, 0.75, 1.0))
-        rows.append((Code(variant), *quarters, between(curve.low[-1], curve.high[-1]), f"{curve.steps[-1]:.0f}"))
-    header = ("Variant", "at a quarter", "half", "three quarters", "end", "seeds at the end", "last step")
-    table = Table(header, tuple(rows), range(1, 7), f"{logged}, mean over seeds")
-    return Figure(name, f"{logged} over training steps", f"{said}.", tuple(charts), caption, 3, table)
-
-
-def runtimes_section(findings: Findings) -> Section | None:
-    """List how long the cells took; None when none has finished."""
-    rows, total = [], 0.0
-    for variant in findings.study.variants:
-        seconds = [findings.results.cells[variant.name, s].seconds for s in findings.results.seeds_of(variant.name)]
-        if seconds:
-            total += sum(seconds)
-            times = (duration(sum(seconds) / len(seconds)), between(min(seconds), max(seconds), duration))
-            rows.append((Code(variant.name), str(len(seconds)), *times, duration(sum(seconds))))
-    caption = (
-        f"Wall time of whole cells: start, training, validation and test; {duration(total)} in all. Cells that ran "
-        "side by side, or beside other work, took longer than they would alone."
+    rows = tuple(
+        (Code(name), fixed(curve.mean[-1]), between(curve.low[-1], curve.high[-1]), f"{curve.steps[-1]:.0f}")
+        for name, curve in curves.items()
     )
-    header = ("Variant", "Cells", "Mean", "Shortest to longest", "All")
-    table = Table(header, tuple(rows), range(1, 5), caption)
-    return Section("times", "Run times", (table,)) if rows else None
+    table = Table(("Variant", "At the end", "Lowest to highest seed", "Last step"), rows, range(1, 4))
+    return Figure(f"{logged} over training steps", tuple(charts), caption, table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,20 +11,16 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure as Drawing
 
-from hyrec.studies.analysis.curves import average
-from hyrec.studies.analysis.statistics import paired_t
-from hyrec.studies.plan.study import Variant
-from hyrec.studies.report.blocks import Figure, Forest, ForestRow
-from hyrec.studies.report.charts import cost_chart, curve_limits
+from hyrec.studies.analysis.statistics import Interval, paired_t
+from hyrec.studies.report.blocks import Figure
+from hyrec.studies.report.charts import TONES, Row, cost_chart, interval_chart, spread
 from hyrec.studies.report.contents import contents
 from hyrec.studies.report.findings import Findings
-from hyrec.studies.report.forest import forest_chart
-from hyrec.studies.report.style import COLOURS, MARKERS, asset, limits, spread, ticks
-from hyrec.studies.report.svg import Chart, chart_file
+from hyrec.studies.report.svg import Chart, asset
 from tests.unit.studies.report.study_folder import SCALING, write_study
 
 HOSTILE = '</text><script>alert("$x^2$")</script> & _{'
@@ -37,145 +32,85 @@ def findings(finished_study: Path) -> Findings:
 
 
 @pytest.fixture(scope="module")
-def blocks(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figure | Forest]:
-    """All figures of two studies by name, those of the second after ``scaling/``."""
+def charts(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chart]:
+    """All charts of two studies by name, those of the second after ``scaling/``."""
     folder = tmp_path_factory.mktemp("studies") / "scaling"
     write_study(folder, SCALING, seeds=(0, 1, 2), requests=40, metrics=("query_auc",), scaling=("dense_parameters",))
-    found = {block_name(block): block for block in figures(findings)}
-    return found | {f"scaling/{block_name(block)}": block for block in figures(Findings.read(folder))}
+    found = {chart.name: chart for chart in charts_of(findings)}
+    return found | {f"scaling/{chart.name}": chart for chart in charts_of(Findings.read(folder))}
 
 
-def figures(findings: Findings) -> Iterator[Figure | Forest]:
+def charts_of(findings: Findings) -> Iterator[Chart]:
     for section in contents(findings).sections:
-        yield from (block for block in section.blocks if isinstance(block, Figure | Forest))
-
-
-def block_name(block: Figure | Forest) -> str:
-    return block.chart.name if isinstance(block, Forest) else block.name
-
-
-def charts_of(block: Figure | Forest) -> tuple[Chart, ...]:
-    if isinstance(block, Figure):
-        return block.charts
-    return (block.chart, *(strip for _, rows in block.groups for _, strip in rows))
+        yield from (chart for block in section.blocks if isinstance(block, Figure) for chart in block.charts)
 
 
 def words(figure: Drawing) -> list[str]:
-    labels = [label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
-    return [text.get_text() for text in (*figure.texts, *labels)]
+    (axes,) = figure.axes
+    labels = [*axes.get_xticklabels(), *axes.get_yticklabels(), *axes.texts]
+    return [axes.get_title(loc="left"), *(text.get_text() for text in labels)]
 
 
-def across(figure: Drawing) -> set[tuple[float, float]]:
-    """Ends of all level lines."""
-    lines = [np.asarray(line.get_xdata(), float) for line in figure.axes[0].lines]
-    return {(round(x[0], 9), round(x[-1], 9)) for x in lines if len(x) == 2}
+def lines(figure: Drawing, *, upright: bool) -> set[tuple[float, float]]:
+    """Ends of all lines between two places."""
+    data = [np.asarray(one.get_ydata() if upright else one.get_xdata(), float) for one in figure.axes[0].lines]
+    return {(round(x[0], 9), round(x[-1], 9)) for x in data if len(x) == 2}
 
 
-def upright(figure: Drawing) -> set[tuple[float, float]]:
-    """Ends of all upright lines."""
-    lines = [np.asarray(line.get_ydata(), float) for line in figure.axes[0].lines]
-    return {(round(y[0], 9), round(y[-1], 9)) for y in lines if len(y) == 2}
-
-
-def ends(*intervals: object) -> set[tuple[float, float]]:
-    return {(round(i.low, 9), round(i.high, 9)) for i in intervals if i is not None and i.known}  # type: ignore[attr-defined]
+def ends(*intervals: Interval | None) -> set[tuple[float, float]]:
+    return {(round(i.low, 9), round(i.high, 9)) for i in intervals if i is not None and i.known}
 
 
 def test_the_forest_plot_draws_both_intervals_of_every_variant_at_their_values(
-    findings: Findings, blocks: dict[str, Figure | Forest]
+    findings: Findings, charts: dict[str, Chart]
 ) -> None:
     for metric, rows in findings.comparisons.items():
-        block = blocks[f"forest-{metric.replace('/', '-')}"]
-        assert isinstance(block, Forest)
-        shown = across(block.chart.figure)
-        for row, (_, strip) in zip(rows, block.groups[0][1], strict=True):
-            assert row.variant in words(block.chart.figure)
-            if not row.is_baseline:
-                both = ends(row.interval, row.group_interval)
-                assert len(both) == 2
-                assert both <= shown
-                assert both <= across(strip.figure)
+        figure = charts[f"forest-{metric.replace('_', '-')}"].figure
+        assert {row.variant for row in rows} <= set(words(figure))
+        for row in rows:
+            assert ends(row.interval, row.group_interval) <= lines(figure, upright=False)
 
 
 def test_every_chart_against_cost_names_all_variants_and_draws_the_intervals_of_their_means(
-    findings: Findings, blocks: dict[str, Figure | Forest]
+    findings: Findings, charts: dict[str, Chart]
 ) -> None:
-    for chart in charts_of(blocks["cost"]):
-        assert {row.variant for row in findings.rows} <= set(words(chart.figure))
-        assert ends(*(paired_t(list(row.values.values())) for row in findings.rows)) <= upright(chart.figure)
+    for name in ("cost-flops-per-sample", "cost-dense-parameters"):
+        figure = charts[name].figure
+        assert {row.variant for row in findings.rows} <= set(words(figure))
+        means = (paired_t(list(row.values.values())) for row in findings.rows)
+        assert ends(*means) <= lines(figure, upright=True)
 
 
+@pytest.mark.parametrize("kind", ["curve-val-query-auc", "curve-train-loss", "slice-history-length", "reliability"])
 def test_small_panels_are_named_after_their_variant_and_share_their_axes(
-    findings: Findings, blocks: dict[str, Figure | Forest]
+    findings: Findings, charts: dict[str, Chart], kind: str
 ) -> None:
     others = [row.variant for row in findings.rows if not row.is_baseline]
-    for name, block in blocks.items():
-        if re.match("curves|slices|calibration", name):
-            charts = charts_of(block)
-            assert [words(chart.figure)[0] for chart in charts][-len(others) :] == others
-            assert len({(chart.figure.axes[0].get_xlim(), chart.figure.axes[0].get_ylim()) for chart in charts}) == 1
+    panels = [chart.figure for name, chart in charts.items() if re.fullmatch(rf"{kind}-\d", name)]
+    assert [words(panel)[0] for panel in panels][-len(others) :] == others
+    assert len({(panel.axes[0].get_xlim(), panel.axes[0].get_ylim()) for panel in panels}) == 1
 
 
-def test_scaling_draws_points_and_a_curve_for_each_family(blocks: dict[str, Figure | Forest]) -> None:
-    (chart,) = charts_of(blocks["scaling/scaling-dense-parameters"])
-    assert {"hyformer", "two_stage"} <= set(words(chart.figure))
-    fitted = {line.get_label(): line for line in chart.figure.axes[0].lines if len(np.asarray(line.get_xdata())) > 2}
-    assert set(fitted) == {"hyformer", "two_stage"}
-    assert len({line.get_linestyle() for line in fitted.values()}) == 2
+def test_scaling_draws_points_and_a_curve_for_each_family(charts: dict[str, Chart]) -> None:
+    figure = charts["scaling/scaling-dense-parameters"].figure
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["hyformer", "two_stage"]
+    assert sum(len(np.asarray(line.get_xdata())) > 2 for line in figure.axes[0].lines) == 2
 
 
-def test_no_verdict_is_told_by_colour_alone(findings: Findings) -> None:
-    assert len(set(MARKERS.values())) == len(MARKERS)
-    rows = [replace(row, verdict=v) for row, v in zip(findings.rows[1:], ("better", "worse", "lower"), strict=False)]
-    chart = cost_chart("cost", "auc", "FLOPs", [(row, 1e6) for row in rows])
-    drawn = [line.get_marker() for line in chart.figure.axes[0].lines if line.get_linestyle() == "None"]
-    assert drawn == [MARKERS["better"], MARKERS["worse"], MARKERS["neutral"]]
+def test_no_verdict_is_told_by_colour_alone() -> None:
+    assert len({look["marker"] for look in TONES.values()}) == len(TONES)
+    rows = [Row(tone, tone, Interval(0.1)) for tone in TONES]
+    for chart in (
+        interval_chart("a", "t", rows, ""),
+        cost_chart("b", "auc", "FLOPs", [(row, 1e6) for row in rows]),
+    ):
+        drawn = [line.get_marker() for line in chart.figure.axes[0].lines if line.get_marker() != "None"]
+        assert drawn == [look["marker"] for look in TONES.values()]
 
 
-def test_names_in_the_margin_stay_apart_where_all_points_coincide(findings: Findings) -> None:
-    (row, *_) = findings.rows
-    variants = [Variant(f"variant_{i}", f"variant_{i}") for i in range(30)]
-    costs = [replace(row.costs, planned=replace(row.costs.planned, variant=variant)) for variant in variants]
-    points = [(replace(row, costs=one, is_baseline=False), 2e6) for one in costs]
-    figure = cost_chart("cost", "auc", "FLOPs", points).figure
-    heights = sorted(text.get_position()[1] for text in figure.texts if text.get_text().startswith("variant_"))
-    assert len(heights) == 30
-    assert all(b - a >= 16.9 for a, b in pairwise(heights))
-    assert heights[0] > 0
-    assert heights[-1] < figure.bbox.height
-
-
-def test_the_steep_start_of_training_does_not_hide_the_rest() -> None:
-    curve = average([[(step, 100.0 if step < 3 else 0.5 + 0.001 * step) for step in range(100)]])
-    assert curve is not None
-    assert curve_limits([curve])[1][1] < 1
-
-
-def test_every_chart_is_well_formed_says_what_it_shows_and_repeats_no_id(blocks: dict[str, Figure | Forest]) -> None:
-    for name, block in blocks.items():
-        ids: list[str] = []
-        for chart in charts_of(block):
-            root = ElementTree.fromstring(chart.svg)
-            ids += [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
-            if not chart.title:
-                assert root.attrib["aria-hidden"] == "true"
-                continue
-            title, description = root[:2]
-            assert (title.tag, description.tag) == ("title", "desc")
-            assert (title.text, description.text) == (chart.title, chart.description)
-            assert root.attrib["aria-labelledby"].split() == [title.attrib["id"], description.attrib["id"]]
-            assert len(chart.description) > 20, name
-        assert len(set(ids)) == len(ids), name
-
-
-def test_every_colour_of_a_chart_has_one_for_dark_grounds(blocks: dict[str, Figure | Forest]) -> None:
-    used = {
-        colour
-        for block in blocks.values()
-        for chart in charts_of(block)
-        for colour in re.findall(r'(?:fill|stroke)="(.+?)"', chart.svg)
-    }
-    assert used - {"none"} <= set(COLOURS.values())
+def test_every_colour_of_a_chart_on_a_page_has_one_for_dark_grounds(charts: dict[str, Chart]) -> None:
+    for chart in charts.values():
+        assert not re.search(r"#[0-9a-f]{6}", re.sub(r'"#[^"]*"|url\(#[^)]*\)', "", chart.inline))
 
 
 def test_texts_and_marks_are_readable_on_light_and_dark() -> None:
@@ -198,44 +133,30 @@ def contrast(first: str, second: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def hostile_chart(name: str) -> Chart:
-    row = ForestRow(HOSTILE, "worse", "worse", "p 0.01", "0.7", -0.1, (-0.2, 0.0), None, ("−0.1",), "")
-    return forest_chart(name, HOSTILE, "auc", ("worse", "better"), {"": [row]}, "groups")
+def one_row(name: str, variant: str, title: str = "t") -> Chart:
+    return interval_chart(name, title, [Row(variant, "worse", Interval(-0.1, -0.2, 0.0))], "")
 
 
 def test_hostile_names_are_shown_as_they_are() -> None:
-    file = chart_file([hostile_chart("a")], HOSTILE, HOSTILE)
-    texts = ["".join(element.itertext()) for element in ElementTree.fromstring(file).iter() if "text" in element.tag]
-    assert any(text.startswith("</text><") for text in texts)
-    assert "<script" not in file
+    chart = one_row("a", HOSTILE, HOSTILE)
+    for svg in (chart.file, chart.inline):
+        root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
+        texts = ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("text")]
+        assert any(text.startswith("</text><") for text in texts)
+        assert "<script" not in svg
 
 
 def test_the_same_data_gives_the_same_bytes_whatever_the_readers_own_settings() -> None:
-    first = hostile_chart("a").svg
+    first = one_row("a", "v").inline
     with matplotlib.rc_context({"font.size": 31, "svg.fonttype": "path", "lines.linewidth": 9, "axes.grid": False}):
-        assert hostile_chart("a").svg == first
+        assert one_row("a", "v").inline == first
     assert matplotlib.rcParams["svg.fonttype"] == matplotlib.rcParamsDefault["svg.fonttype"]
-    assert hostile_chart("b").svg != first
+    assert one_row("b", "v").inline != first
 
 
 def test_names_in_other_scripts_warn_of_no_missing_glyph(recwarn: pytest.WarningsRecorder) -> None:
-    row = ForestRow("无池化", "neutral", "not distinguishable", "", "0.7", 0.0, None, None, (), "")
-    svg = forest_chart("a", "t", "auc", ("worse", "better"), {"": [row]}, "groups").svg
-    assert "无池化" in svg
+    assert "无池化" in one_row("a", "无池化").inline
     assert not recwarn.list
-
-
-@given(st.lists(st.floats(-1e6, 1e6), max_size=8), st.integers(3, 6), st.booleans())
-@settings(max_examples=100, deadline=None)
-def test_ticks_lie_on_the_axis_of_any_values_and_their_labels_differ(
-    values: list[float], count: int, log: bool
-) -> None:
-    low, high = limits([1 + abs(value) ** 2 for value in values] if log else values, log=log)
-    assert all(low <= value <= high for value in ([] if log else values))
-    found = ticks((low, high), count, log=log)
-    assert 1 <= len(found) <= count + 1
-    assert all(low <= tick <= high for tick in found)
-    assert len(set(found.values())) == len(found)
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=12), st.floats(1, 8))

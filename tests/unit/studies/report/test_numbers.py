@@ -6,7 +6,6 @@ from hyrec.studies.analysis.statistics import Interval
 from hyrec.studies.report.numbers import (
     between,
     difference,
-    digits_for,
     fixed,
     listing,
     percent,
@@ -27,12 +26,13 @@ def test_an_end_beside_zero_does_not_read_as_zero() -> None:
     assert span(Interval(0.0, 0.00002, 0.00011)) == "[+0.00002, +0.00011]"
     assert span(Interval(0.0, -0.001, 0.002)) == "[−0.0010, +0.0020]"
     assert span(Interval(0.0, 0.0, 0.0)) == "[0.0000, 0.0000]"
-    assert digits_for(math.nan, 0.00004) == 5
+    assert difference(math.nan, 0.00004) == "[–, +0.00004]"
 
 
 def test_a_number_that_does_not_exist_is_a_dash() -> None:
-    for write in (fixed, signed, percent, probability, times):
-        assert write(None) == write(math.nan) == "–"
+    for write in (fixed, signed, percent, probability, times, difference):
+        assert write(math.nan) == "–"
+    assert fixed(None) == percent(None) == span(None) == "–"
     assert span(Interval(0.1, math.nan, math.nan)) == "–"
 
 
@@ -43,7 +43,6 @@ def test_a_number_that_does_not_exist_is_a_dash() -> None:
         (signed(0.0012), "+0.0012"),
         (difference(-0.00003), "−0.00003"),
         (percent(0.0017), "+0.17 %"),
-        (percent(-0.5, 0), "−50 %"),
         (probability(0.034), "0.034"),
         (probability(0.00002), "< 0.001"),
         (times(0.523), "0.52 ×"),
@@ -57,5 +56,8 @@ def test_numbers_and_names_are_written_as_a_reader_expects(written: str, expecte
     assert written == expected
 
 
-def test_digits_follow_the_smallest_difference_that_can_be_shown() -> None:
-    assert [digits_for(*values) for values in ((0.0012,), (0.0012, 0.00003), (0.0,), (0.0012, 1e-9))] == [4, 5, 4, 4]
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0012, "+0.0012"), (0.00003, "+0.00003"), (0.0, "0.0000"), (1e-9, "0.0000")]
+)
+def test_digits_follow_the_smallest_difference_that_can_be_shown(value: float, expected: str) -> None:
+    assert difference(value) == expected
