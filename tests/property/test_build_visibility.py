@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hyrec.data.logs import Recipe, build
@@ -20,7 +20,6 @@ from hyrec.data.logs import Recipe, build
 HOUR, START = 3600, 1_682_553_600  # 27 April 2023, 00:00 UTC; the clocks of Cairo go forward at the next midnight
 RECIPE = yaml.safe_load("""
 log: {files: [log.parquet], user: user, item: item, time: time, outcomes: [click, row]}
-split: {validate_from: 2023-05-10, test_from: 2023-05-11}
 tasks: {click: {}}
 features: {item: {}}
 counters: {clicks: {keys: [user], positive: [{column: click}], values: [rate, count, age], strength: 1}}
@@ -44,26 +43,39 @@ def day_of(time: int, zone: str) -> int:
     return int(datetime.fromtimestamp(time, ZoneInfo(zone)).strftime("%Y%m%d"))
 
 
-def slow(rows: list[tuple], refresh: str, delay: int, zone: str) -> list[list[int]]:
-    """Return the rows that each row sees, oldest first."""
-    seen = []
+def slow(rows: list[tuple], refresh: str, delay: int, zone: str, validate_from: int) -> list[list[int]]:
+    """Return the rows that each row sees, oldest first; of rows the logged day decides which train."""
+    seen, frozen = [], midnight(validate_from, zone)
     for user, time, day, _ in rows:
-        limit = time - delay if refresh == "event" else min(time - delay, midnight(day, zone))
-        known = [t if refresh == "event" else max(t, midnight(d, zone)) for _, t, d, _ in rows]
-        events = [(rows[i][1], i) for i in range(len(rows)) if rows[i][0] == user and known[i] < limit]
+        limit, visible = time - delay, [True] * len(rows)
+        known = [t for _, t, _, _ in rows]
         if refresh == "day":
-            assert all(rows[i][2] < day and rows[i][1] < time - delay for _, i in events)
+            limit = min(limit, midnight(day, zone))
+            known = [max(t, midnight(d, zone)) for _, t, d, _ in rows]
+        if refresh == "train":
+            visible = [d < validate_from for _, _, d, _ in rows]
+            limit = limit if day < validate_from else min(limit, frozen - delay)
+        events = [(rows[i][1], i) for i in range(len(rows)) if rows[i][0] == user and known[i] < limit and visible[i]]
+        assert all(t < time - delay for t, _ in events)
+        if refresh == "day":
+            assert all(rows[i][2] < day for _, i in events)
         seen.append([i for _, i in sorted(events)])
     return seen
 
 
-@pytest.mark.parametrize("refresh", ["event", "day"])
+@pytest.mark.parametrize("refresh", ["event", "day", "train"])
 @pytest.mark.parametrize("logged", [True, False], ids=["logged days", "days of the time"])
-@given(ROWS, st.sampled_from([0, HOUR, 30 * HOUR]), st.sampled_from(["UTC", "Africa/Cairo", "Asia/Shanghai"]))
+@given(
+    ROWS,
+    st.sampled_from([0, HOUR, 30 * HOUR]),
+    st.sampled_from(["UTC", "Africa/Cairo", "Asia/Shanghai"]),
+    st.sampled_from([20230428, 20230429, 20230510]),
+)
 @settings(max_examples=25, deadline=None)
-def test_rows_see_what_a_loop_over_all_pairs_finds(refresh, logged, drawn, delay, zone):
+def test_rows_see_what_a_loop_over_all_pairs_finds(refresh, logged, drawn, delay, zone, validate_from):
     times = sorted((START + hours * HOUR, user, shift, click) for user, hours, shift, click in drawn)
     rows = [(u, t, day_of(t + (shift * 12 * HOUR if logged else 0), zone), c) for t, u, shift, c in times]
+    assume(any(day < validate_from for _, _, day, _ in rows))
     log = pl.DataFrame(
         {
             "user": [u for u, *_ in rows],
@@ -76,12 +88,14 @@ def test_rows_see_what_a_loop_over_all_pairs_finds(refresh, logged, drawn, delay
     )
     recipe = copy.deepcopy(RECIPE)
     recipe["log"] |= {"delay": delay, "time_zone": zone, **({"day": "day"} if logged else {})}
+    recipe["split"] = {"validate_from": str(validate_from), "test_from": str(validate_from + 1)}
     recipe["counters"]["clicks"]["refresh"] = recipe["sequences"]["seen"]["refresh"] = refresh
     with TemporaryDirectory() as folder:
         log.write_parquet(Path(folder) / "log.parquet")
         build(Recipe.from_dict(recipe), folder, Path(folder) / "out")
-        built = pl.read_parquet(Path(folder) / "out" / "train.parquet").sort("item")
-    expected = slow(rows, refresh, delay, zone)
+        parts = [pl.read_parquet(Path(folder) / "out" / f"{split}.parquet") for split in ("train", "validate", "test")]
+    built = pl.concat(parts).sort("item")
+    expected = slow(rows, refresh, delay, zone, validate_from)
     assert built["s_seen__row"].to_list() == expected
     assert built["f_clicks_count"].to_numpy() == pytest.approx(np.log1p([len(events) for events in expected]))
     positives = np.array([sum(rows[i][3] for i in events) for events in expected])

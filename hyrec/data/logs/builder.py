@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hyrec.data.logs.counters import EventCounts, Floats, log_odds
 from hyrec.data.logs.encode import Encoded, Encoder
+from hyrec.data.logs.groups import Groups
 from hyrec.data.logs.history import UNTIMED, EventIndex, key_codes, slices
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.output import data_set_folder
@@ -53,7 +54,8 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
     events_to_fit = rows.is_event & (logs.moment < bound(recipe.split.validate_from, recipe, "split.validate_from"))
     encoder = Encoder(recipe, logs, store, rows.split == 0, events_to_fit)
     encoded = {name: encoder.feature(name) for name in recipe.features}
-    encoded |= _counters(recipe, rows, encoder)
+    groups = Groups(recipe, rows)
+    encoded |= _counters(recipe, rows, encoder, groups)
     sequences = {name: _sequence(recipe, name, rows, encoder) for name in recipe.sequences}
     schema = replace(
         _schema(recipe, encoded, {name: spec for name, (spec, _, _) in sequences.items()}),
@@ -62,15 +64,16 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
 
     for table, vocabulary in encoder.vocabularies.items():
         vocabulary.save(out / "vocabulary" / f"{table}.parquet")
-    columns = _raw_columns(recipe, logs, store)
+    columns = _raw_columns(recipe, logs, store, groups)
     for name, of_feature in encoded.items():
         if of_feature.feature.column in columns:
             raise RecipeError(f"features.{name} and a column of the log would both be {of_feature.feature.column!r}.")
         columns[of_feature.feature.column] = column(of_feature.stored, of_feature.index)
     lists = [columns_of for _, columns_of, _ in sequences.values()]
-    report = report_of(recipe, rows, encoder, encoded, {name: lengths for name, (_, _, lengths) in sequences.items()})
+    lengths = {name: stats for name, (_, _, stats) in sequences.items()}
+    report = report_of(recipe, rows, encoder, encoded, lengths, groups.told())
     split = rows.split
-    del logs, rows, encoder  # the files are written from what waits on the disk
+    del logs, rows, encoder, groups  # the files are written from what waits on the disk
     for number, name in enumerate(SPLITS):
         write(
             out / f"{name}.parquet", np.flatnonzero(split == number), columns, lists, schema.fingerprint, row_group_size
@@ -81,12 +84,13 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
     return report
 
 
-def _counters(recipe: Recipe, rows: Roles, encoder: Encoder) -> dict[str, Encoded]:
+def _counters(recipe: Recipe, rows: Roles, encoder: Encoder, groups: Groups) -> dict[str, Encoded]:
     """Compute every counter for every row of the log."""
     rates: dict[str, Floats] = {}
     encoded: dict[str, Encoded] = {}
     for name, counter in recipe.counters.items():
-        rate, made = _counter(recipe, rows, counter, f"counters.{name}", rates.get(counter.backoff, counter.prior))
+        prior = rates.get(counter.backoff, counter.prior)
+        rate, made = _counter(recipe, rows, counter, f"counters.{name}", prior, groups)
         if any(other.backoff == name for other in recipe.counters.values()):
             rates[name] = rate
         del rate
@@ -101,15 +105,17 @@ def _counters(recipe: Recipe, rows: Roles, encoder: Encoder) -> dict[str, Encode
 
 
 def _counter(
-    recipe: Recipe, rows: Roles, counter: Counter, where: str, prior: Floats | float
+    recipe: Recipe, rows: Roles, counter: Counter, where: str, prior: Floats | float, groups: Groups
 ) -> tuple[Floats, dict[str, NDArray[np.float32]]]:
     """Return the rate of every row of the log, and each value that is asked for."""
     logs, unit = rows.logs, UNITS[recipe.log.time_unit]
-    code = key_codes([_key(logs.rows, key, where) for key in counter.keys])
+    keys = [_key(logs.rows, key, where) for key in counter.keys]
+    code = key_codes(keys)
     event = rows.is_event & matching(logs.rows, counter.where, f"{where}.where")
     positive = matching(logs.rows, counter.positive, f"{where}.positive") & bool(counter.positive)
-    # Only logged days make rows count later than at their time.
-    known = rows.known(counter.refresh)[event] if counter.refresh == "day" and recipe.log.day else None
+    # Only logged days, and rows that never count, make rows count later than at their time.
+    late = counter.refresh == "train" or (counter.refresh == "day" and recipe.log.day)
+    known = rows.known(counter.refresh)[event] if late else None
     earlier = EventCounts(code[event], logs.time[event], positive[event], known, with_age="age" in counter.values)
     past_events = _snapshot_counts(recipe, rows, counter, counter.snapshot_events, where)
     past_positives = _snapshot_counts(recipe, rows, counter, counter.snapshot_positives, where)
@@ -125,6 +131,7 @@ def _counter(
                 floats[some] = log_odds(rate[some].clip(1e-6, 1 - 1e-6))
             else:
                 floats[some] = np.log1p(events if value == "count" else age / unit)
+    groups.look(where, counter.refresh, keys, code, {value: made[value] for value in made if value != "age"})
     return rate, made
 
 
@@ -206,11 +213,12 @@ def _schema(recipe: Recipe, encoded: dict[str, Encoded], sequences: dict[str, Se
         raise RecipeError(f"The recipe describes a schema that cannot be used: {error}") from error
 
 
-def _raw_columns(recipe: Recipe, logs: Logs, store: Store) -> dict[str, ColumnReader]:
+def _raw_columns(recipe: Recipe, logs: Logs, store: Store, groups: Groups) -> dict[str, ColumnReader]:
     """Return the columns that are written as they are: ids, time, group and labels."""
     log = recipe.log
     labels = [task.column or name for name, task in recipe.tasks.items()]
-    names = dict.fromkeys([log.user, log.item, log.time, recipe.group_column, *labels])
-    group = recipe.group_column  # an id, which CSV files may write as 0012
-    stored = {name: store.put(logs.rows.column(name, as_id=name == group).rechunk().to_arrow()) for name in names}
-    return {name: column(values) for name, values in stored.items()}
+    values = {name: logs.rows.column(name) for name in dict.fromkeys([log.user, log.item, log.time, *labels])}
+    if recipe.group_column in values and len(recipe.group_by) > 1:
+        raise RecipeError(f"The groups would be the column {recipe.group_column!r}, which the log has already.")
+    values[recipe.group_column] = groups.ids()
+    return {name: column(store.put(values[name].rechunk().to_arrow())) for name in values}

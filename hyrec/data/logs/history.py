@@ -12,6 +12,8 @@ Positions = NDArray[np.uint32]
 _AT_ONCE = 1_000_000
 UNTIMED = np.iinfo(np.int64).min
 """Time of an event that is known to precede the log, but not when."""
+NEVER = np.iinfo(np.int64).max
+"""Moment of an event that no row may see."""
 
 
 class EventIndex:

@@ -12,7 +12,7 @@ from hyrec.data.logs.files import Source, find_files, open_files
 from hyrec.data.logs.history import Ints, Positions
 from hyrec.data.logs.ids import id_values, one_form
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import LOG, Column, Log, RecipeError
+from hyrec.data.logs.recipe_parts import DAY, LOG, Column, Log, RecipeError
 from hyrec.data.logs.rows import Rows, matching, rows_of
 from hyrec.data.logs.times import bound, check_unit, check_zone, day_starts, midnights, whole_times
 from hyrec.data.logs.writer import Store
@@ -212,7 +212,9 @@ def _in_memory(frame: pl.DataFrame) -> Rows:
 
 def _log_columns(recipe: Recipe) -> set[str]:
     log = recipe.log
-    columns = {log.user, log.item, log.time, recipe.group_column, *_columns_of(recipe, LOG)}
+    columns = {log.user, log.item, log.time, *recipe.group_by, *_columns_of(recipe, LOG)}
+    if DAY in recipe.group_by and DAY not in {log.user, log.item, log.time, *_columns_of(recipe, LOG)}:
+        columns.remove(DAY)
     columns |= {task.column or name for name, task in recipe.tasks.items()}
     columns |= {table.on or table.key for table in recipe.tables.values()}
     return columns | ({log.day} if log.day else set())

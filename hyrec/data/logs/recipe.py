@@ -40,7 +40,10 @@ class Recipe:
         counters: Point-in-time counters by name.
         sequences: Behaviour sequences by name.
         groups: Order of the semantic groups.
-        group: Column of the log that query-level AUC groups by. Empty: ``log.user``.
+        group: Column of the log that query-level AUC groups by, such as a request's id, or several, whose combination
+            counts: ``[user_id, day]``. ``day`` is the impression's day: ``log.day``, or that of its time in
+            ``log.time_zone``. Empty: ``log.user``. Rows of one group are compared with one another, so what is known
+            should not move between them; the build tells which counters do.
 
     Raises:
         RecipeError: For anything that cannot be used: what, where and the remedy.
@@ -55,7 +58,7 @@ class Recipe:
     counters: dict[str, Counter] = field(default_factory=dict)
     sequences: dict[str, EventSequence] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
-    group: str = ""
+    group: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         _validate(self)
@@ -66,9 +69,14 @@ class Recipe:
         return {*self.log.outcomes, *(task.column or name for name, task in self.tasks.items())}
 
     @property
+    def group_by(self) -> list[str]:
+        """Columns of the log, and ``day``, that query-level AUC groups by."""
+        return list(dict.fromkeys(self.group)) or [self.log.user]
+
+    @property
     def group_column(self) -> str:
-        """Column that query-level AUC groups by."""
-        return self.group or self.log.user
+        """Column of the data set that holds the group."""
+        return "_".join(self.group_by)
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
@@ -83,6 +91,8 @@ class Recipe:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
         """Build a recipe from plain mappings, as ``yaml.safe_load`` returns them."""
+        if isinstance(content, Mapping) and isinstance(content.get("group"), str):
+            content = {**content, "group": [content["group"]] if content["group"] else []}
         return build_dataclass(cls, content, "recipe", RecipeError)
 
     def save(self, path: str | Path) -> None:
@@ -109,6 +119,8 @@ def _validate(recipe: Recipe) -> None:
                 raise RecipeError(f"{where}.features.{name}: an event holds one id each; use derive: first.")
     for condition in recipe.log.keep:
         _refuse_outcome(recipe, condition.column, "log.keep", "would select impressions by what came of them")
+    for grouped in recipe.group:
+        _refuse_outcome(recipe, grouped, "group", "would compare impressions by what came of them")
     for name, counter in recipe.counters.items():
         _validate_counter(recipe, name, counter)
     if not recipe.log.delay >= 0:

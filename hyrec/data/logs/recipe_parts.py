@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from hyrec.schema import Role, Transform
 
-LOG = "log"
+LOG, DAY = "log", "day"
 Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+Refresh = Literal["event", "day", "train"]
 
 
 class RecipeError(ValueError):
@@ -185,9 +186,11 @@ class Counter:
         strength: Weight of the prior in events.
         refresh: ``event`` sees every earlier event; ``day`` sees the events of earlier days, as figures that
             are computed every night do: with ``log.day`` those of earlier logged days that also happened before
-            the midnight. A rate of one's own that moves within the day goes up after a click
-            and down after none, so that it ranks a user's few impressions of a day backwards: it helps AUC
-            and hurts an AUC by user.
+            the midnight; ``train`` is frozen with the model: rows that train see every earlier event, rows that
+            validate or test what was known at ``split.validate_from``, and no row sees the events of those
+            (``age`` goes on to the row's own time). A rate of one's own that moves between the rows of a group goes
+            up after a click and down after none, so that it ranks them backwards: it helps AUC and hurts an AUC by
+            user. Give it a ``refresh`` that is rarer than a group lasts.
         snapshot_positives: List column of the snapshot whose entries count as earlier positives.
         snapshot_events: List column of the snapshot whose entries count as earlier events; for a counter by
             user also a column of numbers.
@@ -204,7 +207,7 @@ class Counter:
     prior: float = 0.5
     backoff: str = ""
     strength: float = 10.0
-    refresh: Literal["event", "day"] = "event"
+    refresh: Refresh = "event"
     snapshot_positives: str = ""
     snapshot_events: str = ""
     transform: Literal["none", "standardize", "bucketize"] = "standardize"
@@ -222,12 +225,12 @@ class EventSequence:
         where: Conditions, for example ``[{column: is_click}]``. Empty: every impression.
         snapshot: List column of the snapshot that precedes the log's events. Those events have no time and no
             columns of the log but the item.
-        refresh: ``event`` or ``day``, as for a counter.
+        refresh: ``event``, ``day`` or ``train``, as for a counter.
         max_length: Most recent events that are kept.
     """
 
     features: dict[str, Column]
     where: list[Condition] = field(default_factory=list)
     snapshot: str = ""
-    refresh: Literal["event", "day"] = "event"
+    refresh: Refresh = "event"
     max_length: int = 50

@@ -50,6 +50,7 @@ class BuildReport:
         snapshot_hidden: Impressions that are not later than their user's snapshot and do not see it.
         repeated: Rows that repeat another in every column that the recipe reads, kept or dropped as it says.
         notes: Anything else worth knowing.
+        warnings: Counters that move between the rows of a group, which are compared with one another.
     """
 
     files: list[str]
@@ -67,6 +68,7 @@ class BuildReport:
     snapshot_hidden: int = 0
     repeated: int = 0
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write the figures as JSON."""
@@ -99,11 +101,17 @@ class BuildReport:
             shares = sorted(((share, name) for name, share in self.oov[split].items() if share > 0), reverse=True)
             if shares:
                 lines.append(f"{split} OOV".ljust(14) + ", ".join(f"{n} {s:.1%}" for s, n in shares[:6]))
-        return "\n".join([*lines, *(f"note      {note}" for note in self.notes)])
+        lines += [f"note      {note}" for note in self.notes]
+        return "\n".join([*lines, *(f"warning   {warning}" for warning in self.warnings)])
 
 
 def report_of(
-    recipe: Recipe, rows: Roles, encoder: Encoder, encoded: dict[str, Encoded], lengths: dict[str, LengthStats]
+    recipe: Recipe,
+    rows: Roles,
+    encoder: Encoder,
+    encoded: dict[str, Encoded],
+    lengths: dict[str, LengthStats],
+    told: tuple[list[str], list[str]],
 ) -> BuildReport:
     """Count what was read, kept and left out."""
     logs, masks = rows.logs, {split: rows.split == number for number, split in enumerate(SPLITS)}
@@ -124,7 +132,8 @@ def report_of(
         snapshot_events=logs.past.height,
         snapshot_hidden=int(((rows.split >= 0) & ~rows.sees_snapshot).sum()),
         repeated=logs.repeated,
-        notes=_notes(recipe, logs),
+        notes=[*_notes(recipe, logs), *told[1]],
+        warnings=told[0],
     )
 
 
@@ -132,12 +141,13 @@ def _base_rates(recipe: Recipe, labels: dict[str, pl.Series], mask: Mask) -> dic
     rates = {}
     for name, task in recipe.tasks.items():
         known = labels[task.column or name].filter(pl.Series(mask)).drop_nulls()
-        positive = _is_positive(known, task).to_numpy()
+        positive = is_positive(known, task).to_numpy()
         rates[name] = float(positive.mean()) if len(positive) else 0.0
     return rates
 
 
-def _is_positive(values: pl.Series, task: Task) -> pl.Series:
+def is_positive(values: pl.Series, task: Task) -> pl.Series:
+    """Return which known labels of a task are positive."""
     values = values.cast(pl.Float64)
     return values.is_in(task.positive) if task.positive else values > task.threshold
 

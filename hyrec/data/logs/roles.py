@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hyrec.data.logs.history import UNTIMED, Ints
+from hyrec.data.logs.history import NEVER, UNTIMED, Ints
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.data.logs.recipe_parts import RecipeError, Refresh
 from hyrec.data.logs.rows import Mask, rows_of
 from hyrec.data.logs.times import bound, local_times
 from hyrec.data.moments import UNITS
@@ -28,6 +28,7 @@ class Roles:
         sees_snapshot: Rows that are later than their user's snapshot.
         sees_all_snapshots: Rows that are later than everybody's.
         seen: First moment that each row does not see any more: its time less ``log.delay``.
+        frozen: First moment that is not seen by what is frozen at ``split.validate_from``.
     """
 
     logs: Logs
@@ -36,18 +37,29 @@ class Roles:
     sees_snapshot: Mask
     sees_all_snapshots: Mask
     seen: Ints
+    frozen: int
 
-    def seen_by(self, refresh: str, some: slice = slice(None)) -> Ints:
+    def seen_by(self, refresh: Refresh, some: slice = slice(None)) -> Ints:
         """Return the first moment that is not seen any more, when figures are refreshed so often."""
-        return self.seen[some] if refresh == "event" else np.minimum(self.seen[some], self.logs.day_start[some])
+        seen = self.seen[some]
+        if refresh == "day":
+            return np.minimum(seen, self.logs.day_start[some])
+        if refresh == "train":
+            return np.where(self.split[some] > 0, np.minimum(seen, self.frozen), seen)
+        return seen
 
-    def known(self, refresh: str) -> Ints:
+    def known(self, refresh: Refresh) -> Ints:
         """Return the moment from which on each row counts, when figures are refreshed so often.
 
         A row that began before the midnight of its ``log.day`` counts from that midnight on: what is refreshed
-        by day then never sees rows of the same logged day.
+        by day then never sees rows of the same logged day. What is frozen never sees rows that validate or test.
         """
-        return self.logs.time if refresh == "event" else np.maximum(self.logs.time, self.logs.day_start)
+        time = self.logs.time
+        if refresh == "day":
+            return np.maximum(time, self.logs.day_start)
+        if refresh == "train":
+            return np.where(self.split > 0, NEVER, time)
+        return time
 
 
 def part(recipe: Recipe, logs: Logs) -> Roles:
@@ -80,7 +92,7 @@ def part(recipe: Recipe, logs: Logs) -> Roles:
             sees = of_user(recipe, logs, last).fill_null(UNTIMED).to_numpy() < seen
             newest = last.max()
             everyone = seen > (newest if isinstance(newest, int) else UNTIMED)
-    return Roles(logs, number, is_event, sees, everyone, seen)
+    return Roles(logs, number, is_event, sees, everyone, seen, limits[0] - delay)
 
 
 def of_user(recipe: Recipe, logs: Logs, values: pl.Series) -> pl.Series:
