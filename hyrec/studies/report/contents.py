@@ -8,6 +8,7 @@ from functools import partial
 
 from hyrec.studies.analysis.comparison import ComparisonRow
 from hyrec.studies.analysis.statistics import Interval
+from hyrec.studies.report.baselines import baselines_section
 from hyrec.studies.report.blocks import Aside, Block, Bullets, Code, Document, Inline, Notice, Section, Strong, Text
 from hyrec.studies.report.costs import costs_section, scaling_section
 from hyrec.studies.report.effects import effects_section, paper_section
@@ -20,7 +21,7 @@ from hyrec.studies.report.training import curves_section, runtimes_section
 _ORDER = ("better", "worse", "higher", "lower", "not distinguishable")
 CLAIM_SEEDS = 5
 _SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
-    *(effects_section, paper_section, costs_section, scaling_section, curves_section),
+    *(effects_section, baselines_section, paper_section, costs_section, scaling_section, curves_section),
     *(slices_section, calibration_section, changes_section, runtimes_section, provenance_section),
 )
 
