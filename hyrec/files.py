@@ -130,17 +130,13 @@ def digest(content: Any, size: int = 8) -> str:
 
 
 @contextlib.contextmanager
-def replaced(path: str | Path, *, exclusive: bool = False) -> Iterator[Path]:
+def replaced(path: str | Path) -> Iterator[Path]:
     """Yield a path to write to, which then takes the place of a file: readers see all of it or what was there.
 
     The new file lies beside the old one, is synced and renamed. When the body raises, nothing is left of it.
 
     Args:
         path: The file; its folder is made when missing.
-        exclusive: Whether a file that is there stays.
-
-    Raises:
-        FileExistsError: When a file is to stay.
 
     Example:
         >>> import pathlib, tempfile
@@ -159,17 +155,14 @@ def replaced(path: str | Path, *, exclusive: bool = False) -> Iterator[Path]:
         yield partial
         partial.chmod(0o644)
         _sync(partial)
-        if exclusive:
-            _link(partial, target)
-        else:
-            partial.replace(target)
+        partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def write_text(path: str | Path, text: str, *, exclusive: bool = False) -> Path:
-    """Write a text file in UTF-8 that readers see whole or not at all; arguments as for :func:`replaced`."""
-    with replaced(path, exclusive=exclusive) as partial:
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file in UTF-8 that readers see whole or not at all."""
+    with replaced(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
     return Path(path)
 
@@ -180,15 +173,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name that is still free; in one step where the file system has hard links."""
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # Whoever makes the empty file has the name; readers may meet it empty for a moment.
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-        source.replace(target)

@@ -58,6 +58,7 @@ class BoostingBaseline(Baseline):
         for split in splits:
             rows = collect(data, split, task, self.columns, max_rows=self.max_rows, report=report)
             x, names, categories = _matrix(self._schema, self.columns, rows)
+            report(f"{split}: {x.nbytes / 2**20:,.1f} MiB as numbers, {len(names)} columns")
             weights = None if rows.weights is None else rows.weights.numpy()
             given = {"feature_name": names, "categorical_feature": categories, "reference": sets[0] if sets else None}
             sets.append(lightgbm.Dataset(x, rows.labels[task].numpy(), weight=weights, **given))
@@ -66,7 +67,7 @@ class BoostingBaseline(Baseline):
         self._trees = lightgbm.train(options, sets[0], _MAX_TREES, valid_sets=sets[1:], callbacks=[stop])
         loss = self._trees.best_score["valid_0"]["binary_logloss"]
         self.note = f"{self._trees.best_iteration} trees"
-        report(f"{self.note}: validation log loss {loss:.4f}")
+        report(f"validation log loss {loss:.4f}")
 
     def predict(self, batch: Batch) -> Tensor:
         """Return the probability of each sample."""

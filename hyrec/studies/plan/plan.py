@@ -134,10 +134,10 @@ class Plan:
         rows = [{**asdict(planned), "variant": planned.variant.name} for planned in self.variants]
         return {**asdict(self), "variants": rows}
 
-    def save(self, folder: str | Path, *, replace: bool = True) -> Path:
-        """Write ``plan.json``; without ``replace``, ``FileExistsError`` when there is one."""
+    def save(self, folder: str | Path) -> Path:
+        """Write ``plan.json``."""
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, default=str)
-        return write_text(Path(folder) / PLAN_FILE, text + "\n", exclusive=not replace)
+        return write_text(Path(folder) / PLAN_FILE, text + "\n")
 
     @classmethod
     def load(cls, folder: str | Path) -> Plan:

@@ -99,18 +99,6 @@ def make_plan(request: StudyRequest) -> Plan:
     )
 
 
-def check_unchanged(plan: Plan) -> list[str]:
-    """Parse the command lines of a stored plan again; return one line for each option that is another now."""
-    told = []
-    for planned in plan.variants:
-        what = f"variant {planned.variant.name}"
-        line = CommandLine.parse(what, planned.arguments)
-        if line.digest != planned.digest:
-            now = replace(planned, digest=line.digest, options=line.flat)
-            told += [f"{what}: {change}" for change in planned.differences(now)]
-    return told
-
-
 def _trees(configs: Iterable[str], *layers: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what configs and options say, as nested mappings."""
     return [*map(load_mapping, configs), *(nest(key, value) for layer in layers for key, value in layer.items())]

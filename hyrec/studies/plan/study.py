@@ -118,26 +118,6 @@ class Study:
         kept = tuple(variant for variant in self.variants if variant.name in wanted)
         return replace(self, variants=kept, seeds=tuple(seeds) or self.seeds)
 
-    def differences(self, other: Study) -> list[str]:
-        """Return what another study would run or compare differently, one line each."""
-        lines = []
-        for name in ("name", "metrics", "seeds", "baseline"):
-            values = [getattr(study, name) for study in (self, other)]
-            mine, theirs = (list(value) if isinstance(value, tuple) else value for value in values)
-            lines += [f"{name}: {mine} -> {theirs}"] if mine != theirs else []
-        lines += _changed_configs("base.configs:", self.configs, other.configs)
-        lines += _changed("base.options", self.options, other.options)
-        before, after = ({v.name: v for v in study.variants} for study in (self, other))
-        lines += [f"variant {name} is gone" for name in before if name not in after]
-        lines += [f"variant {name} is new" for name in after if name not in before]
-        for name, one in before.items():
-            two, place = after.get(name, one), f"variant {name}:"
-            lines += _changed_configs(f"{place} configs", one.configs, two.configs)
-            lines += _changed(place, one.options, two.options)
-            lines += _changed(f"{place} grid", one.point, two.point)
-            lines += _changed(f"{place} match", one.match, two.match)
-        return lines
-
 
 def from_plain(kind: Any, value: Any) -> Any:
     """Build a dataclass from what JSON has made of it, with tuples again; ``TypeError`` for other keys than its own."""
@@ -145,12 +125,3 @@ def from_plain(kind: Any, value: Any) -> Any:
         types = get_type_hints(kind)
         return kind(**{key: from_plain(types.get(key), item) for key, item in dict(value).items()})  # type: ignore[operator]
     return tuple(from_plain(get_args(kind)[0], item) for item in value) if get_origin(kind) is tuple else value
-
-
-def _changed_configs(place: str, before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
-    return [f"{place} {' '.join(before)} -> {' '.join(after)}"] if before != after else []
-
-
-def _changed(place: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    pairs = [(key, before.get(key, "not set"), after.get(key, "not set")) for key in {**before, **after}]
-    return [f"{place} {key}: {old} -> {new}" for key, old, new in pairs if old != new]

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hyrec.messages import CommandError
 from hyrec.studies.plan.machine import threads_of_cell
@@ -35,7 +34,7 @@ def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> float:
 
     The short run is the real one, with its data, callbacks and batches, except that it logs to no service and writes
     to a folder that is deleted. It times some training batches after a few to warm up, and as many for evaluation.
-    Early stopping and the like are not foreseen. ``CommandError`` has its last words if it fails.
+    Early stopping, a time limit and the like are not foreseen. ``CommandError`` has its last words if it fails.
     """
     with tempfile.TemporaryDirectory(prefix="hyrec-probe-") as name:
         folder = Path(name)
@@ -53,48 +52,8 @@ def probe(arguments: Sequence[str], environment: Mapping[str, str]) -> float:
         wall = time.perf_counter() - started
         if done.returncode or not result.is_file():
             raise CommandError(f"The probe failed (exit code {done.returncode}).\n{_last_words(log)}")
-        return estimate(json.loads(result.read_text()), wall)
-
-
-def estimate(times: Mapping[str, Any], wall: float) -> float:
-    """Extrapolate a short run, whose process took ``wall`` seconds, to those of the whole one.
-
-    Data that had to be made first is not counted. A run without an end is a ``CommandError``.
-    """
-    loops = times["loops"]
-    train, per_epoch = loops["train"], loops["train"]["batches"]
-    ends = [per_epoch * times["max_epochs"]] if times["max_epochs"] >= 0 else []
-    ends += [times["max_steps"] * times["accumulate"]] if times["max_steps"] >= 0 else []
-    if not ends:
-        raise CommandError("The run has no end that is known beforehand: set trainer.max_epochs or trainer.max_steps.")
-    total = min(ends)
-    fixed: float = max(0.0, wall - times["preparation"] - sum(loop["measured"] for loop in loops.values()))
-    seconds = total / per_epoch * _seconds(train) if per_epoch else 0.0
-    if (validation := loops.get("validate")) is not None:
-        batches = validation["batches"]
-        count = _validations(total, per_epoch, times["val_check_batch"], times["check_every_n_epoch"])
-        sanity = batches if times["sanity"] < 0 else min(times["sanity"], batches)
-        seconds += count * _seconds(validation)
-        seconds += _seconds({**validation, "windows": 1, "batches": sanity}) if sanity else 0.0
-    if times["max_time"] is not None:
-        seconds = min(seconds, float(times["max_time"]))
-    return fixed + seconds + (_seconds(loops["test"]) if "test" in loops else 0.0)
-
-
-def _seconds(loop: Mapping[str, Any]) -> float:
-    """Return the time of a pass over a split."""
-    return float(loop["windows"] * loop["lead"] + loop["batches"] * loop["batch"] + loop["tail"])
-
-
-def _validations(total: int, per_epoch: int, interval: float | None, every_n_epoch: int | None) -> int:
-    """Return how often a run of ``total`` batches validates; those by the clock are not foreseen."""
-    if not interval or not per_epoch:
-        return 0
-    if every_n_epoch is None:
-        return int(total // interval)
-    epochs, rest = divmod(total, per_epoch)
-    count = int(per_epoch // interval) * (epochs // every_n_epoch)
-    return count + (int(rest // interval) if (epochs + 1) % every_n_epoch == 0 else 0)
+        times = json.loads(result.read_text())
+    return float(times["foreseen"] + max(0.0, wall - times["measured"]))
 
 
 def _last_words(log: Path) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from hyrec.studies.analysis.comparison import ComparisonRow
+from hyrec.studies.report.baselines import baselines_section
 from hyrec.studies.report.blocks import Block, Bullets, Code, Document, Inline, Section, Strong, Text
 from hyrec.studies.report.costs import costs_section, scaling_section
 from hyrec.studies.report.effects import effects_section
@@ -17,7 +18,7 @@ from hyrec.studies.report.training import curves_section
 
 CLAIM_SEEDS = 5
 _SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
-    *(effects_section, costs_section, scaling_section, curves_section, slices_section),
+    *(effects_section, baselines_section, costs_section, scaling_section, curves_section, slices_section),
     *(calibration_section, changes_section, provenance_section),
 )
 

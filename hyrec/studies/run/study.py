@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hyrec
@@ -15,9 +14,8 @@ from hyrec.loggers.wandb_run import require_wandb
 from hyrec.messages import CommandError
 from hyrec.studies.plan.machine import source_commit
 from hyrec.studies.plan.plan import PLAN_FILE, Plan
-from hyrec.studies.plan.planner import check_unchanged, make_plan
+from hyrec.studies.plan.planner import make_plan
 from hyrec.studies.plan.request import StudyRequest
-from hyrec.studies.plan.study import Study, from_plain
 from hyrec.studies.run.cell import cells_of
 from hyrec.studies.run.record import RECORD_FILE
 from hyrec.studies.run.rows import write_rows
@@ -97,43 +95,25 @@ def _settled_plan(run: StudyRun) -> Plan:
                 f"{folder} holds no study to go on with: leave --resume out, or name its folder with --out."
             )
         plan = make_plan(request)
-        try:
-            plan.save(folder, replace=False)
-            return plan
-        except FileExistsError:  # another task of the array was faster
-            pass
+        plan.save(folder)
+        return plan
     stored = Plan.load(folder)
     begun = any((folder / "cells").glob(f"*/*/{RECORD_FILE}"))
-    if run.resume or array:
-        request = request.resuming(stored)
-    if begun and not run.resume:
-        if lines := stored.study.differences(request.study):
-            told = "holds another study. Choose another --out, or add seeds, variants or metrics with --resume."
-            raise CommandError(f"{folder} {told}{_shown(lines)}")
-        if not array:
-            raise CommandError(f"{folder} holds this study already. Go on with\n  {run.command}")
-    same = stored.study == from_plain(Study, json.loads(json.dumps(asdict(request.study), default=str)))
-    lines = check_unchanged(stored) if same else []
-    if same and not lines:
-        _tell_where_from(stored)
-        return stored
-    if not (begun and lines):
-        plan = make_plan(request)
-        lines = stored.differences(plan) if begun else []
-    if begun and lines:
-        told = f"The study has changed since {folder} was begun. Undo that, or begin anew in another --out."
-        raise CommandError(told + _shown(lines))
+    if begun and not run.resume and not array:
+        raise CommandError(f"{folder} holds a study already. Choose another --out, or go on with\n  {run.command}")
+    plan = make_plan(request.resuming(stored) if run.resume or array else request)
     if begun:
+        if lines := stored.differences(plan):
+            told = f"The study has changed since {folder} was begun. Undo that, or begin anew in another --out."
+            more = [f"and {len(lines) - 3} more"] if len(lines) > 3 else []
+            raise CommandError("\n  ".join([told, *lines[:3], *more]))
+        if not run.resume and len(cells_of(plan, folder)) != len(cells_of(stored, folder)):
+            raise CommandError(f"A task of an array adds no seeds and variants to {folder}: do that with --resume.")
         _tell_where_from(stored)
         where = stored.working_folder or plan.working_folder
         plan = replace(plan, version=stored.version, commit=stored.commit, working_folder=where)
     plan.save(folder)
     return plan
-
-
-def _shown(lines: Sequence[str]) -> str:
-    more = [f"and {len(lines) - 3} more"] if len(lines) > 3 else []
-    return "\n".join(["", *(f"  {line}" for line in lines[:3]), *more])
 
 
 def _tell_where_from(stored: Plan) -> None:

@@ -1,6 +1,4 @@
-import errno
 import json
-import os
 from dataclasses import replace
 
 import pytest
@@ -31,17 +29,6 @@ def test_a_plan_survives_its_file(plan, tmp_path):
     plan.save(tmp_path / "study")
     assert Plan.load(tmp_path / "study") == plan
     assert [p.name for p in (tmp_path / "study").iterdir()] == ["plan.json"]
-
-
-def test_the_first_plan_in_a_folder_stays_unless_it_is_replaced(plan, tmp_path):
-    plan.save(tmp_path, replace=False)
-    later = replace(plan, version="0.2")
-    with pytest.raises(FileExistsError):
-        later.save(tmp_path, replace=False)
-    assert Plan.load(tmp_path).version == "0.1"
-    later.save(tmp_path)
-    assert Plan.load(tmp_path).version == "0.2"
-    assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
 
 
 def test_a_folder_without_a_plan_is_named(tmp_path):
@@ -106,15 +93,3 @@ def test_a_plan_of_an_earlier_version_is_read(plan, tmp_path):
         del row["options"]
     path.write_text(json.dumps(content))
     assert Plan.load(tmp_path) == plan
-
-
-def test_without_hard_links_the_first_plan_still_stays(plan, tmp_path, monkeypatch):
-    def link(source, target):
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", link)
-    plan.save(tmp_path, replace=False)
-    with pytest.raises(FileExistsError):
-        replace(plan, version="0.2").save(tmp_path, replace=False)
-    assert Plan.load(tmp_path) == plan
-    assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]

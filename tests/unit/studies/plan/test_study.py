@@ -145,28 +145,6 @@ def test_a_selection_keeps_the_baseline():
         found.select(seeds=[1, 1])
 
 
-def test_differences_name_what_another_study_would_run_otherwise():
-    changed = study(
-        seeds=[0],
-        base={"configs": ["b.yaml"], "options": {"data.batch_size": 16}},
-        variants={"full": {}, "none": {"options": {"model.queries.pooling": "own"}}, "new": {"options": {"x": 1}}},
-    )
-    assert study().differences(changed) == [
-        "seeds: [0, 1] -> [0]",
-        "base.configs: a.yaml -> b.yaml",
-        "base.options data.batch_size: 8 -> 16",
-        "variant new is new",
-        "variant none: model.queries.pooling: none -> own",
-    ]
-    assert changed.differences(study())[3] == "variant new is gone"
-
-
-def test_an_option_that_is_null_differs_from_none_at_all():
-    options = {**BASE["variants"]["none"]["options"], "model.y": None}
-    changed = study(variants={"full": {}, "none": {"options": options}})
-    assert study().differences(changed) == ["variant none: model.y: not set -> None"]
-
-
 @pytest.mark.parametrize("rest", ["  b: {options: {x: 2}}\n", "  c: {options: {x: 2, x: 3}}\n"])
 def test_a_key_that_stands_twice_is_refused_instead_of_dropped(tmp_path, rest):
     (tmp_path / "s.yaml").write_text(f"variants:\n  a: {{}}\n  b: {{options: {{x: 1}}}}\n{rest}")
@@ -191,8 +169,3 @@ def test_a_file_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "s.yaml").write_bytes("question: café".encode("latin-1"))
     with pytest.raises(CommandError, match="not a text file in UTF-8"):
         load_study(tmp_path / "s.yaml")
-
-
-def test_words_are_no_difference():
-    variants = {"full": {"about": "all", "paper": {"auc": 0.6}}, "none": BASE["variants"]["none"]}
-    assert study().differences(study(question="Why?", variants=variants)) == []

@@ -1,9 +1,9 @@
 import json
-import math
 import os
 import subprocess
 import sys
 import time
+from itertools import accumulate
 from pathlib import Path
 
 import lightning as L
@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import hyrec
 from hyrec.cli.probe import main as run_probe
 from hyrec.messages import CommandError
-from hyrec.studies.plan.timing import estimate, probe
-from hyrec.studies.plan.timing_run import Stopwatch
+from hyrec.studies.plan.timing import probe
+from hyrec.studies.plan.timing_run import Pace, Stopwatch
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
 
@@ -53,32 +53,11 @@ def loader(batches):
     return DataLoader(TensorDataset(torch.zeros(batches, 1)))
 
 
-def trained(module, *, watch=None, train=12, validate=3, test=0, **options):
+def trained(module, *, watch=None, train=12, validate=3, **options):
     options = {"max_epochs": 1, "num_sanity_val_steps": 0, **options}
     trainer = L.Trainer(accelerator="cpu", callbacks=[watch] if watch else [], **QUIET, **options)
     trainer.fit(module, loader(train) if isinstance(train, int) else train, loader(validate) if validate else None)
-    if test:
-        trainer.limit_test_batches = 4
-        trainer.test(module, loader(test), verbose=False)
     return trainer
-
-
-def loop(batches, batch=0.0, **more):
-    return {"batches": batches, "windows": 1, "measured": 0.0, "lead": 0.0, "batch": batch, "tail": 0.0, **more}
-
-
-def times(loops, **more):
-    facts = {
-        "max_epochs": 1,
-        "max_steps": -1,
-        "max_time": None,
-        "accumulate": 1,
-        "val_check_batch": None,
-        "check_every_n_epoch": 1,
-        "sanity": 0,
-        "preparation": 0.0,
-    }
-    return {"loops": loops, **facts, **more}
 
 
 @pytest.mark.parametrize(
@@ -101,52 +80,35 @@ def test_batches_and_validations_are_counted_as_lightning_runs_them(options):
     done = trained(whole, **options)
     watch = Stopwatch(2)
     trained(Sleeper(), watch=watch, **{**options, "num_sanity_val_steps": 2})
-    seconds = {"train": 1.0, "validate": 1000.0}
-    loops = {split: loop(watch.loops[split]["batches"], seconds[split], windows=0) for split in watch.loops}
-    found = estimate({"loops": loops, **watch.facts, "sanity": 0, "preparation": 0.0}, 0.0)
-    assert divmod(found, 1000) == (3 * whole.passes, done.fit_loop.epoch_loop.total_batch_idx + 1)
+    assert (watch.validations, watch.batches) == (whole.passes, done.fit_loop.epoch_loop.total_batch_idx + 1)
 
 
-def test_the_time_of_a_batch_is_measured_and_multiplied():
+def test_the_time_of_a_batch_is_measured():
     watch = Stopwatch(6)
-    watch.test_limit = 0.5
-    trained(Sleeper(train=0.03, evaluate=0.02), watch=watch, train=100, validate=40, test=50, num_sanity_val_steps=9)
-    train, validate, test = (watch.loops[split] for split in ("train", "validate", "test"))
-    assert (train["batches"], validate["batches"], test["batches"]) == (100, 40, 25)
-    assert 0.03 <= train["batch"] < 0.06
-    assert 0.02 <= validate["batch"] < 0.05
-    assert 3.0 <= estimate(times({"train": train}), 0.0) < 6.0
-    assert train["measured"] < 1.2, "training ended after the batches that were asked for"
+    trained(Sleeper(train=0.03, evaluate=0.02), watch=watch, train=100, validate=40, num_sanity_val_steps=9)
+    assert (watch.batches, watch.evaluated) == (100, 40)
+    assert 0.03 <= watch.train.batch < 0.06
+    assert 0.02 <= watch.evaluation.batch < 0.05
+    assert watch.train.measured < 1.2, "training ended after the batches that were asked for"
+
+
+def test_what_the_first_batch_takes_longer_is_no_part_of_the_others():
+    pace = Pace.of(list(accumulate([5.0, *[1.0] * 11], initial=0.0)))
+    assert pace == pytest.approx((1.0, 4.0, 16.0))
 
 
 def test_a_probe_neither_validates_nor_begins_a_second_epoch():
     module, watch = Sleeper(), Stopwatch(50)
     trainer = trained(module, watch=watch, train=8, max_epochs=4, num_sanity_val_steps=2)
     assert (module.passes, trainer.current_epoch, trainer.global_step) == (0, 1, 8)
-    assert watch.loops["train"]["batches"] == 8
+    assert (watch.per_epoch, watch.batches) == (8, 32)
 
 
 def test_a_run_of_unknown_length_is_refused():
     with pytest.raises(CommandError, match="length of the run is unknown"):
         trained(Sleeper(), watch=Stopwatch(2), train=DataLoader(Endless()))
     with pytest.raises(CommandError, match="no end that is known"):
-        estimate(times({"train": loop(10, 1.0)}, max_epochs=-1), 1.0)
-
-
-def test_the_parts_of_an_estimate_add_up():
-    loops = {
-        "train": loop(100, 0.5, measured=10.0, lead=2.0, windows=3),
-        "validate": loop(20, 0.1, measured=1.0, tail=1.5),
-        "test": loop(30, 0.2, measured=4.0),
-    }
-    found = estimate(times(loops, max_epochs=2, val_check_batch=100, sanity=2, preparation=5.0), wall=27.0)
-    fixed, train, validate, sanity, test = 27 - 5 - 10 - 1 - 4, 2 * (3 * 2 + 50), 2 * (2 + 1.5), 2 * 0.1 + 1.5, 6
-    assert found == pytest.approx(fixed + train + validate + sanity + test)
-
-
-def test_a_time_limit_of_the_trainer_caps_training_but_not_the_test():
-    loops = {"train": loop(1000, 1.0), "test": loop(10, 1.0)}
-    assert estimate(times(loops, max_time=100.0), wall=0.0) == pytest.approx(110)
+        trained(Sleeper(), watch=Stopwatch(2), max_epochs=-1)
 
 
 @pytest.fixture
@@ -160,13 +122,10 @@ def probed(tmp_path, monkeypatch):
     return json.loads(result.read_text()), run
 
 
-def test_a_probe_of_a_config_knows_the_whole_run_and_logs_to_no_service(probed):
-    measured, run = probed
-    assert {split: at["batches"] for split, at in measured["loops"].items()} == {"train": 30, "validate": 4, "test": 4}
-    assert measured["max_epochs"] == 3
-    assert measured["sanity"] == 2
-    assert measured["preparation"] > 0
-    assert all(math.isfinite(v) and v >= 0 for at in measured["loops"].values() for v in at.values())
+def test_a_probe_of_a_config_foresees_the_whole_run_and_logs_to_no_service(probed):
+    found, run = probed
+    assert found["measured"] > 0
+    assert 0 < found["foreseen"] < 60
     logged = (run / "metrics.csv").read_text().splitlines()
     assert max(int(line.split(",")[logged[0].split(",").index("step")]) for line in logged[1:]) < 12
     assert not list(Path(run).rglob("*wandb*"))

@@ -1,0 +1,48 @@
+"""The section on baselines that ``hyrec baseline --out`` left in the study's folder."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+from hyrec.studies.analysis.results import CellResult
+from hyrec.studies.report.blocks import Block, Code, Inline, Section, Table, Text
+from hyrec.studies.report.findings import Findings
+from hyrec.studies.report.numbers import MISSING, fixed
+
+BASELINES_FILE = "baselines.json"
+
+
+def baselines_section(findings: Findings) -> Section | None:
+    """Show the baselines' test metrics beside those of the study's baseline; None where there are none."""
+    folder, metrics = findings.results.folder, findings.study.metrics
+    path = folder / BASELINES_FILE
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    cells = [
+        CellResult(name, run["seed"], folder / "baselines" / name / f"s{run['seed']}", run["metrics"], run["seconds"])
+        for name, runs in found["baselines"].items()
+        for run in runs
+    ]
+    rows = {cell.rows_hash(found["task"]) for cell in (*cells, *findings.results.cells.values())} - {""}
+    content: tuple[Block, ...] = (Text("Not shown: they were measured on other test rows than the study's."),)
+    if len(rows) <= 1:
+        own = [cell for (variant, _), cell in findings.results.cells.items() if variant == findings.study.baseline]
+        table = [
+            _row(cell.variant, [c for c in (*own, *cells) if c.variant == cell.variant], metrics) for cell in cells
+        ]
+        table.insert(0, _row(findings.study.baseline, own, metrics))
+        header = ("", *map(Code, metrics), "Seeds")
+        caption = "Mean over seeds, ± standard deviation; the first row is the study's baseline."
+        content = (Table(header, tuple(dict.fromkeys(table)), range(1, len(header)), caption),)
+    return Section("baselines", "Against a sceptic's baselines", content)
+
+
+def _row(name: str, cells: list[CellResult], metrics: tuple[str, ...]) -> tuple[Inline, ...]:
+    shown = []
+    for metric in metrics:
+        values = [cell.metrics[metric] for cell in cells if metric in cell.metrics]
+        spread = f" ± {fixed(statistics.stdev(values))}" if len(values) > 1 else ""
+        shown.append(f"{fixed(statistics.fmean(values))}{spread}" if values else MISSING)
+    return (Code(name), *shown, str(len(cells)))
