@@ -31,13 +31,12 @@ def simulator_of(cell: CellResult) -> SimulatorSpec:
 
 def coefficients(cell: CellResult, log: Log) -> dict[str, float]:
     """Return the share of every effect that the cell's predictions carry."""
-    table = cell.predictions()
-    if table is None:
+    scores = cell.scores()
+    if scores is None:
         raise SystemExit(f"{cell.folder} has no predictions.")
     rows = log.samples_of("test")
-    order = np.argsort(table["row"].to_numpy())
-    score = table["score_click"].to_numpy().astype(np.float64)[order]
-    if not np.array_equal(table["label_click"].to_numpy()[order], log.clicked[rows]):
+    score = scores.score
+    if not np.array_equal(scores.label, log.clicked[rows]):
         raise SystemExit(f"{cell.folder}: the labels are not those of the simulated test rows.")
     logit = np.log(score) - np.log1p(-score)
     terms = {name: term[rows] for name, term in log.terms.items() if term.any()}

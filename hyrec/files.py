@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -13,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
-
 
 MAX_DEPTH, MAX_VALUES = 50, 1_000_000
 """What a YAML file may hold, aliases written out: ten lines of them can stand for more values than memory has."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -37,7 +36,6 @@ def configure_run(parser: StrictParser) -> None:
     add = parser.add_argument
     add("--dry-run", action="store_true", help="show what would run, what differs and what it costs; train nothing")
     add("--no-probe", action="store_true", help="with --dry-run: estimate no times, which trains for some seconds")
-    add("--json", action="store_true", help="with --dry-run: write JSON")
     add("--jobs", type=int, default=1, help="cells at once; each gets its share of the cores. Default: 1")
     add("--resume", action="store_true", help="resume the study in the folder; finished cells are kept")
     add("--index", type=int, help="run one cell only, for array jobs; --dry-run shows how many there are")
@@ -89,10 +87,9 @@ def _stoppable(command: Callable[[argparse.Namespace], int]) -> Callable[[argpar
 def _run(options: argparse.Namespace) -> int:
     if options.jobs < 1:
         raise CommandError(f"--jobs must be at least 1, got {options.jobs}.")
+    if options.no_probe and not options.dry_run:
+        raise CommandError("--no-probe goes with --dry-run.")
     if not options.dry_run:
-        for name in ("no_probe", "json"):
-            if getattr(options, name):
-                raise CommandError(f"--{name.replace('_', '-')} goes with --dry-run.")
         return _train(options)
     for name in ("resume", "index", "array", "wandb"):
         value = getattr(options, name)
@@ -100,12 +97,12 @@ def _run(options: argparse.Namespace) -> int:
             raise CommandError(f"--dry-run shows the whole study and runs nothing: leave --{name} out.")
     from hyrec.studies.plan.planner import make_plan
     from hyrec.studies.plan.timing import timed
-    from hyrec.studies.report.plan_text import plan_as_dict, plan_as_text
+    from hyrec.studies.report.tables import plan_as_text
 
     jobs, plan = options.jobs, make_plan(_request(options))
     if not options.no_probe:
         plan = timed(plan, jobs, report=lambda line: print(line, file=sys.stderr, flush=True))
-    print(json.dumps(plan_as_dict(plan, jobs=jobs), indent=1) if options.json else plan_as_text(plan, jobs=jobs))
+    print(plan_as_text(plan, jobs=jobs))
     return 0
 
 

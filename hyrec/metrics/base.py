@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import rank_zero_warn
 
 from hyrec.metrics.facts import MetricFacts
-from hyrec.metrics.functional.rows import BLOCK
+from hyrec.metrics.functional.rows import BLOCK, blocks_of_groups
 
 
 class RankingMetric(MetricFacts, Metric):
@@ -96,7 +96,9 @@ class RankingMetric(MetricFacts, Metric):
         Raises:
             NotImplementedError: When the metric is no function of sums over groups and has no other way.
         """
-        sums = self.group_sums(preds, target, group, weights).T.contiguous()
+        blocks = blocks_of_groups(group)  # what is computed of some groups at a time takes little memory
+        parts = [self.group_sums(preds[i], target[i], group[i] - group[i[0]], weights[i]) for i in blocks]
+        sums = torch.cat(parts).T.contiguous()
         return lambda counts: self.value_of(linear(counts, sums))
 
     @property

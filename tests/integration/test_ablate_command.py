@@ -60,7 +60,7 @@ def test_a_failed_cell_is_reported_and_the_rest_has_results(folder: Path) -> Non
     assert [cell.variant for cell in results.failed] == ["broken"]
     assert "nonsense" in json.loads((folder / OUT / "cells/broken/s0/cell.json").read_text())["error"]
     assert "1 of 3 cells have no result" in (folder / "err.txt").read_text()
-    assert all(cell.predictions() is not None for cell in results.cells.values())
+    assert all(cell.scores() is not None for cell in results.cells.values())
 
 
 def test_the_table_and_the_report_are_there(folder: Path) -> None:

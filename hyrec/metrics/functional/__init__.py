@@ -20,7 +20,6 @@ from hyrec.metrics.functional.ranking import (
     expected_auc,
     grouped_auc,
     relative_auc,
-    relative_auc_above_chance,
 )
 from hyrec.metrics.functional.rows import num_groups, segment_sum
 
@@ -39,6 +38,5 @@ __all__ = [
     "num_groups",
     "pcoc",
     "relative_auc",
-    "relative_auc_above_chance",
     "segment_sum",
 ]

@@ -206,8 +206,7 @@ class Ranking:
 def relative_auc(auc: float, base: float) -> float:
     """Relative change as the HyFormer paper prints it: ``auc / base - 1``.
 
-    The same two figures give a change more than four times as large with ``relative_auc_above_chance``; a
-    table names the one it shows.
+    Other papers print ``(auc - 0.5) / (base - 0.5) - 1``, more than four times as large for the same two figures.
 
     Example:
         HyFormer against LONGER + RankMixer, query-level AUC 0.6489 against 0.6478:
@@ -216,15 +215,3 @@ def relative_auc(auc: float, base: float) -> float:
         '+0.17%'
     """
     return auc / base - 1
-
-
-def relative_auc_above_chance(auc: float, base: float, chance: float = 0.5) -> float:
-    """Relative change of what lies above chance ("RelaImpr"): ``(auc - 0.5) / (base - 0.5) - 1``.
-
-    Example:
-        The figures of ``relative_auc``, as other papers quote them:
-
-        >>> f"{relative_auc_above_chance(0.6489, 0.6478):+.2%}"
-        '+0.74%'
-    """
-    return (auc - chance) / (base - chance) - 1

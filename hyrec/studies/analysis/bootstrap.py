@@ -8,20 +8,17 @@ nothing about another training run; for that see ``hyrec.studies.analysis.statis
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from hyrec.metrics import RankingMetric
-from hyrec.metrics.functional.rows import blocks_of_groups
 from hyrec.studies.analysis.scores import Floats, Scores, check_same_rows
 from hyrec.studies.analysis.statistics import LEVEL, Interval
 from hyrec.studies.plan.study import StudyError
 
-_CHUNK = 64  # draws of one seed of the random numbers
 MAX_COUNTS = 2**22
 """Most numbers of draws that are held at a time; those of one draw at least."""
 _FEW_GROUPS = 50
@@ -54,44 +51,23 @@ class GroupBootstrap:
             raise StudyError(f"A bootstrap over groups needs at least two groups of test rows, got {len(names)}.")
         self.num_groups, self._group = len(names), torch.from_numpy(codes.astype(np.int64))
 
-    def values(self, metric: RankingMetric, scores: Iterable[Scores]) -> tuple[Floats, Floats]:
-        """Return a metric of each model on the rows as they are, and on every draw; NaN where it is not defined.
-
-        The scores of one model are held at a time, if they are made as they are asked for.
+    def values(self, metric: RankingMetric, scores: Scores) -> tuple[float, Floats]:
+        """Return a metric of a model on the rows as they are, and on every draw; NaN where it is not defined.
 
         Shape:
-            Returns ``(models,)`` and ``(replicates, models)``.
+            The second is ``(replicates,)``.
         """
         if not metric.can_be_drawn:
             raise StudyError(f"{metric.name!r} cannot be bootstrapped over groups.")
         if metric.needs_group and not self.grouped:
             raise StudyError(f"{metric.name} needs the group of every row, and the predictions have no column 'group'.")
-        if type(metric).drawn is not RankingMetric.drawn:
-            found = [self._on_draws(metric.drawn(*self._rows(other))) for other in scores]
-            return np.array([once for once, _ in found]), np.stack([drawn for _, drawn in found], 1)
-        # One product with the sums of all models: the counts of a draw are read once, not once a model.
-        sums = torch.stack([self._sums(metric, other).T for other in scores])
-        flat = sums.flatten(0, 1).contiguous()
-        return self._on_draws(lambda counts: metric.value_of(linear(counts, flat).unflatten(1, sums.shape[:2])))
-
-    def _on_draws(self, compute: Callable[[Tensor], Tensor]) -> tuple[Floats, Floats]:
-        """Return what a function of counts gives for every group once, and for every draw."""
-        once = compute(torch.ones(1, self.num_groups, dtype=torch.float64))[0].numpy()
+        check_same_rows(self.reference, scores)
+        value_of = metric.drawn(*self._rows(scores))
+        once = float(value_of(torch.ones(1, self.num_groups, dtype=torch.float64))[0])
         draws = group_counts(self.num_groups, self.replicates, self.seed)
-        return once, np.concatenate([compute(torch.from_numpy(counts)).numpy() for counts in draws])
-
-    def _sums(self, metric: RankingMetric, scores: Scores) -> Tensor:
-        """Return what each group adds, ``(groups, K)``, computed of some groups at a time."""
-        preds, label, group, weights = self._rows(scores)
-        return torch.cat(
-            [
-                metric.group_sums(preds[rows], label[rows], group[rows] - group[rows[0]], weights[rows])
-                for rows in blocks_of_groups(group)
-            ]
-        )
+        return once, np.concatenate([value_of(torch.from_numpy(counts)).numpy() for counts in draws])
 
     def _rows(self, scores: Scores) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        check_same_rows(self.reference, scores)
         weight = np.ones_like(scores.label) if scores.weight is None else scores.weight
         preds, label, weights = (torch.from_numpy(c[self._known]) for c in (scores.score, scores.label, weight))
         return preds, label, self._group, weights
@@ -104,7 +80,7 @@ class GroupBootstrap:
         used = count = self.num_groups
         notes = [] if self.grouped else ["the data has no groups, so single rows were drawn"]
         if metric.needs_group and metric.has_sums:
-            used = int((self._sums(metric, self.reference) != 0).any(1).sum())
+            used = int((metric.group_sums(*self._rows(self.reference)) != 0).any(1).sum())
         if used < min(_FEW_GROUPS, count):
             notes.append(f"only {used} of {count} groups hold {metric.groups_hold} and count, so the interval is rough")
         elif count < _FEW_GROUPS:
@@ -120,13 +96,8 @@ class GroupBootstrap:
 
 def group_counts(num_groups: int, replicates: int, seed: int) -> Iterator[Floats]:
     """Yield how often each group was drawn, for some draws at a time: ``(draws, num_groups)`` each."""
-    size = max(1, min(_CHUNK, MAX_COUNTS // num_groups))
-    for start in range(0, replicates, _CHUNK):
-        rng = np.random.default_rng([seed, start])
-        left = min(_CHUNK, replicates - start)
-        while left:
-            counts = np.empty((min(size, left), num_groups))
-            for draw in counts:
-                draw[:] = np.bincount(rng.integers(num_groups, size=num_groups), minlength=num_groups)
-            left -= len(counts)
-            yield counts
+    size = max(1, MAX_COUNTS // num_groups)
+    for start in range(0, replicates, size):
+        draws = range(start, min(start + size, replicates))
+        counts = [np.random.default_rng([seed, k]).integers(num_groups, size=num_groups) for k in draws]
+        yield np.stack([np.bincount(drawn, minlength=num_groups) for drawn in counts]).astype(np.float64)

@@ -7,19 +7,17 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-
-from hyrec.files import digest, read_yaml
+from hyrec.files import read_yaml
 from hyrec.messages import suggest
 from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, build_metrics, facts_of
 from hyrec.studies.analysis.places import inside
-from hyrec.studies.analysis.scores import OtherRowsError, SavedPredictions, Scores, check_same_rows
+from hyrec.studies.analysis.scores import Scores
 from hyrec.studies.plan.plan import Plan
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import METRICS_FILE, cells_of, logged_rows, number, read_test_metrics
@@ -55,31 +53,11 @@ class CellResult:
     seconds: float
     version: str = ""
     commit: str | None = None
-    _hashes: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
-
-    def predictions(self) -> pa.Table | None:
-        """Return the scored test rows in the order of ``row``; None when the run saved none."""
-        if not (saved := self._saved()):
-            return None
-        table = pa.table({name: saved.column(name) for name in saved.column_names})
-        return table.sort_by("row") if "row" in table.column_names else table
 
     def scores(self, task: str = "") -> Scores | None:
         """Return labels and scores of a task, by default the primary one; None when the run saved none."""
-        saved = self._saved()
-        return Scores.of(saved, task or self.primary_task or "") if saved else None
-
-    def _saved(self) -> SavedPredictions | None:
         parts = sorted((self.folder / "predictions").glob("part-*.parquet"))
-        return SavedPredictions(parts) if parts else None
-
-    def rows_hash(self, task: str) -> str:
-        """Return a hash of all that says which test rows were scored; empty when the run saved none."""
-        if task not in self._hashes:
-            scores = self.scores(task)
-            columns = () if scores is None else (scores.row, scores.label, scores.group, scores.weight)
-            self._hashes[task] = " ".join(digest(b"" if c is None else c.tobytes(), size=16) for c in columns)
-        return self._hashes[task]
+        return Scores.read(parts, task or self.primary_task or "") if parts else None
 
     @cached_property
     def primary_task(self) -> str | None:
@@ -213,25 +191,3 @@ def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
             start = min(step for step, _ in points)
             curves[key] = [point for point in curves.get(key, []) if point[0] < start] + points
     return curves
-
-
-def other_rows(cells: Iterable[CellResult], task: str = "") -> str:
-    """Return what differs between the test rows of cells; empty where nothing does, or nothing is known.
-
-    Rows, labels, groups and weights are compared with the first cell's by a hash, which a cell computes once for all
-    metrics. Cells without predictions, or whose predictions cannot be read or are not numbered, are left out: nothing
-    can be said. Without a task, labels are those of each cell's primary one.
-    """
-    first: CellResult | None = None
-    for cell in cells:
-        try:
-            if not (known := cell.rows_hash(task)):
-                continue
-            first = first or cell
-            if known != first.rows_hash(task) and (mine := first.scores(task)) and (other := cell.scores(task)):
-                check_same_rows(mine, other)
-        except OtherRowsError as error:
-            return str(error)
-        except (ValueError, OSError):  # damaged predictions; sections of the report that need them say so
-            continue
-    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -21,37 +22,6 @@ MIN_EXPONENT, MAX_EXPONENT = 0.01, 5.0
 """Where c is searched. Below, the curve is a straight line in log x; above, a step at the smallest size."""
 _STRAIGHT = 0.03
 """Up to this exponent the slope in log x changes by less than a fifth over a thousandfold cost."""
-
-
-@dataclass(frozen=True)
-class SizePoints:
-    """What a family reached at each of its sizes.
-
-    Args:
-        sizes: Cost of its variants, ascending.
-        seeds: Seeds that finished for every one of these sizes.
-        values: The metric with its sign turned where smaller is better, so that larger is better.
-        notes: Sizes and seeds that are left out, and why.
-
-    Shape:
-        sizes: ``(sizes,)``. values: ``(seeds, sizes)``.
-    """
-
-    family: str
-    sizes: Floats
-    seeds: tuple[int, ...]
-    values: Floats
-    facts: MetricFacts
-    notes: tuple[str, ...]
-
-    def gains(self, at: Floats) -> dict[int, float]:
-        """Return the improvement for ten times the cost, by seed: the slope of a straight line in log10 of the cost.
-
-        Values are interpolated to the sizes ``at``, linearly in log10.
-        """
-        values = np.stack([np.interp(np.log10(at), np.log10(self.sizes), row) for row in self.values])
-        slopes = np.polyfit(np.log10(at), values.T, 1)[0]
-        return dict(zip(self.seeds, slopes.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -101,24 +71,65 @@ class ScalingFit:
     (jackknife, Student's t), so they generalise over training runs at these sizes.
 
     Args:
-        laws: The curve through the means over all seeds, then those without one seed each.
-        reason: Why the data do not determine a, b and c; empty when they do.
-        gain: Improvement for ten times the cost: slope of a straight line in log10(x), by Student's t over seeds.
-            Positive is better, also where the metric falls. It needs no curve and is always known.
+        sizes: Cost of its variants, ascending.
+        seeds: Seeds that finished for every one of these sizes.
+        values: The metric with its sign turned where smaller is better, so that larger is better.
+        notes: Sizes and seeds that are left out, and why.
+
+    Shape:
+        sizes: ``(sizes,)``. values: ``(seeds, sizes)``.
     """
 
-    points: SizePoints
-    laws: tuple[PowerLaw, ...]
-    reason: str
-    gain: Interval
+    family: str
+    sizes: Floats
+    seeds: tuple[int, ...]
+    values: Floats
+    facts: MetricFacts
+    notes: tuple[str, ...]
+
+    @property
+    def limit(self) -> float:
+        """Value that no curve through ``values`` can exceed."""
+        best = self.facts.best_value
+        return math.inf if best is None else self.facts.direction * best
+
+    @cached_property
+    def laws(self) -> tuple[PowerLaw, ...]:
+        """The curve through the means over all seeds, then those without one seed each."""
+        without_one = [np.delete(self.values, i, 0) for i in range(len(self.seeds))] if len(self.seeds) > 1 else []
+        means = (values.mean(0) for values in (self.values, *without_one))
+        return tuple(PowerLaw.fit(self.sizes, mean, self.limit) for mean in means)
+
+    @cached_property
+    def gain(self) -> Interval:
+        """Improvement for ten times the cost: slope of a straight line in log10(x), by Student's t over seeds.
+
+        Positive is better, also where the metric falls. It needs no curve and is always known.
+        """
+        return paired_t(list(self.gains(self.sizes).values()))
+
+    def gains(self, at: Floats) -> dict[int, float]:
+        """Return the same by seed, of values that are interpolated to the sizes ``at``, linearly in log10."""
+        values = np.stack([np.interp(np.log10(at), np.log10(self.sizes), row) for row in self.values])
+        slopes = np.polyfit(np.log10(at), values.T, 1)[0]
+        return dict(zip(self.seeds, slopes.tolist(), strict=True))
+
+    @property
+    def reason(self) -> str:
+        """Why the data do not determine a, b and c; empty when they do."""
+        if min(law.b for law in self.laws) <= 0 or (self.gain.known and self.gain.low <= 0):
+            bounds = f" [{self.gain.low:+.2g}, {self.gain.high:+.2g}]" if self.gain.known else ""
+            return f"no improvement beyond what seeds explain: {self.gain.mean:+.2g}{bounds} for ten times the cost"
+        if len(self.seeds) < 2:
+            return "one seed shows no spread, so nothing says how well a, b and c are determined"
+        return next((reason for law in self.laws if (reason := law.undetermined(self.limit))), "")
 
     @property
     def parameters(self) -> tuple[Interval, Interval, Interval] | None:
         """a, b (for x in its own unit) and c; None when the data do not determine them."""
         if self.reason:
             return None
-        sign = self.points.facts.direction
-        a = _jackknife([sign * law.a for law in self.laws])
+        a = _jackknife([self.facts.direction * law.a for law in self.laws])
         # b and c are positive, so their spread is that of their logarithms.
         log_b = _jackknife([math.log(law.b) + law.c * math.log(law.x0) for law in self.laws])
         log_c = _jackknife([math.log(law.c) for law in self.laws])
@@ -128,17 +139,17 @@ class ScalingFit:
     @property
     def r2(self) -> float:
         """Share of the variance of the means that the curve explains; NaN when they are all equal."""
-        means = self.points.values.mean(0)
+        means = self.values.mean(0)
         spread = float(means.var())
-        return 1 - float(((self.laws[0](self.points.sizes) - means) ** 2).mean()) / spread if spread else math.nan
+        return 1 - float(((self.laws[0](self.sizes) - means) ** 2).mean()) / spread if spread else math.nan
 
     def curve(self, at: Floats | None = None) -> tuple[Floats, list[Interval]]:
         """Return sizes, by default from the family's smallest to its largest, and the curve with its interval there.
 
         Between the sizes it hardly depends on whether a, b and c are determined, so it can always be drawn.
         """
-        sizes = np.geomspace(self.points.sizes[0], self.points.sizes[-1], 40) if at is None else at
-        lines = self.points.facts.direction * np.stack([law(sizes) for law in self.laws])
+        sizes = np.geomspace(self.sizes[0], self.sizes[-1], 40) if at is None else at
+        lines = self.facts.direction * np.stack([law(sizes) for law in self.laws])
         return sizes, [_jackknife(column.tolist()) for column in lines.T]
 
 
@@ -196,16 +207,16 @@ def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
     refused: dict[str, str] = {}
     for family in results.plan.study.families:
         try:
-            fits[family] = _fit(_size_points(results, family, metric, x), f"{metric} does not improve with {x}")
+            fits[family] = _family(results, family, metric, x)
         except StudyError as error:  # noqa: PERF203  (every family gets its own reason)
             refused[family] = str(error)
     baseline = fits.get(results.plan.study.baseline)
-    slopes = [_slope(fit.points, baseline.points) for fit in fits.values() if baseline and fit is not baseline]
+    slopes = [_slope(fit, baseline) for fit in fits.values() if baseline and fit is not baseline]
     adjusted = holm([math.nan if one.difference is None else one.difference.p for one in slopes])
     return Scaling(fits, refused, tuple(replace(one, p_holm=p) for one, p in zip(slopes, adjusted, strict=True)))
 
 
-def _size_points(results: StudyResults, family: str, metric: str, x: str) -> SizePoints:
+def _family(results: StudyResults, family: str, metric: str, x: str) -> ScalingFit:
     """Gather the sizes of a family; ``StudyError`` with fewer than four, or without a seed that finished for all.
 
     A size that no seed finished is left out, and so is a seed that some remaining size lacks: a mean over other seeds
@@ -232,37 +243,21 @@ def _size_points(results: StudyResults, family: str, metric: str, x: str) -> Siz
         raise StudyError(f"No seed finished for all {len(sizes)} sizes of {family}. Run the study again with --resume.")
     facts = results.facts(metric)
     values = facts.direction * np.asarray([[by_seed[s] for by_seed in found.values() if by_seed] for s in seeds])
-    return SizePoints(family, sizes, seeds, values, facts, tuple(notes))
+    return ScalingFit(family, sizes, seeds, values, facts, tuple(notes))
 
 
-def _fit(points: SizePoints, flat: str) -> ScalingFit:
-    best = points.facts.best_value
-    limit = math.inf if best is None else points.facts.direction * best
-    count = len(points.seeds)
-    without_one = [np.delete(points.values, i, 0) for i in range(count)] if count > 1 else []
-    laws = tuple(PowerLaw.fit(points.sizes, values.mean(0), limit) for values in (points.values, *without_one))
-    gain = paired_t(list(points.gains(points.sizes).values()))
-    reason = next((reason for law in laws if (reason := law.undetermined(limit))), "")
-    if count < 2:
-        reason = "one seed shows no spread, so nothing says how well a, b and c are determined"
-    if min(law.b for law in laws) <= 0 or (gain.known and gain.low <= 0):
-        bounds = f" [{gain.low:+.2g}, {gain.high:+.2g}]" if gain.known else ""
-        reason = f"{flat} beyond what seeds explain: {gain.mean:+.2g}{bounds} for ten times the cost"
-    return ScalingFit(points, laws, reason, gain)
-
-
-def _slope(points: SizePoints, baseline: SizePoints) -> SlopeComparison:
-    low = float(max(points.sizes.min(), baseline.sizes.min()))
-    high = float(min(points.sizes.max(), baseline.sizes.max()))
-    shared = [seed for seed in points.seeds if seed in baseline.seeds]
+def _slope(fit: ScalingFit, baseline: ScalingFit) -> SlopeComparison:
+    low = float(max(fit.sizes.min(), baseline.sizes.min()))
+    high = float(min(fit.sizes.max(), baseline.sizes.max()))
+    shared = [seed for seed in fit.seeds if seed in baseline.seeds]
     reason = "" if shared else "no seed finished for every size of both"
     if low >= high:
         reason = f"their sizes do not overlap: one ends at {high:g}, the other starts at {low:g}"
     difference = None
     if not reason:
-        mine, theirs = (one.gains(np.geomspace(low, high, 5)) for one in (points, baseline))
+        mine, theirs = (one.gains(np.geomspace(low, high, 5)) for one in (fit, baseline))
         difference = paired_t([mine[seed] - theirs[seed] for seed in shared])
-    return SlopeComparison(points.family, baseline.family, low, high, difference, reason)
+    return SlopeComparison(fit.family, baseline.family, low, high, difference, reason)
 
 
 def _jackknife(found: list[float]) -> Interval:

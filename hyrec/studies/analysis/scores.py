@@ -22,23 +22,6 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 
-class SavedPredictions:
-    """Files of predictions as one table, of which a column is read when it is asked for.
-
-    Args:
-        parts: The files, at least one.
-    """
-
-    def __init__(self, parts: Sequence[Path]) -> None:
-        self.fields = {part: pq.read_schema(part).names for part in parts}
-        self.column_names = list(dict.fromkeys(name for names in self.fields.values() for name in names))
-
-    def column(self, name: str) -> pa.ChunkedArray:
-        """Return the column, null in the rows of files that do not have it."""
-        parts = [read_parquet(part, [name] if name in names else []) for part, names in self.fields.items()]
-        return pa.concat_tables(parts, promote_options="default").column(name)
-
-
 @dataclass(frozen=True)
 class Scores:
     """Labels and scores of one task, sorted by row.
@@ -58,7 +41,17 @@ class Scores:
     weight: Floats | None
 
     @classmethod
-    def of(cls, predictions: pa.Table | SavedPredictions, task: str = "") -> Scores:
+    def read(cls, parts: Sequence[Path], task: str = "") -> Scores:
+        """Read all parts of what a run saved, without columns that it does not need; arguments as for ``of``."""
+        tables = []
+        for part in parts:
+            names = pq.read_schema(part).names
+            needed = [n for n in names if n in ("row", "group", "weight") or n.startswith(("label_", "score_"))]
+            tables.append(read_parquet(part, needed))
+        return cls.of(pa.concat_tables(tables, promote_options="default"), task)
+
+    @classmethod
+    def of(cls, predictions: pa.Table, task: str = "") -> Scores:
         """Read what ``hyrec predict`` or ``hyrec fit --save_predictions true`` wrote: all parts, in any order.
 
         Without a task, labels and scores are those of the first one, which is the primary task.
@@ -137,7 +130,7 @@ def check_same_rows(first: Scores, other: Scores) -> None:
             raise OtherRowsError(f"The {name} of {unequal} of {total} test rows differ between the predictions.")
 
 
-def _numbers(table: pa.Table | SavedPredictions, name: str, dtype: Any) -> npt.NDArray[Any]:
+def _numbers(table: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
     column = table.column(name)
     if np.issubdtype(dtype, np.integer) and column.null_count:
         raise ValueError(f"The predictions have {column.null_count} nulls in column {name!r}.")

@@ -90,20 +90,13 @@ def _variant(name: str, row: Any, match: Mapping[str, float]) -> Variant:
 
 
 def _check_rows(rows: Sequence[Variant], baseline: str, on_grid: set[str]) -> None:
-    """Refuse rows that are the same, that undo the grid, or that nothing can match."""
-    changes = {row.family: f"{row.configs} {sorted(row.options.items())!r}" for row in rows}
-    seen: dict[str, str] = {}
+    """Refuse rows that undo the grid, or that nothing can match; those that are the same are found when resolved."""
     for row in rows:
         place = f"variants.{row.family}"
         if row.family == baseline and row.match:
             raise StudyError(f"{place}.match: the baseline is what the others are matched to. Leave it out.")
-        if row.family != baseline and changes[row.family] == changes.get(baseline):
-            raise StudyError(f"{place} changes nothing, so it is the baseline {baseline!r} again. Give it options.")
         if both := sorted(on_grid & set(row.options)):
             raise StudyError(f"{place}.options sets {both[0]!r}, which the grid sets too. Keep one of them.")
-        same = seen.setdefault(f"{changes[row.family]} {sorted(row.match.items())}", row.family)
-        if same != row.family:
-            raise StudyError(f"{place} changes the same as variants.{same}. Keep one of them.")
 
 
 def _points(grid: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from hyrec.plain_text import count, duration
+from hyrec.plain_text import count
 from hyrec.studies.analysis.scaling import Scaling, SlopeComparison, fit_scaling
 from hyrec.studies.analysis.statistics import Interval, paired_t
 from hyrec.studies.report.blocks import Block, Bullets, Code, Figure, Inline, Section, Strong, Table, Text, absent
 from hyrec.studies.report.charts import Row, cost_chart, scaling_chart
 from hyrec.studies.report.findings import Findings, tone_of
-from hyrec.studies.report.numbers import MISSING, between, difference, fixed, probability, signed, slug, times
+from hyrec.studies.report.numbers import MISSING, between, difference, fixed, probability, signed, slug
+from hyrec.studies.report.tables import costs_table
 
 COSTS = {
     "flops_per_sample": "FLOPs per sample",
@@ -44,22 +45,9 @@ def costs_section(findings: Findings) -> Section:
         "FLOPs are those of one forward pass at the longest histories that the schema allows. Sparse parameters are "
         "the embedding tables. Times are of whole cells; cells that ran beside other work took longer than alone."
     )
-    return Section("cost", "Quality against cost", (drawn, _costs_table(findings), Text(remark, small=True)))
-
-
-def _costs_table(findings: Findings) -> Table:
-    plan, rows = findings.results.plan, []
-    for costs in map(plan.costs, plan.variants):
-        planned, name = costs.planned, costs.planned.variant.name
-        seconds = [findings.results.cells[name, seed].seconds for seed in findings.results.seeds_of(name)]
-        time = duration(sum(seconds) / len(seconds)) if seconds else MISSING
-        flops, dense = (count(planned.flops_per_sample), times(costs.flops_ratio)), times(costs.dense_ratio)
-        sizes = (count(planned.dense_parameters), dense, count(planned.sparse_parameters))
-        matched = ", ".join(f"matched by {key} = {value}" for key, value in planned.matched.items())
-        within = f"{'yes' if costs.within_budget else 'no'}{', ' * bool(matched)}{matched}"
-        rows.append((Code(name), *flops, *sizes, time, within))
-    header = ("Variant", "FLOPs per sample", "to baseline", "Dense parameters", "to baseline", "Sparse parameters")
-    return Table((*header, "Time of a cell", "Within 5 %"), tuple(rows), range(1, 7))
+    seconds = {row.variant: row.seconds if math.isfinite(row.seconds) else None for row in findings.rows}
+    table = costs_table(findings.results.plan, seconds)
+    return Section("cost", "Quality against cost", (drawn, table, Text(remark, small=True)))
 
 
 def scaling_section(findings: Findings) -> Section | None:
@@ -75,7 +63,7 @@ def scaling_section(findings: Findings) -> Section | None:
             continue
         blocks += _scaling(findings, scaling, x)
         blocks += [absent(f"{family}: {reason}") for family, reason in scaling.refused.items()]
-        blocks += [absent(f"{name}: {note}.") for name, fit in scaling.fits.items() for note in fit.points.notes]
+        blocks += [absent(f"{name}: {note}.") for name, fit in scaling.fits.items() for note in fit.notes]
         if scaling.slopes:
             blocks.append(Bullets(tuple(_slope(slope) for slope in scaling.slopes)))
     return Section("scaling", "How quality grows with size", tuple(blocks))
@@ -113,7 +101,7 @@ def _fits_table(findings: Findings, scaling: Scaling, x: str) -> Table:
             a, b, c = fit.parameters
             written = (_bounded(a, fixed), _bounded(b, "{:.3g}".format), _bounded(c, partial(fixed, digits=3)))
             cells, determined = (*written, fixed(fit.r2, 3)), "yes"
-        rows.append((Code(family), str(len(fit.points.seeds)), _bounded(fit.gain, signed), *cells, determined))
+        rows.append((Code(family), str(len(fit.seeds)), _bounded(fit.gain, signed), *cells, determined))
     header = ("Family", "Seeds", "Gain for ten times the cost", "a", "b", "c", "R²", "Determined")
     formula = f"a {'−' if findings.results.facts(findings.metric).direction > 0 else '+'} b · x^−c"
     caption = f"{findings.metric} = {formula}, x = {COSTS[x]}; 95 % intervals over seeds"

@@ -46,7 +46,7 @@ def _forest(findings: Findings, metric: str) -> Figure:
 
 
 def _remarks(rows: Sequence[ComparisonRow]) -> list[Block]:
-    said = [(row, note) for row in rows for note in (*row.notes, row.group_note, row.interval and row.interval.note)]
+    said = [(row, note) for row in rows for note in (*row.notes, row.interval and row.interval.note)]
     said += [(row, row.group_interval.note) for row in rows if row.group_interval]
     by_note: dict[str, list[str]] = {}
     for row, note in said:

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from typing import Any
 
 from hyrec.parquet import open_parquet
-from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Table, Text
+from hyrec.studies.report.blocks import Block, Bullets, Code, Inline, Section, Table
 from hyrec.studies.report.findings import Findings
-from hyrec.studies.report.numbers import MISSING, listing
+from hyrec.studies.report.numbers import listing
+from hyrec.studies.report.tables import changes_table
 from hyrec.studies.run.cell import ROWS_FILE
 
 _BETTER = {1: "larger is better", -1: "smaller is better", 0: "no better end"}
 
 
 def changes_section(findings: Findings) -> Section:
-    """List the resolved options in which each variant differs from the base."""
-    rows: list[tuple[Inline, ...]] = []
-    for planned in findings.results.plan.variants:
-        variant = planned.variant
-        about = variant.about or ("the baseline" if variant.name == findings.baseline_of(variant.name) else MISSING)
-        first: tuple[Inline, Inline] = (Code(variant.name), about)
-        if not planned.changes:
-            rows.append((*first, MISSING, MISSING, MISSING))
-        for change in planned.changes:
-            key: Inline = (Code(change.key), " (carried)") if change.carried else Code(change.key)
-            rows.append((*first, key, Code(_value(change.base)), Code(_value(change.value))))
-            first = ("", "")
-    blocks: list[Block] = [Table(("Variant", "What it is", "Option", "Base", "Variant"), tuple(rows))]
-    if any(change.carried for planned in findings.results.plan.variants for change in planned.changes):
-        words = (
-            "Carried: the class was replaced and kept this argument of the class before it, which the study did not "
-            "write again."
-        )
-        blocks.append(Text(words, small=True))
-    return Section("changes", "What each variant changes", tuple(blocks))
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    """Say what each variant is, and list the resolved options in which it differs from the base."""
+    plan = findings.results.plan
+    about = {planned.variant.family: planned.variant.about for planned in plan.variants if planned.variant.about}
+    said: list[Block] = [Bullets(tuple((Code(name), f": {words}") for name, words in about.items()))] if about else []
+    return Section("changes", "What each variant changes", (*said, changes_table(plan)))
 
 
 def provenance_section(findings: Findings) -> Section:
@@ -50,7 +30,7 @@ def provenance_section(findings: Findings) -> Section:
     items: list[Inline] = [
         (f"hyrec {plan.version}, ", *_commit(plan.commit)),
         *((f"{count} cells ran with {version}, ", *_commit(commit)) for (version, commit), count in ran.items()),
-        ("Base: ", *_joined([*study.configs, *(f"{key}={_value(value)}" for key, value in study.options.items())])),
+        ("Base: ", *_joined([*study.configs, *(f"{key}={value}" for key, value in study.options.items())])),
         f"Seeds: {listing([str(seed) for seed in study.seeds])}; every variant has the same, so differences are paired",
         _rows(findings),
     ]

@@ -196,6 +196,5 @@ def test_metrics_without_a_definition_are_nan():
     assert F.grouped_auc(p, torch.ones(2), torch.tensor([0, 1])).weighted.isnan()
 
 
-def test_the_two_relative_changes_of_one_pair_differ_and_are_the_published_ones():
+def test_a_relative_change_is_the_published_one():
     assert F.relative_auc(0.6489, 0.6478) == pytest.approx(0.0017, abs=5e-5)
-    assert F.relative_auc_above_chance(0.6489, 0.6478) == pytest.approx(0.00744, abs=5e-6)

@@ -124,14 +124,15 @@ def test_predictions_of_several_processes_are_joined_in_the_order_of_rows(study)
     folder = study / "cells/base/s0"
     finish(folder)
     (cell,) = read_results(study).cells.values()
-    assert cell.predictions() is None
+    assert cell.scores() is None
     (folder / "predictions").mkdir()
     for part, rows in enumerate(([3, 0], [2, 1])):
-        table = pa.table({"row": rows, "score_click": [row / 10 for row in rows]})
+        scored = [row / 10 for row in rows]
+        table = pa.table({"row": rows, "label_click": [0.0, 1.0], "score_click": scored})
         pq.write_table(table, folder / f"predictions/part-{part:05d}.parquet")
-    table = cell.predictions()
-    assert table["row"].to_pylist() == [0, 1, 2, 3]
-    assert table["score_click"].to_pylist() == [0.0, 0.1, 0.2, 0.3]
+    scores = cell.scores("click")
+    assert scores.row.tolist() == [0, 1, 2, 3]
+    assert scores.score.tolist() == [0.0, 0.1, 0.2, 0.3]
 
 
 @pytest.mark.parametrize(

@@ -100,12 +100,12 @@ def test_a_good_fit_is_reported_with_its_figures():
     values = noisy(np.random.default_rng(2), curve(SIZES), 0.0003)
     fit = fit_scaling(study_of({"f": values}), "auc", "flops_per_sample").fits["f"]
     assert fit.reason == ""
-    assert fit.points.sizes.tolist() == [10 * size for size in SIZES]
+    assert fit.sizes.tolist() == [10 * size for size in SIZES]
     assert fit.r2 > 0.99
     _, _, c = fit.parameters
     assert c.low < c.mean < c.high
     assert c.mean == pytest.approx(0.25, abs=0.08)
-    for interval, mean in zip(fit.curve(fit.points.sizes)[1], values.mean(0), strict=True):
+    for interval, mean in zip(fit.curve(fit.sizes)[1], values.mean(0), strict=True):
         assert interval.low <= interval.mean <= interval.high
         assert interval.mean == pytest.approx(mean, abs=0.001)
 
@@ -125,8 +125,8 @@ def test_a_metric_that_falls_is_fitted_by_the_same_curve_upside_down():
 @pytest.mark.parametrize(
     ("truth", "sd", "reason"),
     [
-        (np.full(6, 0.7), 0.001, "does not improve with dense_parameters beyond what seeds explain"),
-        (np.linspace(0.75, 0.70, 6), 0.001, "does not improve"),
+        (np.full(6, 0.7), 0.001, "no improvement beyond what seeds explain"),
+        (np.linspace(0.75, 0.70, 6), 0.001, "no improvement"),
         (np.log10(SIZES) * 0.02 + 0.5, 0.0001, "no levelling off"),
         (np.asarray([0.6, 0.7, 0.7, 0.7, 0.7, 0.7]), 0.0001, "only the smallest size differs"),
         (np.asarray([0.5, 0.62, 0.74, 0.86, 0.95, 0.995]), 0.0001, "no levelling off"),
@@ -160,9 +160,9 @@ def test_sizes_and_seeds_that_did_not_finish_are_named():
     values[:, 5] = math.nan
     values[1, 2] = math.nan
     fit = fit_scaling(study_of({"f": values}), "auc", "dense_parameters").fits["f"]
-    assert fit.points.seeds == (0, 2, 3, 4)
-    assert tuple(fit.points.sizes) == SIZES[:5]
-    assert fit.points.notes == ("f@d=5 has no finished seed", "seed 1 is left out: it has not finished for every size")
+    assert fit.seeds == (0, 2, 3, 4)
+    assert tuple(fit.sizes) == SIZES[:5]
+    assert fit.notes == ("f@d=5 has no finished seed", "seed 1 is left out: it has not finished for every size")
     values[[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]] = math.nan
     assert "No seed finished for all" in fit_scaling(study_of({"f": values}), "auc", "dense_parameters").refused["f"]
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyrec.metrics import AUC, GAUC, LogLoss, QueryAUC
-from hyrec.studies.analysis.scores import SavedPredictions, Scores
+from hyrec.studies.analysis.scores import Scores
 from tests.references import metrics as reference
 
 
@@ -50,14 +50,14 @@ def test_predictions_that_cannot_be_compared_are_refused(columns, told):
         Scores.of(table(**columns))
 
 
-def test_files_are_read_a_needed_column_at_a_time(tmp_path, monkeypatch):
-    pq.write_table(table(title=["a", "b", "c", "d"], label_like=[0, 0, 1, 1], score_like=[0.1] * 4), tmp_path / "one")
+def test_columns_that_no_figure_needs_are_not_read(tmp_path, monkeypatch):
+    pq.write_table(table(title=["a", "b", "c", "d"]), tmp_path / "one")
     read, asked = pq.read_table, []
     monkeypatch.setattr(
         pq, "read_table", lambda path, columns, **checks: asked.append(columns) or read(path, columns=columns)
     )
-    assert Scores.of(SavedPredictions([tmp_path / "one"]), "click").row.tolist() == [0, 1, 2, 3]
-    assert sorted(asked) == [["group"], ["label_click"], ["row"], ["score_click"]]
+    assert Scores.read([tmp_path / "one"], "click").row.tolist() == [0, 1, 2, 3]
+    assert sorted(*asked) == ["group", "label_click", "row", "score_click"]
 
 
 def test_a_score_whose_bits_have_flipped_is_no_score(tmp_path):
@@ -68,13 +68,13 @@ def test_a_score_whose_bits_have_flipped_is_no_score(tmp_path):
     place = content.index(np.float64(0.123456789).tobytes())
     written.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     with pytest.raises(OSError, match="CRC checksum"):
-        Scores.of(SavedPredictions([written]), "click")
+        Scores.read([written], "click")
 
 
 def test_a_column_that_some_files_lack_is_null_in_their_rows(tmp_path):
     pq.write_table(table(), tmp_path / "one")
     pq.write_table(table(row=[4, 5, 6, 7], label_click=None), tmp_path / "two")
-    scores = Scores.of(SavedPredictions([tmp_path / "one", tmp_path / "two"]))
+    scores = Scores.read([tmp_path / "one", tmp_path / "two"])
     assert scores.row.tolist() == list(range(8))
     assert np.isnan(scores.label).tolist() == [False, True, False, False, True, True, True, True]
 

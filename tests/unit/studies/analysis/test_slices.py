@@ -68,8 +68,8 @@ def results(folder):
 def test_each_bin_holds_the_metric_of_its_rows(results, test_rows):
     for row in slice_metric(results, "query_auc", "history_length"):
         inside = (test_rows["history_length"] >= row.bin.low) & (test_rows["history_length"] <= row.bin.high)
-        table = results.cells[row.variant, 1].predictions()
-        score, label = (table[name].to_numpy()[inside] for name in ("score_click", "label_click"))
+        scores = results.cells[row.variant, 1].scores().take(inside)
+        score, label = scores.score, scores.label
         mean, _, num_groups, _ = reference.grouped_auc(score, label, test_rows["group"][inside])
         assert row.values[1] == pytest.approx(mean, abs=1e-12)
         assert (row.bin.rows.sum(), row.num_groups) == (inside.sum(), num_groups)

@@ -94,11 +94,6 @@ def test_the_match_of_the_study_is_for_all_but_the_baseline_and_gives_way_to_a_v
         ({"scaling": {"x": ["flop_per_sample"]}}, "no axis 'flop_per_sample'. Did you mean 'flops_per_sample'?"),
         ({"name": "a/b"}, "'a/b' becomes the name of a folder"),
         ({"variants": {"a": {}, "b@2": {"options": {"x": 1}}}}, "'b@2' becomes the name of a folder"),
-        ({"variants": {"a": {}, "b": {}}}, "variants.b changes nothing, so it is the baseline 'a' again"),
-        (
-            {"variants": {"a": {}, "b": {"options": {"x": 1}}, "c": {"options": {"x": 1}}}},
-            "variants.c changes the same as variants.b",
-        ),
         ({"variants": {"a": {"match": {"flops": "2%"}}, "b": {"options": {"x": 1}}}}, "the baseline is what"),
         ({"variants": {"a": {}, "b": {"options": {"name": "x"}}}}, "'name' is set by the study itself"),
         ({"variants": {"a": {}, "b": {"options": {"--x": 1}}}}, "'--x' is not an option"),
