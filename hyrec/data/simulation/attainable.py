@@ -38,7 +38,9 @@ def grouped_auc(score: Floats, positive: Floats, group: Ints | None = None) -> f
         return float(functional.expected_auc(*rows))
     if not np.isin(positive, (0.0, 1.0)).all():
         raise ValueError("AUC by group needs labels 0 and 1, got a value between them; drop group or draw labels.")
-    return float(functional.grouped_auc(*rows, torch.from_numpy(group)).mean)
+    numbers = torch.unique(torch.from_numpy(group), return_inverse=True)[1]
+    by_group, _ = functional.auc_by_group(*rows, numbers, torch.ones_like(rows[0]))
+    return float(by_group.nanmean())
 
 
 def log_loss(logit: Floats, positive: Floats) -> float:

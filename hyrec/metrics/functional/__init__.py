@@ -13,26 +13,22 @@ from hyrec.metrics.functional.calibration import (
     pcoc,
 )
 from hyrec.metrics.functional.ranking import (
-    GroupedAUC,
     Ranking,
     auc,
     auc_by_group,
     expected_auc,
-    grouped_auc,
     relative_auc,
 )
 from hyrec.metrics.functional.rows import num_groups, segment_sum
 
 __all__ = [
     "CalibrationBins",
-    "GroupedAUC",
     "Ranking",
     "auc",
     "auc_by_group",
     "calibration_bins",
     "calibration_error",
     "expected_auc",
-    "grouped_auc",
     "log_loss",
     "normalized_entropy",
     "num_groups",

@@ -7,7 +7,6 @@ with weights it is good to about 1e-9 inside a small group of a large set.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,30 +17,11 @@ from hyrec.metrics.functional.rows import (
     check_values,
     exclusive_cumsum,
     in_blocks,
-    known_rows,
     num_groups,
     runs,
     segment_sum,
     selected,
 )
-
-
-class GroupedAUC(NamedTuple):
-    """AUC inside groups, over the groups that hold both labels.
-
-    Args:
-        mean: Plain mean over these groups (query-level AUC). NaN when there is none.
-        weighted: Mean weighted by the rows of each group, or by their weights (GAUC). NaN when there is none.
-        num_groups: How many groups hold both labels.
-        num_rows: How many rows they hold.
-        num_all_groups: How many groups hold at least one known label.
-    """
-
-    mean: Tensor
-    weighted: Tensor
-    num_groups: int
-    num_rows: int
-    num_all_groups: int
 
 
 def auc(preds: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -92,42 +72,6 @@ def expected_auc(preds: Tensor, probability: Tensor, weights: Tensor | None = No
     pairs = 2 * negative.total * (len(positive) if weight is None else float(weight.sum()))
     value = min(won / pairs, 1.0) if pairs else math.nan
     return torch.tensor(value, dtype=torch.float64, device=preds.device)
-
-
-def grouped_auc(preds: Tensor, target: Tensor, group: Tensor, weights: Tensor | None = None) -> GroupedAUC:
-    """AUC inside each group, averaged plainly (query-level AUC) and weighted by impressions (GAUC).
-
-    Groups without both labels say nothing about ranking and are left out of both means; the result says how
-    many groups and rows count.
-
-    Args:
-        preds: Scores.
-        target: 1, 0, or NaN for unknown.
-        group: Integer id of the query, request or user of each row; need not be sorted or dense.
-        weights: Weight of each row, 0 or more. A group's weight is then the sum of its rows' weights.
-
-    Raises:
-        ValueError: For NaN predictions, other targets or negative weights.
-
-    Example:
-        >>> preds, target = torch.tensor([0.9, 0.1, 0.2, 0.8, 0.3]), torch.tensor([1.0, 0.0, 1.0, 0.0, 0.0])
-        >>> result = grouped_auc(preds, target, torch.tensor([7, 7, 5, 5, 5]))
-        >>> result.mean.item(), result.weighted.item(), result.num_groups, result.num_rows
-        (0.5, 0.4, 2, 5)
-    """
-    p, y, ids, w = known_rows(preds, target, group, weights)
-    assert ids is not None
-    _, g, rows = torch.unique(ids, return_inverse=True, return_counts=True)
-    by_group, impressions = auc_by_group(p, y, g, w)
-    both = ~by_group.isnan()
-    share = impressions[both]
-    return GroupedAUC(
-        mean=by_group[both].mean(),
-        weighted=(by_group[both] * share).sum() / share.sum(),
-        num_groups=int(both.sum()),
-        num_rows=int(rows[both].sum()),
-        num_all_groups=len(both),
-    )
 
 
 def auc_by_group(preds: Tensor, target: Tensor, group: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

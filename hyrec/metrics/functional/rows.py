@@ -104,16 +104,6 @@ def blocks_of_groups(group: Tensor) -> Iterator[Tensor]:
         start += max(1, len(rows))
 
 
-def known_rows(
-    preds: Tensor, target: Tensor, group: Tensor | None, weights: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-    """Check the rows and return those whose label is known; without weights every row weighs one."""
-    check_values(preds, target, group, weights)
-    p, y, w, _ = exact_rows(preds, target, group, weights)
-    known = ~y.isnan()
-    return p[known], y[known], None if group is None else group[known], w[known]
-
-
 class Ascending:
     """Scores in ascending order with what they weigh: how much lies below a value.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,32 +14,24 @@ from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.scores import Floats
 from hyrec.studies.plan.study import StudyError
 
+Point: TypeAlias = tuple[float, float, float]
+"""Of a bin: mean prediction, mean label, and its share of the rows."""
 
-@dataclass(frozen=True)
-class Reliability:
-    """How the predictions of a variant compare with what happened, pooled over the seeds that have predictions.
 
-    Args:
-        points: Mean prediction, mean label and share of the rows of each bin, by ascending prediction.
+def reliability(results: StudyResults, variant: str) -> tuple[Point, ...]:
+    """Return the reliability curve of a variant, pooled over the seeds that saved predictions.
+
+    Raises:
+        StudyError: When no finished cell of the variant has predictions.
     """
-
-    variant: str
-    seeds: tuple[int, ...]
-    points: tuple[tuple[float, float, float], ...]
-
-
-def reliability(results: StudyResults, variant: str) -> Reliability:
-    """Return the reliability curve of a variant; ``StudyError`` when no finished cell of it has predictions."""
-    found = {seed: results.cells[variant, seed].scores() for seed in results.seeds_of(variant)}
-    pooled = {seed: (s.score, s.label, s.weight) for seed, s in found.items() if s is not None}
+    found = (results.cells[variant, seed].scores() for seed in results.seeds_of(variant))
+    pooled = [(scores.score, scores.label, scores.weight) for scores in found if scores is not None]
     if not pooled:
         raise StudyError(f"No finished cell of variant {variant!r} has predictions.")
-    return Reliability(variant, tuple(pooled), reliability_points(list(pooled.values())))
+    return reliability_points(pooled)
 
 
-def reliability_points(
-    scores: Sequence[tuple[Floats, Floats, Floats | None]],
-) -> tuple[tuple[float, float, float], ...]:
+def reliability_points(scores: Sequence[tuple[Floats, Floats, Floats | None]]) -> tuple[Point, ...]:
     """Return the points of pooled predictions: scores, labels and weights of each run; empty bins are left out."""
     preds, label, weight = (
         None if parts[0] is None else torch.from_numpy(np.concatenate(parts)) for parts in zip(*scores, strict=True)

@@ -36,11 +36,6 @@ class Interval:
     note: str = ""
 
     @property
-    def ends(self) -> tuple[float, float, float]:
-        """All that a drawing of it has to hold."""
-        return self.low, self.high, self.mean
-
-    @property
     def known(self) -> bool:
         """Whether there are bounds."""
         return math.isfinite(self.low) and math.isfinite(self.high)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
-from hyrec.studies.analysis.calibration import Reliability
+from hyrec.studies.analysis.calibration import Point
 from hyrec.studies.analysis.curves import Curve
 from hyrec.studies.analysis.scaling import ScalingFit
 from hyrec.studies.analysis.statistics import Interval
@@ -161,15 +161,15 @@ def curve_chart(
 
 
 @_styled
-def reliability_chart(name: str, curve: Reliability, tone: Tone, end: float) -> Chart:
+def reliability_chart(name: str, variant: str, points: Sequence[Point], tone: Tone, end: float) -> Chart:
     """Draw the reliability curve of a variant; the dotted diagonal is a calibrated model."""
-    figure, axes = _panel(_PANEL, 300, curve.variant)
+    figure, axes = _panel(_PANEL, 300, variant)
     axes.plot([0, end], [0, end], **_ZERO)
-    axes.plot([p for p, _, _ in curve.points], [label for _, label, _ in curve.points], markersize=5, **TONES[tone])
+    axes.plot([p for p, _, _ in points], [label for _, label, _ in points], markersize=5, **TONES[tone])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))
     axes.set(xlim=(0, end), ylim=(0, end), xlabel="mean prediction", ylabel="mean label")
-    return Chart(name, f"Reliability of {curve.variant}", figure)
+    return Chart(name, f"Reliability of {variant}", figure)
 
 
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:

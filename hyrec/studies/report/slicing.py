@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 
 import pyarrow.parquet as pq
 
-from hyrec.studies.analysis.calibration import Reliability, reliability
+from hyrec.studies.analysis.calibration import Point, reliability
 from hyrec.studies.analysis.slices import SliceRow, slice_metric
 from hyrec.studies.report.blocks import Block, Code, Figure, Section, Table, absent
 from hyrec.studies.report.charts import Row, interval_chart, reliability_chart
@@ -45,7 +45,9 @@ def _slices(findings: Findings, column: str, known: Container[str]) -> Block:
     if not shown:
         return absent(f"Nothing by {words}: no variant and its baseline have a seed in common with predictions.")
     metric = rows[0].metric
-    low, high = (pick(end for _, i in shown for end in (0.0, *i.ends) if end == end) for pick in (min, max))
+    low, high = (
+        pick(end for _, i in shown for end in (0.0, i.low, i.high, i.mean) if end == end) for pick in (min, max)
+    )
     ends = (low - 0.06 * (high - low), high + 0.06 * (high - low)) if low < high else None
     charts = []
     for number, variant in enumerate(dict.fromkeys(row.variant for row, _ in shown)):
@@ -80,30 +82,31 @@ def _tone(row: SliceRow) -> Tone:
 
 def calibration_section(findings: Findings) -> Section:
     """Draw reliability curves, beside NE, PCOC and expected calibration error as the cells logged them."""
-    curves: list[Reliability] = []
+    curves: dict[str, tuple[Point, ...]] = {}
     refused: list[Block] = []
     for variant in findings.study.variants:
         try:
-            curves.append(reliability(findings.results, variant.name))
+            curves[variant.name] = reliability(findings.results, variant.name)
         except ValueError as error:  # noqa: PERF203  (every variant gets its own reason)
             refused.append(absent(f"{variant.name} has no curve", error))
     if not curves:
         none = absent("No calibration curves: no finished cell saved predictions.")
         return Section("calibration", "Calibration", (none,))
-    end = max([0.0, *(end for c in curves for *ends, _ in c.points for end in ends)]) * 1.04 or 1.0
+    end = max([0.0, *(end for points in curves.values() for *ends, _ in points for end in ends)]) * 1.04 or 1.0
     charts = tuple(
-        reliability_chart(f"reliability-{i}", c, findings.tone(c.variant), end) for i, c in enumerate(curves)
+        reliability_chart(f"reliability-{i}", variant, points, findings.tone(variant), end)
+        for i, (variant, points) in enumerate(curves.items())
     )
     caption = (
         "Mean label against mean prediction in bins of equally many test rows, predictions of all seeds pooled. On the "
         "dotted line a prediction is right on average."
     )
-    points = tuple(
-        (Code(c.variant), fixed(pred), fixed(label), f"{100 * share:.1f} %")
-        for c in curves
-        for pred, label, share in c.points
+    rows = tuple(
+        (Code(variant), fixed(pred), fixed(label), f"{100 * share:.1f} %")
+        for variant, points in curves.items()
+        for pred, label, share in points
     )
-    bins = Table(("Variant", "Mean prediction", "Mean label", "Rows"), points, range(1, 4))
+    bins = Table(("Variant", "Mean prediction", "Mean label", "Rows"), rows, range(1, 4))
     figure = Figure("Reliability", charts, caption, bins)
     means = []
     for variant in findings.study.variants:

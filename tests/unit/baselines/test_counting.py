@@ -10,7 +10,8 @@ import torch
 
 from hyrec.baselines import CountingBaseline
 from hyrec.batch import Batch
-from hyrec.metrics.functional import auc, grouped_auc, log_loss
+from hyrec.metrics import GAUC
+from hyrec.metrics.functional import auc, log_loss
 from hyrec.schema import Feature, Schema, Task
 
 KUAIRAND = Path(__file__).parents[4] / "shared/data/kuairand-pure/log_standard_0425_0504.parquet"
@@ -214,6 +215,7 @@ def test_on_kuairand_it_reaches_the_known_yardstick():
     label = test.labels["is_click"]
     scores = CountingBaseline(schema, "is_click").fit([train]).predict(test)
     assert auc(scores, label).item() == pytest.approx(0.7274, abs=0.001)
-    grouped = grouped_auc(scores, label, test.features["user_id"])
-    assert grouped.weighted.item() == pytest.approx(0.6259, abs=0.002)
-    assert (grouped.num_groups, grouped.num_rows) == (2_201, 7_863)
+    by_user = GAUC()
+    by_user.update(scores, label, test.features["user_id"])
+    assert by_user.compute().item() == pytest.approx(0.6259, abs=0.002)
+    assert (by_user.details()["num_groups"], by_user.details()["num_rows"]) == (2_201, 7_863)

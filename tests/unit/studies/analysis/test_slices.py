@@ -121,9 +121,8 @@ def test_rows_of_other_data_are_refused(results, folder, tmp_path):
 
 def test_reliability_is_read_from_the_same_predictions(results):
     found = reliability(results, "better")
-    assert found.seeds == SEEDS
     scores = [results.cells["better", seed].scores().score for seed in SEEDS]
-    assert sum(pred * share for pred, _, share in found.points) == pytest.approx(np.mean(scores))
+    assert sum(pred * share for pred, _, share in found) == pytest.approx(np.mean(scores))
     with pytest.raises(StudyError, match="'unfinished'"):
         reliability(results, "unfinished")
 
