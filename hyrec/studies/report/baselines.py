@@ -6,6 +6,7 @@ import json
 import statistics
 
 from hyrec.studies.analysis.results import CellResult
+from hyrec.studies.analysis.scores import OtherRowsError, Scores, check_same_rows
 from hyrec.studies.report.blocks import Block, Code, Inline, Section, Table, Text
 from hyrec.studies.report.findings import Findings
 from hyrec.studies.report.numbers import MISSING, fixed
@@ -25,9 +26,8 @@ def baselines_section(findings: Findings) -> Section | None:
         for name, runs in found["baselines"].items()
         for run in runs
     ]
-    rows = {cell.rows_hash(found["task"]) for cell in (*cells, *findings.results.cells.values())} - {""}
     content: tuple[Block, ...] = (Text("Not shown: they were measured on other test rows than the study's."),)
-    if len(rows) <= 1:
+    if _are_of_the_same_rows([*findings.results.cells.values(), *cells], found["task"]):
         own = [cell for (variant, _), cell in findings.results.cells.items() if variant == findings.study.baseline]
         table = [
             _row(cell.variant, [c for c in (*own, *cells) if c.variant == cell.variant], metrics) for cell in cells
@@ -46,3 +46,17 @@ def _row(name: str, cells: list[CellResult], metrics: tuple[str, ...]) -> tuple[
         spread = f" ± {fixed(statistics.stdev(values))}" if len(values) > 1 else ""
         shown.append(f"{fixed(statistics.fmean(values))}{spread}" if values else MISSING)
     return (Code(name), *shown, str(len(cells)))
+
+
+def _are_of_the_same_rows(cells: list[CellResult], task: str) -> bool:
+    """Compare the test rows of the cells that saved their predictions."""
+    first: Scores | None = None
+    for cell in cells:
+        if (scores := cell.scores(task)) is None:
+            continue
+        first = first or scores
+        try:
+            check_same_rows(first, scores)
+        except OtherRowsError:
+            return False
+    return True
