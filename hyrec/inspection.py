@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -203,7 +203,7 @@ class _Shapes:
             return tensor
 
         with self.mode, torch.random.fork_rng(devices=[]), saved_tensors_hooks(keep, lambda tensor: tensor):
-            self.ranker.compute_loss(self.forward(batch), batch)
+            self.ranker.compute_loss(self.forward(batch), replace(batch, group=None))
         return sum(storage.nbytes() for storage in kept.values())
 
 

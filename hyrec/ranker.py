@@ -193,8 +193,8 @@ class Ranker(L.LightningModule):
 
     def compute_loss(self, logits: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch and its parts."""
-        request_of = batch.grouped() if self.loss.compares_samples else batch.request_of
-        loss, parts = self.loss(logits, batch.labels, batch.weights, request_of)
+        together = {"request_of": batch.grouped()} if self.loss.compares_samples else {}
+        loss, parts = self.loss(logits, batch.labels, batch.weights, **together)
         return loss, parts
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -174,8 +174,8 @@ class Loss(Component):
     """Compares logits with labels.
 
     Attributes:
-        compares_samples: Whether samples are compared with one another: where the rows are requests of their own, the
-            map then joins those of one group.
+        compares_samples: Whether samples are compared with one another. Only then is ``request_of`` given; it joins
+            the rows of one group where they are requests of their own.
 
     Shape:
         logits: ``{task: (B,)}``; labels: the same, NaN where unknown; weights: ``(B,)`` or None; request_of: which

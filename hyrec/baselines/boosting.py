@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hyrec.baselines.baseline import Baseline, Report, required
+from hyrec.baselines.baseline import Baseline, NotOfferedError, Report, required
 from hyrec.baselines.columns import as_long, collect
 from hyrec.batch import Batch, Jagged
 from hyrec.data.base import RankingData, Split
@@ -26,8 +26,8 @@ _PARAMETERS = {
 }  # fmt: skip
 _MAX_TREES, _PATIENCE = 3000, 50
 
-Column = tuple[str, bool, Any]
-"""Name, whether it is a category, and values ``(B,)`` float32."""
+Column = tuple[bool, Any]
+"""Whether it is a category, and values ``(B,)`` float32."""
 
 
 class BoostingBaseline(Baseline):
@@ -51,16 +51,18 @@ class BoostingBaseline(Baseline):
         self._schema = data.schema
         self.columns = [name for name, feature in data.schema.features.items() if _is_used(feature)]
         left_out = [name for name in data.schema.features if name not in self.columns]
+        if not self.columns:
+            raise NotOfferedError(f"every feature is an id of a table above {MAX_IDS:,}.")
         if left_out:
             report(f"left out, tables above {MAX_IDS:,} ids: {', '.join(left_out)}")
         sets: list[Any] = []
         splits: tuple[Split, ...] = ("train", "validate")
         for split in splits:
             rows = collect(data, split, task, self.columns, max_rows=self.max_rows, report=report)
-            x, names, categories = _matrix(self._schema, self.columns, rows)
-            report(f"{split}: {x.nbytes / 2**20:,.1f} MiB as numbers, {len(names)} columns")
+            x, categories = _matrix(self._schema, self.columns, rows)
+            report(f"{split}: {x.nbytes / 2**20:,.1f} MiB as numbers, {x.shape[1]} columns")
             weights = None if rows.weights is None else rows.weights.numpy()
-            given = {"feature_name": names, "categorical_feature": categories, "reference": sets[0] if sets else None}
+            given = {"categorical_feature": categories, "reference": sets[0] if sets else None}
             sets.append(lightgbm.Dataset(x, rows.labels[task].numpy(), weight=weights, **given))
         stop = lightgbm.early_stopping(_PATIENCE, verbose=False)
         options = {**_PARAMETERS, "seed": self.seed, "num_threads": torch.get_num_threads()}
@@ -71,7 +73,7 @@ class BoostingBaseline(Baseline):
 
     def predict(self, batch: Batch) -> Tensor:
         """Return the probability of each sample."""
-        x, _, _ = _matrix(self._schema, self.columns or (), batch)
+        x, _ = _matrix(self._schema, self.columns or (), batch)
         return torch.from_numpy(np.asarray(self._trees.predict(x)))
 
 
@@ -79,33 +81,32 @@ def _is_used(feature: Feature) -> bool:
     return feature.kind != "id" or feature.num_ids <= MAX_IDS
 
 
-def _matrix(schema: Schema, columns: Any, batch: Batch) -> tuple[Any, list[str], list[str]]:
-    """Return rows ``(B, columns)`` float32, the columns' names, and those of categories."""
-    made = [column for name in columns for column in _columns(name, schema.features[name], batch.features[name])]
-    names = [name for name, _, _ in made]
-    return np.stack([x for _, _, x in made], 1), names, [name for name, is_category, _ in made if is_category]
+def _matrix(schema: Schema, columns: Any, batch: Batch) -> tuple[Any, list[int]]:
+    """Return rows ``(B, columns)`` float32, and which columns are categories."""
+    made = [column for name in columns for column in _columns(schema.features[name], batch.features[name])]
+    return np.stack([x for _, x in made], 1), [i for i, (is_category, _) in enumerate(made) if is_category]
 
 
-def _columns(name: str, feature: Feature, value: Tensor | Jagged) -> Iterator[Column]:
+def _columns(feature: Feature, value: Tensor | Jagged) -> Iterator[Column]:
     if isinstance(value, Jagged):
-        yield from _list_columns(name, feature, value)
+        yield from _list_columns(feature, value)
     elif feature.kind == "id":
-        yield name, feature.num_ids <= MAX_CATEGORIES, value.numpy().astype(np.float32)
+        yield feature.num_ids <= MAX_CATEGORIES, value.numpy().astype(np.float32)
     else:
-        yield from ((f"{name}.{i}" if feature.width > 1 else name, False, x.numpy()) for i, x in enumerate(value.T))
+        yield from ((False, x.numpy()) for x in value.T)
 
 
-def _list_columns(name: str, feature: Feature, lists: Jagged) -> Iterator[Column]:
+def _list_columns(feature: Feature, lists: Jagged) -> Iterator[Column]:
     lengths, ids = lists.offsets.diff(), as_long(lists.values)
-    yield f"{name}.length", False, lengths.numpy().astype(np.float32)
+    yield False, lengths.numpy().astype(np.float32)
     if feature.num_ids <= MAX_CATEGORIES:
         rows = torch.arange(len(lengths)).repeat_interleave(lengths).numpy()
         weights = 1 / lengths.repeat_interleave(lengths) if lists.weights is None else lists.weights
         shares = np.zeros((len(lengths), feature.num_ids), np.float32)
         np.add.at(shares, (rows, ids), weights.numpy().astype(np.float32))
-        yield from ((f"{name}.{i}", False, column) for i, column in enumerate(shares.T))
+        yield from ((False, column) for column in shares.T)
     elif feature.num_ids <= MAX_IDS:
         first = np.zeros(len(lengths), np.float32)
         has = lengths.numpy() > 0
         first[has] = ids[lists.offsets[:-1].numpy()[has]]
-        yield f"{name}.first", False, first
+        yield False, first

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hyrec.baselines.baseline import Report
+from hyrec.baselines.baseline import NotOfferedError, Report
 from hyrec.batch import Batch, Jagged
 from hyrec.data.base import RankingData, Split
 from hyrec.sample_batch import select_rows
@@ -25,8 +25,13 @@ def collect(
     """Return the rows of a split whose label is known, without sequences, as one batch with small integers.
 
     Over ``max_rows`` a uniform sample is taken, which ``report`` is told, as it is told the memory that is taken.
+
+    Raises:
+        NotOfferedError: When no label is known.
     """
     known = torch.cat([~batch.labels[task].isnan() for batch in data.scan(split, [])])
+    if not known.any():
+        raise NotOfferedError(f"no row of {split!r} has a known label of {task!r}.")
     chosen, of = known.nonzero().squeeze(1), ""
     if len(chosen) > max_rows:
         of = f", a uniform sample of {len(chosen):,} (--max_rows)"

@@ -10,7 +10,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 from torch.nn import functional as F
 
-from hyrec.baselines.baseline import Baseline, Report
+from hyrec.baselines.baseline import Baseline, NotOfferedError, Report
 from hyrec.baselines.din import DIN
 from hyrec.batch import Batch
 from hyrec.data.base import RankingData
@@ -84,4 +84,6 @@ class DINBaseline(Baseline):
     def _validation_loss(self, data: RankingData, task: str) -> float:
         self.network.eval()
         sums = [self._loss(batch, task) for batch in data.val_dataloader()]
-        return float(sum(float(loss) for loss, _ in sums) / sum(float(weight) for _, weight in sums))
+        if not (total := sum(float(weight) for _, weight in sums)):
+            raise NotOfferedError(f"no row of 'validate' has a known label of {task!r}.")
+        return sum(float(loss) for loss, _ in sums) / total

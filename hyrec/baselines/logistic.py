@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from hyrec.baselines.baseline import Baseline, Report, required
+from hyrec.baselines.baseline import Baseline, NotOfferedError, Report, required
 from hyrec.baselines.columns import as_long, collect
 from hyrec.batch import Batch, Jagged
 from hyrec.data.base import RankingData
@@ -44,6 +44,8 @@ class LogisticBaseline(Baseline):
             collect(data, split, task, self.columns, max_rows=self.max_rows, report=report)
             for split in ("train", "validate")
         )
+        if len(train.labels[task].unique()) < 2:
+            raise NotOfferedError(f"all known labels of {task!r} among the training rows are the same.")
         self._encode = SparseColumns(data.schema, train)
         x, y, w = self._encode(train), train.labels[task].numpy(), _numpy(train.weights)
         report(f"{x.shape[1]:,} columns, {x.nnz * 8 / 2**20:,.1f} MiB of non-zeros")

@@ -21,9 +21,9 @@ class FrozenRates(Baseline):
         """Count."""
         try:
             self.counting = CountingBaseline(data.schema, task)
-        except ValueError as error:  # no feature to count
+            self.counting.fit(data.scan("train", self.counting.columns))
+        except ValueError as error:  # no feature to count, or nothing to tell apart
             raise NotOfferedError(str(error)) from error
-        self.counting.fit(data.scan("train", self.counting.columns))
         self.columns = self.counting.columns
         self.note = "rates of " + ", ".join(self.columns)
 

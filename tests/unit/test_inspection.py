@@ -184,3 +184,7 @@ def test_labels_are_shown_with_what_makes_them_positive(report):
     assert {name: task.rule for name, task in schema.tasks.items()} == {"like": "above 4", "buy": "one of 2, 3.5"}
     assert set(report.labels) == set(tiny_schema().tasks)
     assert all(rule in as_text(report) for rule in report.labels.values())
+
+
+def test_a_loss_that_compares_samples_can_be_inspected(report, folder):
+    assert inspected([*OPTIONS, "--model.loss", "JRCLoss"], candidates=1, batch_size=3).flops_per_sample > 0

@@ -60,6 +60,11 @@ def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
     log, split = recipe.log, recipe.split
     check_zone(log.time_zone)
     source = open_files(log.files, directory, "log.files", _log_columns(recipe), store.folder, log.separator)
+    if DAY in recipe.group_by and DAY in source.columns and log.day != DAY:
+        raise RecipeError(
+            f"group: {DAY!r} is the day of an impression, and the log has a column {DAY!r} of its own. Where that is "
+            f"the day, say so as log.day: {DAY}; otherwise give the column another name."
+        )
     keys = pl.DataFrame(
         [
             whole_times(source.read(log.time), log.time_unit, "log.time").alias("time"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -61,6 +61,8 @@ class Recipe:
     group: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if isinstance(cast(object, self.group), str):
+            object.__setattr__(self, "group", [self.group] if self.group else [])
         _validate(self)
 
     @property

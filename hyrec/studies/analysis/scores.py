@@ -43,11 +43,7 @@ class Scores:
     @classmethod
     def read(cls, parts: Sequence[Path], task: str = "") -> Scores:
         """Read all parts of what a run saved, without columns that it does not need; arguments as for ``of``."""
-        tables = []
-        for part in parts:
-            names = pq.read_schema(part).names
-            needed = [n for n in names if n in ("row", "group", "weight") or n.startswith(("label_", "score_"))]
-            tables.append(read_parquet(part, needed))
+        tables = [_read_needed(part) for part in parts]
         return cls.of(pa.concat_tables(tables, promote_options="default"), task)
 
     @classmethod
@@ -136,3 +132,13 @@ def _numbers(table: pa.Table, name: str, dtype: Any) -> npt.NDArray[Any]:
         raise ValueError(f"The predictions have {column.null_count} nulls in column {name!r}.")
     numbers = np.asarray(column.to_numpy(), dtype=dtype)
     return numbers if numbers.flags.writeable else numbers.copy()
+
+
+def _read_needed(part: Path) -> pa.Table:
+    """Read the columns of one file that comparisons need."""
+    try:
+        names = pq.read_schema(part).names
+        needed = [n for n in names if n in ("row", "group", "weight") or n.startswith(("label_", "score_"))]
+        return read_parquet(part, needed)
+    except OSError as error:  # pages whose checksum differs, or a file that cannot be read
+        raise ValueError(f"{part.name} cannot be read: {error}") from error

@@ -27,7 +27,12 @@ def baselines_section(findings: Findings) -> Section | None:
         for run in runs
     ]
     content: tuple[Block, ...] = (Text("Not shown: they were measured on other test rows than the study's."),)
-    if _are_of_the_same_rows([*findings.results.cells.values(), *cells], found["task"]):
+    asked = {cell.primary_task for cell in findings.results.cells.values()} - {None}
+    if not asked <= {found["task"]}:
+        content = (
+            Text(f"Not shown: they predict {found['task']!r}, and the study {', '.join(sorted(map(str, asked)))}."),
+        )
+    elif _are_of_the_same_rows([*findings.results.cells.values(), *cells], found["task"]):
         own = [cell for (variant, _), cell in findings.results.cells.items() if variant == findings.study.baseline]
         table = [
             _row(cell.variant, [c for c in (*own, *cells) if c.variant == cell.variant], metrics) for cell in cells
@@ -52,11 +57,13 @@ def _are_of_the_same_rows(cells: list[CellResult], task: str) -> bool:
     """Compare the test rows of the cells that saved their predictions."""
     first: Scores | None = None
     for cell in cells:
-        if (scores := cell.scores(task)) is None:
-            continue
-        first = first or scores
         try:
+            if (scores := cell.scores(task)) is None:
+                continue
+            first = first or scores
             check_same_rows(first, scores)
         except OtherRowsError:
             return False
+        except ValueError:  # damaged predictions, which the comparison tells of
+            continue
     return True

@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 import torch
 
+from hyrec.baselines.baseline import NotOfferedError
 from hyrec.baselines.boosting import BoostingBaseline
 from hyrec.baselines.columns import collect
+from hyrec.baselines.din_training import DINBaseline
 from hyrec.baselines.logistic import LogisticBaseline, SparseColumns
 from hyrec.data.tables import table_data
 from hyrec.metrics.functional import auc
@@ -93,3 +95,39 @@ def test_one_hot_columns_of_every_kind_of_feature_stand_side_by_side():
 
 def width(feature):
     return feature.num_ids if feature.is_embedded else 2 * feature.width
+
+
+LEARNERS = [LogisticBaseline(10**6), BoostingBaseline(10**6, 0), DINBaseline(0)]
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda learner: type(learner).__name__)
+def test_a_baseline_is_not_offered_where_no_validation_label_is_known(learner):
+    schema = Schema.from_dict({"features": FEATURES, "tasks": {"click": {}}})
+    unknown = draw(20, "item", 1).with_columns(click=pl.lit(None, pl.Float64))
+    data = table_data(schema, train=draw(100, "item", 0), validate=unknown)
+    with pytest.raises(NotOfferedError, match="no row of 'validate' has a known label of 'click'"):
+        learner.fit(data, "click", print)
+
+
+def test_logistic_regression_is_not_offered_where_all_labels_are_the_same():
+    schema = Schema.from_dict({"features": FEATURES, "tasks": {"click": {}}})
+    clicked = draw(100, "item", 0).with_columns(click=pl.lit(1.0))
+    with pytest.raises(NotOfferedError, match="are the same"):
+        LogisticBaseline(10**6).fit(table_data(schema, train=clicked, validate=clicked), "click", print)
+
+
+def test_trees_are_not_offered_for_large_ids_alone():
+    schema = Schema.from_dict({"features": {"item": FEATURES["item"]}, "tasks": {"click": {}}})
+    rows = draw(100, "item", 0)
+    with pytest.raises(NotOfferedError, match="above 1,000"):
+        BoostingBaseline(10**6, 0).fit(table_data(schema, train=rows, validate=rows), "click", print)
+
+
+def test_trees_take_features_of_any_name():
+    schema = Schema.from_dict(
+        {"features": {"a:b": {"vocab_size": 12}, "x,y[0]": {"kind": "dense"}}, "tasks": {"click": {}}}
+    )
+    rows = draw(100, "colour", 0).rename({"colour": "a:b", "price": "x,y[0]"})
+    trees = BoostingBaseline(10**6, 0)
+    trees.fit(table_data(schema, train=rows, validate=rows), "click", print)
+    assert trees.note.endswith("trees")

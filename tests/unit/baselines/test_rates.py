@@ -32,8 +32,8 @@ def rows(*lines):
     )
 
 
-def scores(baseline, test, validate=((3, 1, 0),), schema=SCHEMA):
-    data = table_data(schema, train=TRAIN, validate=rows(*validate), test=rows(*test))
+def scores(baseline, test, validate=((3, 1, 0),), schema=SCHEMA, train=TRAIN):
+    data = table_data(schema, train=train, validate=rows(*validate), test=rows(*test))
     baseline.fit(data, "click", print)
     return np.concatenate([baseline.predict(batch).numpy() for batch in data.scan("test", baseline.columns)])
 
@@ -74,3 +74,8 @@ def test_rates_that_move_need_times():
     schema = Schema.from_dict({k: v for k, v in SCHEMA.to_dict().items() if k != "time_column"})
     with pytest.raises(NotOfferedError, match="no time_column"):
         scores(MovingRates(), [(4, 1, 1)], schema=schema)
+
+
+def test_counting_is_not_offered_where_all_labels_are_the_same():
+    with pytest.raises(NotOfferedError, match="both labels"):
+        scores(FrozenRates(), [(4, 1, 1)], train=rows((4, 1, 0), (5, 1, 0)))

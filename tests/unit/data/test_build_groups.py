@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,17 @@ def test_pairs_equal_those_of_a_loop(rows):
     pairs = [(a[1], b[1]) for a in rows for b in rows if a[0] == b[0] and a[2] and not b[2] and a[1] != b[1]]
     counted = ordered_pairs(segment.astype(np.uint32), value.astype(np.float32), positive.astype(np.bool_))
     assert counted == (sum(high > low for high, low in pairs), len(pairs))
+
+
+def test_a_day_of_the_log_that_is_not_the_impressions_day_is_refused_as_a_group(tmp_path):
+    frame = log().rename({"date": "day"})
+    features = {"item": {}, "day": {}}
+    with pytest.raises(RecipeError, match="the log has a column 'day' of its own"):
+        built(tmp_path, frame, group=["user", "day"], features=features)
+    rows, _ = built(tmp_path, frame, group=["user", "day"], features=features, day="day")
+    assert rows["user_day"].n_unique() == 5 * DAYS
+
+
+def test_a_recipe_of_python_names_one_group_by_its_name():
+    recipe = Recipe.from_dict(RECIPE)
+    assert dataclasses.replace(recipe, group="request").group_by == ["request"]

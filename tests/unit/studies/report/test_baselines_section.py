@@ -47,3 +47,21 @@ def test_baselines_of_other_test_rows_are_not_shown(with_baselines):
 
 def test_a_study_without_baselines_has_no_such_section(finished_study):
     assert section(finished_study) is None
+
+
+def test_baselines_of_another_task_are_not_shown(with_baselines):
+    found = json.loads((with_baselines / "baselines.json").read_text())
+    (with_baselines / "baselines.json").write_text(json.dumps({**found, "task": "like"}))
+    for config in with_baselines.glob("cells/*/*/config.yaml"):
+        config.unlink()
+    for cell in with_baselines.glob("cells/*/*"):
+        (cell / "config.yaml").write_text("schema: {tasks: {click: {}}}")
+    (told,) = section(with_baselines).blocks
+    assert isinstance(told, Text)
+
+
+def test_a_damaged_prediction_of_a_baseline_does_not_end_the_report(with_baselines):
+    path = with_baselines / "baselines" / "din" / "s0" / "predictions" / "part-00000.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    (shown,) = section(with_baselines).blocks
+    assert isinstance(shown, Table)
