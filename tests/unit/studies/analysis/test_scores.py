@@ -67,7 +67,7 @@ def test_a_score_whose_bits_have_flipped_is_no_score(tmp_path):
     content = written.read_bytes()
     place = content.index(np.float64(0.123456789).tobytes())
     written.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-    with pytest.raises(ValueError, match="one cannot be read: .*CRC checksum"):
+    with pytest.raises(ValueError, match=r"one cannot be read: .*CRC checksum"):
         Scores.read([written], "click")
 
 
