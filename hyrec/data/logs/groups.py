@@ -52,7 +52,6 @@ class Groups:
 
     recipe: Recipe
     rows: Roles
-    _parts: list[pl.Series] = field(init=False)
     _looked_at: Positions = field(init=False)
     _group: Positions = field(init=False)
     _moved: list[Movement] = field(init=False, default_factory=list)

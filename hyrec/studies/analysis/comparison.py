@@ -203,7 +203,7 @@ class _Predictions:
             return
         try:
             scores = self.results.cells[cell].scores(self.task)
-        except (ValueError, OSError):  # damaged predictions, which are told of when they are drawn
+        except ValueError:  # damaged predictions, which are told of when they are drawn
             return
         if scores is not None:
             self.reference = self.reference or scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 
@@ -21,27 +22,27 @@ def baselines_section(findings: Findings) -> Section | None:
     if not path.is_file():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
-    cells = [
-        CellResult(name, run["seed"], folder / "baselines" / name / f"s{run['seed']}", run["metrics"], run["seconds"])
-        for name, runs in found["baselines"].items()
-        for run in runs
-    ]
-    content: tuple[Block, ...] = (Text("Not shown: they were measured on other test rows than the study's."),)
-    asked = {cell.primary_task for cell in findings.results.cells.values()} - {None}
-    if not asked <= {found["task"]}:
-        content = (
-            Text(f"Not shown: they predict {found['task']!r}, and the study {', '.join(sorted(map(str, asked)))}."),
-        )
-    elif _are_of_the_same_rows([*findings.results.cells.values(), *cells], found["task"]):
-        own = [cell for (variant, _), cell in findings.results.cells.items() if variant == findings.study.baseline]
-        table = [
-            _row(cell.variant, [c for c in (*own, *cells) if c.variant == cell.variant], metrics) for cell in cells
+    baselines = {
+        name: [
+            CellResult(name, r["seed"], folder / "baselines" / name / f"s{r['seed']}", r["metrics"], r["seconds"])
+            for r in runs
         ]
-        table.insert(0, _row(findings.study.baseline, own, metrics))
+        for name, runs in found["baselines"].items()
+    }
+    trained = list(findings.results.cells.values())
+    content: Block
+    if asked := sorted({cell.primary_task for cell in trained if cell.primary_task} - {found["task"]}):
+        content = Text(f"Not shown: they predict {found['task']!r}, and the study {', '.join(asked)}.")
+    elif not _are_of_the_same_rows([*trained, *itertools.chain(*baselines.values())], found["task"]):
+        content = Text("Not shown: they were measured on other test rows than the study's.")
+    else:
+        first = findings.study.baseline
+        own = [cell for cell in trained if cell.variant == first]
+        rows = [_row(first, own, metrics), *(_row(name, cells, metrics) for name, cells in baselines.items())]
         header = ("", *map(Code, metrics), "Seeds")
         caption = "Mean over seeds, ± standard deviation; the first row is the study's baseline."
-        content = (Table(header, tuple(dict.fromkeys(table)), range(1, len(header)), caption),)
-    return Section("baselines", "Against a sceptic's baselines", content)
+        content = Table(header, tuple(rows), range(1, len(header)), caption)
+    return Section("baselines", "Against a sceptic's baselines", (content,))
 
 
 def _row(name: str, cells: list[CellResult], metrics: tuple[str, ...]) -> tuple[Inline, ...]:
