@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info
 
 from hyrec.embeddings.features import EmbeddingTable
 
