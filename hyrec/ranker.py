@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal, cast
@@ -28,6 +27,7 @@ from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 from hyrec.network import Network, Parts
 from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
 from hyrec.optim.averages import average_weights_only
+from hyrec.optim.decay import decay_groups
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
@@ -37,8 +37,6 @@ from hyrec.trust import refuse_code
 Prefix = Literal["val", "test"]
 """First word of the names of logged metrics."""
 _HALF = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
-_BIAS = re.compile(r"(bias|b\d*)(_[A-Z]+)?")
-"""Name of a parameter that is a bias, whatever its axes: ``bias``, ``b``, ``b1_TK``."""
 _SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
 
 
@@ -66,7 +64,8 @@ class Ranker(L.LightningModule):
         dense_optimizer: Optimizer of the layers. Norms and biases get no weight decay.
         sparse_optimizer: Optimizer of the embedding tables; it must accept sparse gradients, or set
             ``embedding.sparse: false``.
-        schedule: Factor on both learning rates over the steps of the run.
+        schedule: Factor on the learning rate of the layers over the steps of the run.
+        sparse_schedule: The same for the tables. Default: as ``schedule``.
         metrics: Metrics of validation and test, as their classes with options. Those of the default that need groups
             are left out where the schema has no group column.
         primary_task: Task whose metrics are named ``val/auc`` and so on, and select the checkpoint. Metrics of the
@@ -98,6 +97,7 @@ class Ranker(L.LightningModule):
         dense_optimizer: OptimizerCallable = lambda params: torch.optim.AdamW(params, lr=1e-3, weight_decay=0.01),
         sparse_optimizer: OptimizerCallable = lambda params: RowWiseAdagrad(params, lr=0.05),
         schedule: Schedule = Schedule(),  # noqa: B008
+        sparse_schedule: Schedule | None = None,
         metrics: list[Callable[[], RankingMetric]] = DEFAULT_METRICS,
         primary_task: str | None = None,
     ) -> None:
@@ -126,7 +126,7 @@ class Ranker(L.LightningModule):
         )
         self.loss = loss(self.network.ctx)
         self.dense_optimizer, self.sparse_optimizer = dense_optimizer, sparse_optimizer
-        self.schedule = schedule
+        self.schedule, self.sparse_schedule = schedule, sparse_schedule or schedule
         self.metrics, self._chosen_metrics = nn.ModuleDict(), metrics
         self.tables_are_sparse = embedding.sparse
         if embedding.sparse:
@@ -226,9 +226,11 @@ class Ranker(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return one optimizer for tables and layers, with the schedule on both."""
-        optimizer = CombinedOptimizer(self.optimizers_by_kind())
-        total = int(self.trainer.estimated_stepping_batches)
-        scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, total))
+        parts, total = self.optimizers_by_kind(), int(self.trainer.estimated_stepping_batches)
+        optimizer = CombinedOptimizer(parts)
+        schedules = {"dense": self.schedule, "sparse": self.sparse_schedule}
+        factors = [schedules[kind].over(total) for kind, part in parts.items() for _ in part.param_groups]
+        scheduler = LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def optimizers_by_kind(self) -> dict[str, Optimizer]:
@@ -238,8 +240,9 @@ class Ranker(L.LightningModule):
             UnbuildableError: For options that an optimizer does not take.
             ValueError: For one that does not accept the tables' gradients.
         """
+        parameters = [*self.network.dense_parameters(), *self.loss.parameters()]
         with building("model.dense_optimizer"):
-            optimizers: dict[str, Optimizer] = {"dense": self.dense_optimizer(self._dense_groups())}
+            optimizers: dict[str, Optimizer] = {"dense": self.dense_optimizer(decay_groups(self, parameters))}
         if tables := self.network.sparse_parameters():
             with building("model.sparse_optimizer"):
                 optimizers["sparse"] = self.sparse_optimizer(tables)
@@ -328,16 +331,6 @@ class Ranker(L.LightningModule):
 
     def _metrics_of(self, prefix: Prefix, task: str) -> MetricCollection:
         return cast(MetricCollection, self.metrics.get_submodule(f"{prefix}.task_{task}"))
-
-    def _dense_groups(self) -> list[dict[str, Any]]:
-        """Part weights from what must not decay: vectors, and biases that have a row a token."""
-        parameters = [*self.network.dense_parameters(), *self.loss.parameters()]
-        leaves = {id(p): name.rsplit(".", 1)[-1] for name, p in self.named_parameters()}
-        decays = {id(p): p.dim() > 1 and not _BIAS.fullmatch(leaves[id(p)]) for p in parameters}
-        return [
-            {"params": [p for p in parameters if decays[id(p)]]},
-            {"params": [p for p in parameters if not decays[id(p)]], "weight_decay": 0.0},
-        ]
 
     def _check_sparse_optimizer(self, optimizer: Optimizer) -> None:
         name = type(optimizer).__name__

@@ -31,9 +31,10 @@ class BestCheckpoint(ModelCheckpoint):
     no gradients. A file is replaced only when the new one is complete. A run that continues knows the best score.
 
     Args:
-        monitor: Metric that chooses the best state. Default: ``val/query_auc``, or ``val/auc`` when the
-            schema has no group column, or the model's first metric that has a better end. Without validation, and as
-            long as the metric is undefined (NaN), the newest state counts as the best.
+        monitor: Metric that chooses the best state. Default: ``val/auc``, or without it the model's first metric that
+            has a better end. AUC within groups is no default: where known rates move inside a group, over-fitting can
+            raise it. Without validation, and as long as the metric is undefined (NaN), the newest state counts as the
+            best.
         mode: Whether a larger (``max``) or a smaller (``min``) value is better. Default: as the metric says.
         every_n_train_steps: Also write ``last.ckpt`` every so many steps. Default: after validations and epochs only.
         train_time_interval: Also write it after so much time, as ``00:00:10:00`` (days, hours, minutes, seconds).
@@ -88,8 +89,7 @@ class BestCheckpoint(ModelCheckpoint):
         has_rows: Any = getattr(getattr(trainer, "datamodule", None), "has", None)
         if self.monitor is None and (has_rows is None or has_rows("validate")):
             best = [name for name, metric in metrics.items() if metric.mode]
-            preferred = [name for name in ("query_auc", "auc") if name in best]
-            self.monitor = f"val/{[*preferred, *best, 'loss'][0]}"
+            self.monitor = f"val/{'auc' if 'auc' in best else [*best, 'loss'][0]}"
         if self.monitor is not None and self._follows_metric:
             self.mode = _mode_of(self.monitor, metrics)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO and "://" not in str(self.dirpath):

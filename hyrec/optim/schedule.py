@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,3 +43,7 @@ class Schedule:
             return 1.0
         done = min(1.0, (step - warm) / max(1.0, total - warm))
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def over(self, total: int) -> Callable[[int], float]:
+        """Return the factor as a function of the step alone, for ``total`` steps."""
+        return lambda step: self.factor(step, total)

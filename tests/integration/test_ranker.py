@@ -237,3 +237,15 @@ def test_weight_decay_leaves_every_bias_alone_also_those_with_a_row_a_token(tmp_
     )
     assert decayed == {"weight", "w1_TDK", "w2_TKD", "padding_MD"}
     assert kept == {"weight", "bias", "b1_TK", "b2_TD"}
+
+
+@pytest.mark.parametrize(
+    ("sparse", "tables_end_at"), [({}, 0.0), ({"sparse_schedule": Schedule(warmup=0.0, shape="constant")}, 0.05)]
+)
+def test_the_rate_of_the_tables_follows_its_own_schedule_or_that_of_the_layers(tmp_path, sparse, tables_end_at):
+    model = build(schedule=Schedule(warmup=0.0), **sparse)
+    run = trainer(tmp_path)
+    run.fit(model, loader([random_batch(SCHEMA)] * 4))
+    *dense, tables = [group["lr"] for group in run.optimizers[0].param_groups]
+    assert dense == pytest.approx([0.0, 0.0])
+    assert tables == pytest.approx(tables_end_at)

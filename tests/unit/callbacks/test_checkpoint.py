@@ -339,8 +339,8 @@ def test_a_metric_without_a_better_end_needs_a_mode_before_the_first_step(tmp_pa
 @pytest.mark.parametrize(
     ("options", "monitor", "mode"),
     [
-        ([], "val/query_auc", "max"),
-        (["--schema.group_column=''"], "val/auc", "max"),
+        ([], "val/auc", "max"),
+        (["--model.metrics=[QueryAUC, LogLoss]"], "val/query_auc", "max"),
         (["--model.metrics=[LogLoss, AUC]"], "val/auc", "max"),
         (["--model.metrics=[PCOC, LogLoss]"], "val/logloss", "min"),
         (["--model.metrics=[PCOC]"], "val/loss", "min"),
