@@ -13,7 +13,7 @@ from hyrec.data.logs.history import slices
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.files import digest
-from hyrec.parquet import write_parquet
+from hyrec.parquet import read_parquet, write_parquet
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID
 
 
@@ -55,14 +55,27 @@ class Vocabulary:
         known = counted.filter(pl.col("count") >= min_count)
         return cls(known["value"], known["count"], counted.height - known.height)
 
-    def encode(self, values: pl.Series) -> NDArray[np.int32]:
-        """Return ids: null becomes the missing id, an unknown value the out-of-vocabulary id."""
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Read what ``save`` has written."""
+        frame = pl.from_arrow(read_parquet(path, ["value", "count"]))
+        assert isinstance(frame, pl.DataFrame)
+        return cls(frame["value"], frame["count"])
+
+    def encode(self, values: pl.Series, *, written: bool = False) -> NDArray[np.int32]:
+        """Return ids: null becomes the missing id, an unknown value the out-of-vocabulary id.
+
+        ``written``: numbers and text may be compared, because both were written as text.
+        """
         ids = np.full(len(values), OOV_ID, dtype=np.int32)
         known = pl.Series(range(NUM_RESERVED_IDS, NUM_RESERVED_IDS + len(self.values)), dtype=pl.Int32)
-        comparable = self.values.dtype == pl.String or values.dtype != pl.String
+        own = self.values
+        if written and values.dtype == pl.String:
+            own = own.cast(pl.String)
+        comparable = own.dtype == pl.String or values.dtype != pl.String
         for some in slices(len(values)) if len(self.values) and comparable else []:
-            part = values[some].cast(self.values.dtype, strict=False)
-            ids[some] = part.replace_strict(self.values, known, default=OOV_ID, return_dtype=pl.Int32).to_numpy()
+            part = values[some].cast(own.dtype, strict=False)
+            ids[some] = part.replace_strict(own, known, default=OOV_ID, return_dtype=pl.Int32).to_numpy()
         ids[values.is_null().to_numpy()] = MISSING_ID
         return ids
 
