@@ -22,6 +22,7 @@ from hyrec.data.logs.rows import Mask
 from hyrec.data.logs.sequences import sequence
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store, column, write
+from hyrec.fingerprint import is_table
 from hyrec.messages import suggest
 from hyrec.schema import Schema
 
@@ -91,6 +92,8 @@ def _apply(built: Path, input_dir: Path, out: Path, store: Store, row_group_size
 def _vocabularies(built: Path, schema: Schema) -> dict[str, Vocabulary]:
     vocabularies = {}
     for table, fingerprint in schema.fingerprint.items():
+        if not is_table(table):
+            continue
         path = built / "vocabulary" / f"{table}.parquet"
         vocabularies[table] = Vocabulary.load(path)
         if vocabularies[table].fingerprint != fingerprint:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import yaml
 
 from hyrec.data.logs import state
 from hyrec.data.logs.counters import counter_values
@@ -21,6 +23,9 @@ from hyrec.data.logs.roles import Roles, part
 from hyrec.data.logs.sequences import sequence
 from hyrec.data.logs.times import bound
 from hyrec.data.logs.writer import ColumnReader, Store, column, write
+from hyrec.files import digest
+from hyrec.fingerprint import DENSE
+from hyrec.mappings import plain_dataclass
 from hyrec.schema import Schema, SchemaError, SequenceSpec
 
 
@@ -56,6 +61,7 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
         _schema(recipe, encoded, {name: spec for name, (spec, _, _) in sequences.items()}),
         fingerprint={table: vocabulary.fingerprint for table, vocabulary in sorted(encoder.vocabularies.items())},
     )
+    schema = replace(schema, fingerprint={**schema.fingerprint, **_dense_digests(recipe, schema)})
 
     (out / "vocabulary").mkdir()
     for table, vocabulary in encoder.vocabularies.items():
@@ -105,6 +111,19 @@ def _schema(recipe: Recipe, encoded: dict[str, Encoded], sequences: dict[str, Se
         )
     except SchemaError as error:
         raise RecipeError(f"The recipe describes a schema that cannot be used: {error}") from error
+
+
+def _dense_digests(recipe: Recipe, schema: Schema) -> dict[str, str]:
+    """Return a digest of the transform of every dense feature, and of the rules of the counter that it comes from."""
+    rules: dict[str, Any] = {}
+    for name, counter in recipe.counters.items():
+        rule = plain_dataclass(replace(counter, values=[], group="", role="user", transform="none", num_buckets=0))
+        rules |= {f"features.{name}_{value}": yaml.safe_dump(rule) for value in counter.values}
+    return {
+        DENSE + place.removeprefix("features."): digest([f.transform, f.mean, f.std, f.boundaries, rules.get(place)])
+        for place, _, f in schema.every_feature()
+        if f.kind == "dense"
+    }
 
 
 def raw_columns(recipe: Recipe, rows: Roles, store: Store, groups: Groups) -> dict[str, ColumnReader]:
