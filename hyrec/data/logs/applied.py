@@ -72,11 +72,17 @@ def applied_report(
     assert logs.asked is not None
     every, warnings = np.ones(len(logs.asked), dtype=np.bool_), []
     last = int(logs.time[kept].max(initial=0))
-    if early := int((logs.time[logs.asked] <= last).sum()):
+    is_early = logs.time <= last
+    if early := int(is_early[logs.asked].sum()):
         moment = local_times(np.array([last]), recipe.log.time_zone, recipe.log.time_unit)[0]
         warnings.append(
             f"{early:,} of {len(every):,} rows are not later than the last of the build's logs "
             f"({moment:%Y-%m-%d %H:%M:%S}): they see only what came before them."
+        )
+    if again := int((is_early & events).sum()):
+        warnings.append(
+            f"{again:,} of these have a label, so that later rows see them beside the build's own: leave out labels of "
+            "rows that the build has read."
         )
     return ApplyReport(
         files=logs.files,

@@ -33,7 +33,7 @@ def build(recipe: Recipe, input_dir: str | Path, out_dir: str | Path, *, row_gro
     """Turn logs into ``train.parquet``, ``validate.parquet``, ``test.parquet`` and ``schema.yaml``.
 
     Every row holds what was known strictly before its impression. Beside those files come ``vocabulary/``
-    (value to id, by embedding table), ``state/`` (what later rows must see of these), ``recipe.yaml`` and
+    (value to id, by embedding table), ``_state/`` (what later rows must see of these), ``recipe.yaml`` and
     ``report.json``. The same input gives the same files.
 
     Args:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hyrec.data.logs.files import Source
 from hyrec.data.logs.writer import Store, column, write
 
-FOLDER = "state"
+FOLDER = "_state"
+"""Begins with ``_``, so that no pattern takes it for logs or training files."""
 LOG, SNAPSHOT = "log", "snapshot"
 _ROW_GROUP = 65_536
 

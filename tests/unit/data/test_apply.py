@@ -122,11 +122,34 @@ def test_the_report_counts_rows_that_are_not_later_than_the_build(tmp_path):
     new = write_new(tmp_path / "new", pl.concat([LOG, LOG[:1].with_columns(time=pl.lit(4 * DAY, pl.Int64))]))
     report = apply(tmp_path / "out", new, tmp_path / "new-out")
     assert f"{LOG.height} of {LOG.height + 1} rows are not later" in str(report)
+    assert f"{LOG.height} of these have a label" in str(report)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"user": pl.col("user").cast(pl.String).cast(pl.Categorical), "click": pl.col("click") == 1},
+        {"user": pl.col("user").cast(pl.Float64), "time": pl.from_epoch("time").dt.replace_time_zone("UTC")},
+        {"user": pl.col("user").cast(pl.UInt64) + 2**63, "item": pl.col("item").cast(pl.Binary)},
+        {"user": pl.col("user").cast(pl.Decimal(20, 2)), "tab": pl.lit(None, pl.Int64)},
+    ],
+    ids=["categories and truth values", "floats and timestamps", "large numbers and bytes", "decimals and nothing"],
+)
+def test_columns_of_any_type_are_kept_as_they_were(tmp_path, form):
+    recipe = copy.deepcopy(RECIPE)
+    del recipe["snapshot"], recipe["tables"], recipe["sequences"]["shown"]["snapshot"]
+    recipe["features"] = {name: recipe["features"][name] for name in ("item", "user", "tab", "hour")}
+    del recipe["sequences"]["clicks"]["features"]["colour"]
+    log = LOG.with_columns(**form)
+    whole = built(tmp_path / "whole", recipe=recipe, log=log)["test"]
+    built(tmp_path, recipe=recipe, log=log.filter(LOG.select(~TEST).to_series()))
+    rows = applied(tmp_path, log.filter(LOG.select(TEST).to_series()).drop(OUTCOMES))
+    assert rows.drop("input_row").equals(whole.drop("click").select(rows.drop("input_row").columns))
 
 
 def test_a_build_without_state_is_to_be_built_again(tmp_path):
     built(tmp_path)
-    for path in (tmp_path / "out" / "state").iterdir():
+    for path in (tmp_path / "out" / "_state").iterdir():
         path.unlink()
     with pytest.raises(RecipeError, match="Build it again"):
         applied(tmp_path, LOG)
