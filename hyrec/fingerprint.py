@@ -10,22 +10,35 @@ KEY = b"hyrec.fingerprint"
 """Key of the digests in the metadata of a Parquet file."""
 DENSE = "dense "
 """What begins the names of dense features; other names are those of embedding tables."""
-_SHOWN = 4
+_SHOWN, _ANCESTORS = 4, 60
 
 
-def differences(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+def differences(one: Mapping[str, str], other: Mapping[str, str], *, grown: bool = False) -> str:
     """Return what both know and what differs, as ``"tables item, user; dense price"``; empty if nothing does.
+
+    ``grown``: vocabularies of ``one`` may have grown out of those of ``other``, which keeps the ids that were there.
 
     Example:
         >>> differences({"item": "a1", "user": "b2"}, {"item": "a1", "user": "c3", "tag": "d4"})
         'tables user'
+        >>> differences({"item": grown("a2", "a1")}, {"item": "a1"}, grown=True)
+        ''
     """
-    differ = sorted(name for name in {*one} & {*other} if one[name] != other[name])
+    differ = []
+    for name in sorted({*one} & {*other}):
+        digests = one[name].split()
+        if other[name].split()[0] not in (digests if grown else digests[:1]):
+            differ.append(name)
     tables = [name for name in differ if is_table(name)]
     dense = [name.removeprefix(DENSE) for name in differ if name.startswith(DENSE)]
     parts = [f"tables {', '.join(tables)}"] if tables else []
     parts += [f"{DENSE}{_shown(dense)}"] if dense else []
     return "; ".join(parts)
+
+
+def grown(digest: str, before: str) -> str:
+    """Return a digest with those of the vocabularies that it has grown out of, the latest first."""
+    return " ".join([digest, *before.split()[:_ANCESTORS]])
 
 
 def is_table(name: str) -> bool:
@@ -75,7 +88,7 @@ def refuse_other_vocabularies(file: str, metadata: Mapping[bytes, bytes] | None,
         found = None
     if not isinstance(found, dict):
         raise ValueError(f"{file}: its {KEY.decode()} is no mapping of tables; build it again, or remove that key.")
-    if differ := differences(expected, found):
+    if differ := differences(expected, found, grown=True):
         what, why = "vocabularies", "ids mean other values, and the scores would be worthless"
         if not differ.startswith("tables"):
             what, why = "transforms or rules", "numbers mean something else, and the scores would be wrong"

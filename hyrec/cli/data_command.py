@@ -1,4 +1,4 @@
-"""``hyrec data build | apply | simulate | profile``."""
+"""``hyrec data build | apply | extend | simulate | profile``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def configure(parser: StrictParser) -> None:
     actions = {
         "build": "logs to training Parquet and schema.yaml, by a recipe",
         "apply": "new rows, with the ids of an earlier build, for hyrec predict",
+        "extend": "an earlier build, grown by new rows and their ids",
         "simulate": "a simulated log whose click probabilities are known",
         "profile": "columns, missing values and list lengths of Parquet files",
     }
@@ -62,6 +63,29 @@ def _apply(options: argparse.Namespace) -> int:
     written = Path(options.out) / "predict.parquet"
     print(f"written   {written}: score it with a model that was trained on {options.built}:")
     print(f"          hyrec predict --config runs/NAME/TIME/config.yaml --ckpt_path best --data.predict {written}")
+    return 0
+
+
+def extend(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data extend``."""
+    parser.add_argument("--built", required=True, help="folder of a 'hyrec data build' or 'extend'; its ids stay")
+    parser.add_argument(
+        "--input", required=True, help="folder with new labelled rows, in files as the recipe names them"
+    )
+    parser.add_argument("--out", required=True, help="folder to write the grown build to; its files are replaced")
+    parser.set_defaults(run=_extend)
+
+
+def _extend(options: argparse.Namespace) -> int:
+    from hyrec.data.logs import extend
+
+    print(extend(options.built, _folder(options.input), options.out))
+    out = Path(options.out)
+    print(f"written   {out}: train a model of {options.built} on with")
+    print(
+        "          hyrec fit --config runs/NAME/TIME/config.yaml --warm_start best "
+        f"--schema {out / 'schema.yaml'} --data.train {out / 'train.parquet'}"
+    )
     return 0
 
 

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from hyrec.cli.main import main
 
@@ -77,6 +78,27 @@ def test_a_checkpoint_of_another_build_is_refused_by_what_differs(folder, capsys
     told = capsys.readouterr().err
     assert "was trained with another schema: features " in told
     assert "user (vocab_size)" in told
+
+
+def test_a_build_grows_and_its_model_trains_on(folder, capsys):
+    (folder / "later").mkdir()
+    later = log_of(23).with_columns(pl.col("time") + 10**6).filter(~pl.col("user").is_between(2, 16))
+    later.write_csv("later/log.csv")
+    assert main(["data", "extend", "--built", "built-logs", "--input", "later", "--out", "grown"]) == 0
+    assert "hyrec fit --config runs/NAME/TIME/config.yaml --warm_start best" in capsys.readouterr().out
+    grown = ["--schema", "grown/schema.yaml", "--data.train", "grown/train.parquet"]
+    on = ["--config", "run/config.yaml", "--warm_start", "best", "--trainer.default_root_dir", "run-2"]
+    assert main(["fit", *on, *grown]) == 0
+    before, after = (
+        torch.load(folder / file, weights_only=True)["state_dict"]["network.tables.user.weight"]
+        for file in ("run/checkpoints/best.ckpt", "run-2/checkpoints/last.ckpt")
+    )
+    known = pl.read_parquet(folder / "grown" / "vocabulary" / "user.parquet")
+    absent = known.filter(pl.col("value").is_between(2, 16))["id"].to_list()
+    assert after.shape[0] == before.shape[0] + 6
+    assert torch.equal(after[absent], before[absent])
+    assert main(["fit", *on[:2], "--warm_start", "bset.ckpt", *grown]) == 2
+    assert "The checkpoint 'bset.ckpt' does not exist." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from hyrec.data.logs.encode import Encoded
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.report import LengthStats, shares
-from hyrec.data.logs.rows import Mask
 from hyrec.data.logs.times import local_times
 from hyrec.schema import MISSING_ID, OOV_ID
 
@@ -66,10 +65,11 @@ class ApplyReport:
 
 
 def applied_report(
-    recipe: Recipe, logs: Logs, encoded: dict[str, Encoded], lengths: dict[str, LengthStats], events: Mask, kept: Mask
+    recipe: Recipe, logs: Logs, encoded: dict[str, Encoded], lengths: dict[str, LengthStats]
 ) -> ApplyReport:
-    """Count what was read; ``events`` marks new rows with a label, ``kept`` the rows of the build."""
+    """Count what was read."""
     assert logs.asked is not None
+    kept, events = logs.is_kept, logs.is_event & ~logs.is_kept
     every, warnings = np.ones(len(logs.asked), dtype=np.bool_), []
     last = int(logs.time[kept].max(initial=0))
     is_early = logs.time <= last

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from hyrec.data.logs import state
 from hyrec.data.logs.applied import ApplyReport, applied_report
 from hyrec.data.logs.builder import encoded_features, raw_columns
 from hyrec.data.logs.encode import Encoder
 from hyrec.data.logs.groups import Groups
 from hyrec.data.logs.output import data_set_folder
-from hyrec.data.logs.reading import read_logs
+from hyrec.data.logs.reading import Logs, read_logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.logs.roles import part
-from hyrec.data.logs.rows import Mask
 from hyrec.data.logs.sequences import sequence
+from hyrec.data.logs.state import FOLDER, LOG, State
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store, column, write
 from hyrec.fingerprint import is_table
@@ -47,32 +45,35 @@ def apply(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row_
     Raises:
         RecipeError: When ``built`` is no build that can be used, or the files do not fit its recipe.
     """
-    source, out = Path(built), Path(out_dir)
-    _refuse_no_build(source)
+    recipe, schema, vocabularies = read_build(Path(built))
+    out = Path(out_dir)
     if (out / "train.parquet").is_file():
         raise RecipeError(f"--out {str(out)!r} is a data set, which would be lost. Name another folder.")
     with data_set_folder(out) as (folder, working):
-        return _apply(source, Path(input_dir), folder, Store(working), row_group_size)
+        store = Store(working)
+        logs = read_logs(recipe, Path(input_dir), store, built=State(Path(built) / FOLDER))
+        refuse_nothing(logs)
+        report = write_asked(recipe, logs, store, schema, vocabularies, folder / FILE, row_group_size)
+        schema.save(folder / "schema.yaml")
+        report.save(folder / "report.json")
+        return report
 
 
-def _apply(built: Path, input_dir: Path, out: Path, store: Store, row_group_size: int) -> ApplyReport:
-    recipe, schema = Recipe.load(built / "recipe.yaml"), Schema.load(built / "schema.yaml")
-    logs = read_logs(recipe, input_dir, store, state.State(built / state.FOLDER), built=True)
+def write_asked(
+    recipe: Recipe,
+    logs: Logs,
+    store: Store,
+    schema: Schema,
+    vocabularies: dict[str, Vocabulary],
+    path: Path,
+    row_group_size: int,
+) -> ApplyReport:
+    """Encode the rows that are asked for with what an earlier build has fitted, and write them."""
     assert logs.asked is not None
     assert logs.input_row is not None
-    if not len(logs.asked):
-        reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in logs.dropped.items() if rows)
-        raise RecipeError(f"log.files: no row of {', '.join(logs.files[:3])} can be used: {reasons}.")
-    rows = part(recipe, logs)
-    is_new: Mask = np.zeros(logs.rows.height, dtype=np.bool_)
-    is_new[logs.asked] = True
-    labelled = np.zeros(logs.rows.height, dtype=np.bool_)
-    for name, task in recipe.tasks.items():
-        labelled |= logs.rows.column(task.column or name).is_not_null().to_numpy()
-    rows = replace(rows, is_event=rows.is_event & (labelled | ~is_new))
-    none_fits = np.zeros(logs.rows.height, dtype=np.bool_)
+    rows, none_fits = part(recipe, logs), np.zeros(logs.rows.height, dtype=np.bool_)
     fitted = {feature.column: feature for _, _, feature in schema.every_feature()}
-    encoder = Encoder(recipe, logs, store, none_fits, none_fits, _vocabularies(built, schema), fitted)
+    encoder = Encoder(recipe, logs, store, none_fits, none_fits, vocabularies, fitted)
     encoded = encoded_features(recipe, rows, encoder)
     sequences = {name: sequence(recipe, name, rows, encoder) for name in recipe.sequences}
     columns = {INPUT_ROW: column(store.put(pa.array(logs.input_row)))}
@@ -80,28 +81,19 @@ def _apply(built: Path, input_dir: Path, out: Path, store: Store, row_group_size
     columns |= {of.feature.column: column(of.stored, of.index) for of in encoded.values()}
     lists = [columns_of for _, columns_of, _ in sequences.values()]
     lengths = {name: stats for name, (_, _, stats) in sequences.items()}
-    report = applied_report(recipe, logs, encoded, lengths, labelled & is_new, ~is_new)
+    report = applied_report(recipe, logs, encoded, lengths)
     num_rows = len(logs.asked)
-    del logs, rows, encoder
-    write(out / FILE, np.arange(num_rows), columns, lists, schema.fingerprint, row_group_size)
-    schema.save(out / "schema.yaml")
-    report.save(out / "report.json")
+    del logs, rows, encoder  # the file is written from what waits on the disk
+    write(path, np.arange(num_rows), columns, lists, schema.fingerprint, row_group_size)
     return report
 
 
-def _vocabularies(built: Path, schema: Schema) -> dict[str, Vocabulary]:
-    vocabularies = {}
-    for table, fingerprint in schema.fingerprint.items():
-        if not is_table(table):
-            continue
-        path = built / "vocabulary" / f"{table}.parquet"
-        vocabularies[table] = Vocabulary.load(path)
-        if vocabularies[table].fingerprint != fingerprint:
-            raise RecipeError(f"{path} is of another build than schema.yaml beside it: its ids mean other values.")
-    return vocabularies
+def read_build(built: Path) -> tuple[Recipe, Schema, dict[str, Vocabulary]]:
+    """Return what a build has fitted.
 
-
-def _refuse_no_build(built: Path) -> None:
+    Raises:
+        RecipeError: For a folder that is no build, and for a build that later rows cannot be added to.
+    """
     if not built.is_dir():
         near = [str(path) for path in built.parent.iterdir() if path.is_dir()] if built.parent.is_dir() else []
         raise RecipeError(f"There is no folder --built {str(built)!r}.{suggest(str(built), near)}")
@@ -109,9 +101,25 @@ def _refuse_no_build(built: Path) -> None:
         raise RecipeError(
             f"--built {str(built)!r} is no folder that 'hyrec data build' has written: it has no {absent[0]}."
         )
-    if not state.State(built / state.FOLDER).has(state.LOG):
+    if not State(built / FOLDER).has(LOG):
         raise RecipeError(
-            f"--built {str(built)!r} has no {state.FOLDER}/, without which new rows cannot see what came before them: "
-            "an earlier version of hyrec built it.\nBuild it again from its logs with 'hyrec data build'; the ids stay "
-            "the same, so checkpoints still fit."
+            f"--built {str(built)!r} has no {FOLDER}/, without which new rows cannot see what came before them: an "
+            "earlier version of hyrec built it.\nBuild it again with 'hyrec data build' from its logs: ids stay the "
+            "same, and checkpoints fit."
         )
+    recipe, schema = Recipe.load(built / "recipe.yaml"), Schema.load(built / "schema.yaml")
+    vocabularies = {}
+    for table in filter(is_table, schema.fingerprint):
+        path = built / "vocabulary" / f"{table}.parquet"
+        vocabularies[table] = Vocabulary.load(path)
+        if vocabularies[table].fingerprint != schema.fingerprint[table].split()[0]:
+            raise RecipeError(f"{path} is of another build than schema.yaml beside it: its ids mean other values.")
+    return recipe, schema, vocabularies
+
+
+def refuse_nothing(logs: Logs) -> None:
+    """Refuse new files of which no row can be used, with the reasons."""
+    assert logs.asked is not None
+    if not len(logs.asked):
+        reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in logs.dropped.items() if rows)
+        raise RecipeError(f"log.files: no row of {', '.join(logs.files[:3])} can be used: {reasons}.")

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from hyrec.data.logs import state
 from hyrec.data.logs.counters import counter_values
 from hyrec.data.logs.encode import Encoded, Encoder
 from hyrec.data.logs.groups import Groups
@@ -21,6 +20,7 @@ from hyrec.data.logs.recipe_parts import Column, RecipeError
 from hyrec.data.logs.report import SPLITS, BuildReport, report_of
 from hyrec.data.logs.roles import Roles, part
 from hyrec.data.logs.sequences import sequence
+from hyrec.data.logs.state import FOLDER, State
 from hyrec.data.logs.times import bound
 from hyrec.data.logs.writer import ColumnReader, Store, column, write
 from hyrec.files import digest
@@ -50,7 +50,7 @@ def build(recipe: Recipe, input_dir: str | Path, out_dir: str | Path, *, row_gro
 
 
 def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_size: int) -> BuildReport:
-    logs = read_logs(recipe, input_dir, store, state.State(out / state.FOLDER))
+    logs = read_logs(recipe, input_dir, store, keep=State(out / FOLDER))
     rows = part(recipe, logs)
     events_to_fit = rows.is_event & (logs.moment < bound(recipe.split.validate_from, recipe, "split.validate_from"))
     encoder = Encoder(recipe, logs, store, rows.split == 0, events_to_fit)

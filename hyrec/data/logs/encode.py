@@ -76,7 +76,7 @@ class Encoder:
     """Fits vocabularies and statistics once and encodes every column with them; encoded columns wait in the store.
 
     Features are fitted on ``train_rows``, which train, side information on ``train_events``, those before validation.
-    With the ``vocabularies`` and the features of an earlier build, by their columns, as ``fitted`` nothing is fitted.
+    With the vocabularies of an earlier build and its features by column, ``fitted``, nothing is fitted.
     """
 
     recipe: Recipe
@@ -89,7 +89,7 @@ class Encoder:
     _encoded: dict[tuple[Signature, str, _Place], Stored] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.fitted:
+        if self.vocabularies:
             return
         by_table: dict[str, list[_Use]] = {}
         for use in self._uses():

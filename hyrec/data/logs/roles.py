@@ -101,12 +101,12 @@ def part(recipe: Recipe, logs: Logs) -> Roles:
         )
     delay = round(recipe.log.delay * UNITS[recipe.log.time_unit])
     seen = logs.time - delay if delay else logs.time
-    is_event = np.ones(logs.rows.height, dtype=np.bool_)
+    is_event = logs.is_event
     sees = everyone = np.ones(logs.rows.height, dtype=np.bool_)
     spec = recipe.snapshot
     if spec is not None and logs.snapshot is not None:
         if spec.before:
-            is_event = logs.moment >= bound(spec.before, recipe, "snapshot.before")
+            is_event = is_event & (logs.moment >= bound(spec.before, recipe, "snapshot.before"))
         if spec.last_time:
             last = logs.snapshot[spec.last_time]
             sees = of_user(recipe, logs, last).fill_null(UNTIMED).to_numpy() < seen

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hyrec.data.logs.files import Source
+from hyrec.data.logs.history import RowNumbers
 from hyrec.data.logs.writer import Store, column, write
 
 FOLDER = "_state"
@@ -36,15 +35,18 @@ class State:
         """Whether something was kept under a name: ``LOG``, ``SNAPSHOT``, or that of :func:`table`."""
         return any(path.is_file() for path in self._paths(what))
 
-    def keep(self, what: str, source: Source, store: Store, rows: NDArray[Any] | None = None) -> None:
+    def keep(self, what: str, source: Source, store: Store, rows: RowNumbers | None = None) -> None:
         """Write rows of files down in the order of ``rows``; None: all of them."""
         num_texts = sum(source.num_rows(source.csv))
         if rows is None:
             rows = np.arange(num_texts + sum(source.num_rows(source.parquet)))
         typed = replace(source, csv=[])
         text_path, typed_path = self._paths(what)
-        parts = [(text_path, source.csv, source.text, rows[rows < num_texts].astype(np.int64))]
-        parts += [(typed_path, source.parquet, typed.read, rows[rows >= num_texts].astype(np.int64) - num_texts)]
+        of_texts, of_typed = rows, rows
+        if source.csv and source.parquet:
+            of_texts, of_typed = rows[rows < num_texts], (rows[rows >= num_texts] - num_texts).astype(rows.dtype)
+        parts = [(text_path, source.csv, source.text, of_texts)]
+        parts += [(typed_path, source.parquet, typed.read, of_typed)]
         self.folder.mkdir(exist_ok=True)
         for path, files, read, some in parts:
             if files:

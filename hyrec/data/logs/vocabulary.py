@@ -62,6 +62,25 @@ class Vocabulary:
         assert isinstance(frame, pl.DataFrame)
         return cls(frame["value"], frame["count"])
 
+    def grown(self, table: str, seen: Vocabulary) -> Vocabulary:
+        """Return this vocabulary with the values of another one that it lacks behind its own, which keep their ids.
+
+        Raises:
+            RecipeError: When it holds numbers and the other one texts that are none.
+        """
+        is_new = self.encode(seen.values, written=True) == OOV_ID
+        values, counts = seen.values.filter(is_new), seen.counts.filter(is_new)
+        if not len(values):
+            return self
+        own, more = one_form([self.values, values])
+        if len(own) and own.dtype != more.dtype:
+            raise RecipeError(
+                f"The table {table!r} has ids of {own.dtype}, and new values are {more.dtype}, as {more[0]!r}: it "
+                "cannot hold both. Leave those rows out, or build anew from all logs."
+            )
+        parts = pl.concat([own, more]) if len(own) else more
+        return Vocabulary(parts, pl.concat([self.counts, counts], rechunk=True))
+
     def encode(self, values: pl.Series, *, written: bool = False) -> NDArray[np.int32]:
         """Return ids: null becomes the missing id, an unknown value the out-of-vocabulary id.
 
