@@ -10,6 +10,7 @@ import pyarrow as pa
 from hyrec.data.logs.applied import ApplyReport, applied_report
 from hyrec.data.logs.builder import encoded_features, raw_columns
 from hyrec.data.logs.encode import Encoder
+from hyrec.data.logs.files import guarded
 from hyrec.data.logs.groups import Groups
 from hyrec.data.logs.output import data_set_folder
 from hyrec.data.logs.reading import Logs, read_logs
@@ -111,7 +112,7 @@ def read_build(built: Path) -> tuple[Recipe, Schema, dict[str, Vocabulary]]:
     vocabularies = {}
     for table in filter(is_table, schema.fingerprint):
         path = built / "vocabulary" / f"{table}.parquet"
-        vocabularies[table] = Vocabulary.load(path)
+        vocabularies[table] = guarded(path, "Parquet", Vocabulary.load, path)
         if vocabularies[table].fingerprint != schema.fingerprint[table].split()[0]:
             raise RecipeError(f"{path} is of another build than schema.yaml beside it: its ids mean other values.")
     return recipe, schema, vocabularies

@@ -10,6 +10,7 @@ import numpy as np
 
 from hyrec.data.logs.files import Source
 from hyrec.data.logs.history import RowNumbers
+from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.logs.writer import Store, column, write
 
 FOLDER = "_state"
@@ -55,7 +56,13 @@ class State:
                 write(path, some, columns, [], {}, _ROW_GROUP)
 
     def open(self, what: str, where: str, columns: Iterable[str]) -> Source:
-        """Return what was kept; ``where`` is what the recipe calls it."""
+        """Return what was kept; ``where`` is what the recipe calls it.
+
+        Raises:
+            RecipeError: When it is gone.
+        """
+        if not self.has(what):
+            raise RecipeError(f"{where}: {self._paths(what)[1]} is gone; build it again from its logs.")
         text, typed = ([path] if path.is_file() else [] for path in self._paths(what))
         return Source(where, [], text, typed, frozenset(columns), kept=frozenset([*text, *typed]))
 

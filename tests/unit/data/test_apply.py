@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hyrec.data.logs import RecipeError, apply
+from hyrec.data.logs import Recipe, RecipeError, apply, build
 from hyrec.schema import OOV_ID
-from tests.unit.data.test_build_dataset import DAY, ITEMS, LOG, RECIPE, SNAPSHOT, built
+from tests.unit.data.test_build_dataset import DAY, ITEMS, LOG, RECIPE, SNAPSHOT, built, write_logs
 
 TEST = pl.col("time") >= 3 * DAY
 OUTCOMES = ["click", "watched"]
@@ -171,6 +171,20 @@ def test_a_vocabulary_of_another_build_is_refused(tmp_path):
         applied(tmp_path, LOG)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vocabulary/tab.parquet", r"tab\.parquet cannot be read as Parquet"),
+        ("_state/table-items.parquet", r"table-items\.parquet is gone; build it again"),
+    ],
+)
+def test_a_part_of_the_build_that_is_gone_is_named(tmp_path, name, message):
+    built(tmp_path)
+    (tmp_path / "out" / name).unlink()
+    with pytest.raises(RecipeError, match=message):
+        applied(tmp_path, LOG)
+
+
 def test_a_data_set_is_not_replaced_by_new_rows(tmp_path):
     built(tmp_path)
     with pytest.raises(RecipeError, match="is a data set, which would be lost"):
@@ -206,3 +220,14 @@ def test_rows_that_cannot_be_used_are_told(tmp_path):
     built(tmp_path)
     with pytest.raises(RecipeError, match=r"no row of log\.parquet can be used: 8 user, item or time missing"):
         applied(tmp_path, LOG.with_columns(item=pl.lit(None, pl.String)))
+
+
+def test_a_log_of_csv_and_parquet_files_is_kept_in_both_forms(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["log"]["files"] = ["log*"]
+    source = write_logs(tmp_path / "in", LOG[::2])
+    LOG[1::2].write_csv(source / "log.csv")
+    build(Recipe.from_dict(recipe), source, tmp_path / "out")
+    test = pl.read_parquet(tmp_path / "out" / "test.parquet").drop("click")
+    rows = applied(tmp_path, LOG.filter(TEST).drop(OUTCOMES))
+    assert rows.select(test.columns).equals(test)
