@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, Literal, cast
 
 import lightning as L
@@ -20,7 +19,7 @@ import hyrec.components  # noqa: F401  (so that YAML finds each component by its
 from hyrec.batch import Batch
 from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
-from hyrec.fingerprint import differences
+from hyrec.fingerprint import changed_entries, differences
 from hyrec.functional import probability
 from hyrec.messages import building, suggest
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
@@ -288,15 +287,13 @@ class Ranker(L.LightningModule):
         if "current_model_state" in checkpoint and self._trainer is not None and self.trainer.state.fn != "fit":
             checkpoint["current_model_state"] = checkpoint["state_dict"]
         saved, used = dict(checkpoint.get("hyrec_schema") or {}), self.schema.to_dict()
-        changed = (
-            [k for k in asdict(self.schema) if k != "fingerprint" and saved.get(k) != used.get(k)] if saved else []
-        )
+        changed = changed_entries(saved, used) if saved else []
         if differ := differences(saved.get("fingerprint", {}), self.schema.fingerprint):
-            changed.append(f"the vocabularies of the {differ}")
+            changed.append(f"the vocabularies of the {differ}" if differ.startswith("tables") else differ)
         if changed:
             raise ValueError(
-                f"This checkpoint was trained with another schema: {', '.join(changed)} differ. Use the schema that "
-                "was saved in the run's config.yaml."
+                f"This checkpoint was trained with another schema: {'; '.join(changed)} differ. Use the schema that "
+                "was saved in the run's config.yaml; new rows get its ids and transforms with hyrec data apply."
             )
         refuse_other_weights(checkpoint["state_dict"], self.state_dict())
         self.random_seed = checkpoint.get("hyrec_seed", self.random_seed)

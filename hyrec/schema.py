@@ -108,7 +108,9 @@ class Schema:
         weight_column: Column of sample weights. Empty: every sample weighs one.
         id_columns: Columns that ``hyrec predict`` copies beside each score.
         split: Time split, for files that are not split already.
-        fingerprint: Digest of each embedding table's vocabulary; files and checkpoints of another are refused.
+        fingerprint: Digests of each embedding table's vocabulary and of how each dense feature is made and
+            transformed; files and checkpoints of others are refused. Behind that of a vocabulary that has grown stand
+            those of before, whose ids it kept.
 
     Raises:
         SchemaError: For anything that cannot be used, with the feature, what was wrong and what to write instead.

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from hyrec.batch import Batch
@@ -69,8 +70,9 @@ class PredictionWriter(Callback):
         self._append(trainer, pl_module, outputs, batch, "test")
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Complete the file."""
+        """Complete the file, and say where it is."""
         self._complete()
+        rank_zero_info(f"Scores: {self.folder}")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Complete the file."""

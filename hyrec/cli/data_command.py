@@ -1,4 +1,4 @@
-"""``hyrec data build | simulate | profile``."""
+"""``hyrec data build | apply | extend | simulate | profile``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def configure(parser: StrictParser) -> None:
     """Add the actions."""
     actions = {
         "build": "logs to training Parquet and schema.yaml, by a recipe",
+        "apply": "new rows, with the ids of an earlier build, for hyrec predict",
+        "extend": "an earlier build, grown by new rows and their ids",
         "simulate": "a simulated log whose click probabilities are known",
         "profile": "columns, missing values and list lengths of Parquet files",
     }
@@ -35,14 +37,65 @@ def _build(options: argparse.Namespace) -> int:
     from hyrec.data.logs import Recipe, build
 
     recipe = Recipe.load(find_file(options.recipe, "recipe"))
-    source = Path(options.input)
-    if not source.is_dir():
-        near = [str(p) for p in source.parent.iterdir() if p.is_dir()] if source.parent.is_dir() else []
-        raise CommandError(f"There is no folder --input {options.input!r}.{suggest(str(source), near)}")
-    report = build(recipe, source, options.out)
+    report = build(recipe, _folder(options.input), options.out)
     print(report)
     print(f"written   {options.out}: use it with --schema {Path(options.out) / 'schema.yaml'}")
     return 0
+
+
+def apply(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data apply``."""
+    parser.add_argument("--built", required=True, help="folder of a 'hyrec data build'; its ids and recipe are used")
+    parser.add_argument(
+        "--input",
+        required=True,
+        help="folder with the new rows, in files as the recipe names them; labels may be missing",
+    )
+    parser.add_argument("--out", required=True, help="folder to write predict.parquet to; its files are replaced")
+    parser.set_defaults(run=_apply)
+
+
+def _apply(options: argparse.Namespace) -> int:
+    from hyrec.data.logs import apply
+
+    report = apply(options.built, _folder(options.input), options.out)
+    print(report)
+    written = Path(options.out) / "predict.parquet"
+    print(f"written   {written}: score it with a model that was trained on {options.built}:")
+    print(f"          hyrec predict --config runs/NAME/TIME/config.yaml --ckpt_path best --data.predict {written}")
+    return 0
+
+
+def extend(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data extend``."""
+    parser.add_argument("--built", required=True, help="folder of a 'hyrec data build' or 'extend'; its ids stay")
+    parser.add_argument(
+        "--input", required=True, help="folder with new labelled rows, in files as the recipe names them"
+    )
+    parser.add_argument("--out", required=True, help="folder to write the grown build to; its files are replaced")
+    parser.set_defaults(run=_extend)
+
+
+def _extend(options: argparse.Namespace) -> int:
+    from hyrec.data.logs import extend
+
+    print(extend(options.built, _folder(options.input), options.out))
+    out = Path(options.out)
+    print(f"written   {out}: train a model of {options.built} on with")
+    print(
+        "          hyrec fit --config runs/NAME/TIME/config.yaml --warm_start best "
+        f"--schema {out / 'schema.yaml'} --data.train {out / 'train.parquet'}"
+    )
+    return 0
+
+
+def _folder(name: str) -> Path:
+    """Return the folder that --input names."""
+    source = Path(name)
+    if not source.is_dir():
+        near = [str(p) for p in source.parent.iterdir() if p.is_dir()] if source.parent.is_dir() else []
+        raise CommandError(f"There is no folder --input {name!r}.{suggest(name, near)}")
+    return source
 
 
 def simulate(parser: StrictParser) -> None:

@@ -32,6 +32,7 @@ from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
 from hyrec.saved_state import read_checkpoint
 from hyrec.trust import UntrustedCodeError, refuse_code
+from hyrec.warm_start import warm_start
 
 _NO_TEXT = "Unable to serialize instance"  # what the parser writes in place of such a value
 _INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -171,6 +172,8 @@ class Experiment:
 
     def _run(self) -> None:
         data, model = self.data(), self.model()
+        if self.command == "fit" and self._config.warm_start and not self._config.ckpt_path:
+            warm_start(model, read_checkpoint(self._config.warm_start))
         trainer = self.trainer()
         getattr(trainer, self.command)(model, datamodule=data, **self._method_arguments())
         if self.command == "fit":
@@ -241,6 +244,8 @@ class Experiment:
         path = self._checkpoint(self._config.ckpt_path)
         self._config.ckpt_path = path
         if path is None:
+            if self._config.warm_start:
+                self._config.warm_start = self._checkpoint(self._config.warm_start)
             return
         stored = dict(read_checkpoint(path, resumes=self.command == "fit").get("hyper_parameters", {}))
         stored.pop("_instantiator", None)
@@ -261,7 +266,7 @@ class Experiment:
             )
 
     def _checkpoint(self, given: str | None) -> str | None:
-        """Return the path of the checkpoint that was asked for."""
+        """Return the path of a checkpoint that was asked for."""
         if not given:
             if self.command == "fit":
                 return None

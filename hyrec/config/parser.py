@@ -86,6 +86,11 @@ def parser_of(command: str) -> HyrecParser:
         default="stop",
         help="Whether a loss that is no finite number ends the run, or its step is left out and counted.",
     )
+    add(
+        "--warm_start",
+        type=str | None,
+        help="Checkpoint whose weights fit begins with; ids that 'hyrec data extend' has added since start anew.",
+    )
     add("--output", type=str | None, help="Folder of the predictions. Default: predictions in the run's.")
     add(
         "--save_predictions",

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from hyrec.data.logs import BuildReport, Recipe, build
+from hyrec.data.logs import BuildReport, Recipe, apply, build
 from hyrec.schema import Schema
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +84,27 @@ def test_the_official_csv_names_are_read_and_early_days_take_the_snapshots_place
     first = pl.read_parquet(out / "train.parquet", columns=["s_impressions__time"]).head(200).to_series()
     assert first.list.len().mean() > 3
     assert first.explode().drop_nulls().len() == first.explode().len() - (first.list.len() == 0).sum()
+
+
+def test_the_last_day_is_encoded_from_a_build_without_it_as_by_the_build_with_it(tmp_path):
+    recipe, outcomes = Recipe.load(RECIPE), Recipe.load(RECIPE).outcomes
+    log = pl.read_parquet(LOGS / "log_standard_0425_0504.parquet").filter(pl.col("user_id") < 500)
+    known = log.with_columns(pl.when(pl.col("time_ms") < log["time_ms"].max()).then(pl.col(outcomes)))
+    parts = {
+        "all": log,
+        "early": log.filter(pl.col("date") < 20220504),
+        "new": known.filter(pl.col("date") == 20220504),
+    }
+    for name, rows in parts.items():
+        (tmp_path / name).mkdir()
+        rows.write_parquet(tmp_path / name / "log_standard_0425_0504.parquet")
+        for other in ("history_until_0424.parquet", "user_features_pure.csv", "video_features_basic_pure.csv"):
+            if name != "new":
+                (tmp_path / name / other).symlink_to(LOGS / other)
+    for name in ("all", "early"):
+        build(recipe, tmp_path / name, tmp_path / f"{name}-built")
+    apply(tmp_path / "early-built", tmp_path / "new", tmp_path / "out")
+    expected = pl.read_parquet(tmp_path / "all-built" / "test.parquet").drop("is_click", "user_id_day")
+    found = pl.read_parquet(tmp_path / "out" / "predict.parquet").select(expected.columns)
+    key = ["time_ms", "user_id", "video_id"]
+    assert found.sort(key).equals(expected.sort(key))

@@ -170,6 +170,18 @@ def test_a_checkpoint_of_another_schema_is_refused(tmp_path):
         trainer(tmp_path).validate(build(other), loader([random_batch(other)]), ckpt_path=tmp_path / "last.ckpt")
 
 
+def test_a_checkpoint_of_moved_boundaries_is_refused_by_the_feature(tmp_path):
+    model = build()
+    checkpoint = {"state_dict": model.state_dict()}
+    model.on_save_checkpoint(checkpoint)
+    name = next(name for name, feature in SCHEMA.features.items() if feature.boundaries)
+    content = SCHEMA.to_dict()
+    moved = [limit + 0.5 for limit in SCHEMA.features[name].boundaries]
+    content["features"][name] = {**content["features"][name], "boundaries": moved}
+    with pytest.raises(ValueError, match=rf"another schema: features {name} \(boundaries\) differ"):
+        build(Schema.from_dict(content)).on_load_checkpoint(checkpoint)
+
+
 def test_a_checkpoint_of_another_vocabulary_is_refused_by_its_tables_and_one_that_does_not_say_is_not():
     def of(fingerprint: dict[str, str]):
         return build(dataclasses.replace(SCHEMA, fingerprint=fingerprint))

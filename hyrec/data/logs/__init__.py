@@ -8,9 +8,12 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+from hyrec.data.logs.applied import ApplyReport
+from hyrec.data.logs.apply import apply
 from hyrec.data.logs.builder import build
+from hyrec.data.logs.extend import extend
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.logs.report import BuildReport
 
-__all__ = ["BuildReport", "Recipe", "RecipeError", "build"]
+__all__ = ["ApplyReport", "BuildReport", "Recipe", "RecipeError", "apply", "build", "extend"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,9 @@ from hyrec.data.logs.rows import Mask, Values
 from hyrec.data.logs.vocabulary import Vocabulary, count_values
 from hyrec.data.logs.writer import Store, Stored
 from hyrec.schema import MISSING_ID, OOV_ID, Feature, Role
+
+_Place: TypeAlias = Literal["log", "asked", "past"]
+"""Whose values: all rows of the log, those that are asked for, or the events of the snapshot."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Encoder:
     """Fits vocabularies and statistics once and encodes every column with them; encoded columns wait in the store.
 
     Features are fitted on ``train_rows``, which train, side information on ``train_events``, those before validation.
+    With the vocabularies of an earlier build and its features by column, ``fitted``, nothing is fitted.
     """
 
     recipe: Recipe
@@ -79,10 +84,13 @@ class Encoder:
     store: Store
     train_rows: Mask
     train_events: Mask
-    vocabularies: dict[str, Vocabulary] = field(init=False, default_factory=dict)
-    _encoded: dict[tuple[Signature, str, bool], Stored] = field(init=False, default_factory=dict)
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+    fitted: dict[str, Feature] = field(default_factory=dict)
+    _encoded: dict[tuple[Signature, str, _Place], Stored] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.vocabularies:
+            return
         by_table: dict[str, list[_Use]] = {}
         for use in self._uses():
             if use.column.kind != "dense":
@@ -91,13 +99,13 @@ class Encoder:
             self.vocabularies[table] = Vocabulary.fit(table, self._sightings(uses), _min_count(table, uses))
 
     def feature(self, name: str) -> Encoded:
-        """Encode one feature for every row of the log."""
+        """Encode one feature for every row that is asked for."""
         use = _Use(name, self.recipe.features[name])
         column = use.column
         tables = self.recipe.tables
         role: Role = column.role or (tables[column.source].role if column.source != LOG else "context")
         if column.kind == "dense":
-            stored = self._column(use, past=False)
+            stored = self._column(use, self._asked)
             values = stored.load().to_numpy(zero_copy_only=False)
             return Encoded(self.dense(column, values, self.train_rows, column.group, role, f"f_{name}"), stored)
         feature = Feature(
@@ -111,12 +119,14 @@ class Encoder:
         )
         if column.kind == "multi_id":
             return Encoded(feature, *self._lists(use))
-        return Encoded(feature, self._column(use, past=False))
+        return Encoded(feature, self._column(use, self._asked))
 
     def dense(
         self, column: Column, values: NDArray[np.float32], train: Mask, group: str, role: Role, stored: str
     ) -> Feature:
         """Describe a dense column, with its statistics over the rows that ``train`` marks."""
+        if self.fitted:
+            return self.fitted[stored]
         mean, std, boundaries = statistics(values[train], column.num_buckets, column.boundaries)
         standardize = column.transform == "standardize"
         return Feature(
@@ -138,7 +148,8 @@ class Encoder:
         """
         spec = self.recipe.sequences[sequence]
         use = _Use(name, spec.features[name], sequence, spec.snapshot)
-        both = [self._column(use, past=past).load().to_numpy(zero_copy_only=False) for past in (False, True)]
+        places: list[_Place] = ["log", "past"]
+        both = [self._column(use, place).load().to_numpy(zero_copy_only=False) for place in places]
         values = np.concatenate(both) if len(both[1]) else both[0]
         if use.column.kind == "dense":
             listed = (self.logs.past.column(LIST) == spec.snapshot).to_numpy()
@@ -148,6 +159,10 @@ class Encoder:
             size = self.vocabularies[use.table].size
             feature = Feature(column=f"s_{sequence}__{name}", vocab_size=size, table=use.column.table)
         return Encoded(feature, self.store.put(pa.array(values[events], from_pandas=True)))
+
+    @property
+    def _asked(self) -> _Place:
+        return "log" if self.logs.asked is None else "asked"
 
     def _uses(self) -> Iterator[_Use]:
         for name, column in self.recipe.features.items():
@@ -164,42 +179,47 @@ class Encoder:
             sig = signature(use.name, use.column)
             if (sig, LOG) not in seen:
                 mask = self.train_events if sig in on_events else self.train_rows
-                seen[sig, LOG] = self._count(use, mask, past=False)
+                seen[sig, LOG] = self._count(use, mask, "log")
             if use.snapshot and self.logs.past.height:
                 listed = (self.logs.past.column(LIST) == use.snapshot).to_numpy()
-                seen[sig, f"snapshot {use.snapshot}"] = self._count(use, listed, past=True)
+                seen[sig, f"snapshot {use.snapshot}"] = self._count(use, listed, "past")
         return list(seen.values())
 
-    def _count(self, use: _Use, mask: Mask, *, past: bool) -> tuple[str, pl.DataFrame]:
-        values = self._values(use, past=past)
+    def _count(self, use: _Use, mask: Mask, place: _Place) -> tuple[str, pl.DataFrame]:
+        values = self._values(use, place)
         entries, weights = values.entries, values.weights(mask)
         if use.column.kind == "multi_id":
             entries, offsets = flat(entries)
             entries, weights = id_values(entries, use.where), np.repeat(weights, np.diff(offsets))
         return values.entries.name, count_values(entries, weights)
 
-    def _column(self, use: _Use, *, past: bool) -> Stored:
+    def _column(self, use: _Use, place: _Place) -> Stored:
         dense = use.column.kind == "dense"
-        key = signature(use.name, use.column), "" if dense else use.table, past
+        key = signature(use.name, use.column), "" if dense else use.table, place
         if key not in self._encoded:
-            values = self._values(use, past=past)
-            encoded = values.entries.to_numpy() if dense else self.vocabularies[use.table].encode(values.entries)
+            values = self._values(use, place)
+            encoded = values.entries.to_numpy() if dense else self._ids(use, values.entries)
             taken = values.take(encoded, np.nan if dense else MISSING_ID)
             self._encoded[key] = self.store.put(pa.array(taken, from_pandas=True))
         return self._encoded[key]
 
     def _lists(self, use: _Use) -> tuple[Stored, Stored | None]:
-        values = self._values(use, past=False)
+        values = self._values(use, self._asked)
         entries, offsets = flat(values.entries)
-        ids = pa.array(self.vocabularies[use.table].encode(id_values(entries, use.where)))
+        ids = pa.array(self._ids(use, id_values(entries, use.where)))
         if values.index is None:
             return self.store.put(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), ids)), None
         none_at_the_end = pa.array(np.append(offsets, offsets[-1]), pa.int32())
         lists = self.store.put(pa.ListArray.from_arrays(none_at_the_end, ids))
         return lists, self.store.put(pa.array(values.positions()))
 
-    def _values(self, use: _Use, *, past: bool) -> Values:
-        rows, time = (self.logs.past, None) if past else (self.logs.rows, self.logs.time)
+    def _ids(self, use: _Use, values: pl.Series) -> NDArray[np.int32]:
+        return self.vocabularies[use.table].encode(values, written=bool(self.fitted))
+
+    def _values(self, use: _Use, place: _Place) -> Values:
+        rows, time = (self.logs.past, None) if place == "past" else (self.logs.rows, self.logs.time)
+        if place == "asked":
+            rows, time = self.logs.asked_rows
         return column_values(rows, time, use.name, use.column, self.recipe, use.where)
 
 

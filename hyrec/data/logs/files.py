@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from hyrec.data.logs.ids import from_csv, id_values, one_form
 from hyrec.data.logs.recipe_parts import RecipeError
@@ -19,6 +21,7 @@ from hyrec.files import is_leftover
 from hyrec.messages import listed, suggest
 
 _SEPARATORS = (",", "\t", ";", "|")
+_KEPT = "the built logs"
 _T = TypeVar("_T")
 
 
@@ -32,6 +35,8 @@ class Source:
         csv: What became of the CSV files: Parquet whose columns are all text.
         parquet: The Parquet files.
         columns: Columns that may be read.
+        kept: Those of the files that an earlier build has kept of its logs.
+        absent: Columns that a file lacks, and need not have; they are null.
     """
 
     where: str
@@ -39,27 +44,53 @@ class Source:
     csv: list[Path]
     parquet: list[Path]
     columns: frozenset[str]
+    kept: frozenset[Path] = frozenset()
+    absent: dict[Path, frozenset[str]] = field(default_factory=dict)
 
     def read(self, column: str, *, as_id: bool = False) -> pl.Series:
         """Read one column of all files, in one type that holds every value.
 
         ``as_id``: its values are ids, which CSV files may write in more ways than a number has.
         """
-        parts = []
-        if self.csv:
-            text = pl.concat([_read_column(path, column) for path in self.csv])
-            parts.append(from_csv(text, as_id=as_id))
+        parts = [from_csv(self.text(column), as_id=as_id)] if self.csv else []
         for path in self.parquet:
-            part = _read_column(path, column)
+            part = self.column_of(path, column)
             if part.dtype.is_decimal():
                 part = id_values(part, column) if part.dtype.scale == 0 else part.cast(pl.Float64)  # type: ignore[attr-defined]
             parts.append(part)
         try:
             return pl.concat([part.to_frame() for part in one_form(parts)], how="vertical_relaxed").to_series()
         except pl.exceptions.PolarsError as error:
-            kinds = dict(zip([str(part.dtype) for part in parts], self.names, strict=False))
+            csv = [name for name in self.names if not name.endswith(".parquet")][:1] or [_KEPT]
+            names = [*(csv if self.csv else []), *(_KEPT if path in self.kept else path.name for path in self.parquet)]
+            kinds = dict(zip([str(part.dtype) for part in parts], names, strict=True))
             found = " and ".join(f"{kind} in {name}" for kind, name in list(kinds.items())[:3])
             raise RecipeError(f"{self.where}: column {column!r} is {found}; write all files alike.") from error
+
+    def text(self, column: str) -> pl.Series:
+        """Read one column of the CSV files, as it is written."""
+        return pl.concat([self.column_of(path, column) for path in self.csv])
+
+    def num_rows(self, paths: Iterable[Path]) -> list[int]:
+        """Return how many rows each of the files has."""
+        return [pq.read_metadata(path).num_rows for path in paths]
+
+    def after(self, earlier: Source) -> Source:
+        """Return these files behind those that a build has kept."""
+        csv, parquet = [*earlier.csv, *self.csv], [*earlier.parquet, *self.parquet]
+        return replace(self, csv=csv, parquet=parquet, kept=earlier.kept)
+
+    def is_kept(self) -> NDArray[np.bool_]:
+        """Mark the rows that a build has kept."""
+        paths = [*self.csv, *self.parquet]
+        return np.repeat([path in self.kept for path in paths], self.num_rows(paths))
+
+    def column_of(self, path: Path, column: str) -> pl.Series:
+        """Read one column of one of the files; null where the file lacks it."""
+        if column in self.absent.get(path, ()):
+            dtype = pl.String if path in self.csv else pl.Null
+            return pl.repeat(None, self.num_rows([path])[0], dtype=dtype, eager=True).alias(column)
+        return guarded(path, "Parquet", pl.read_parquet, path, columns=[column], glob=False)[column]
 
 
 def find_files(patterns: list[str], directory: Path) -> list[Path]:
@@ -81,12 +112,18 @@ def find_files(patterns: list[str], directory: Path) -> list[Path]:
 
 
 def open_files(
-    patterns: list[str], directory: Path, where: str, columns: Iterable[str], folder: Path, separator: str = ""
+    patterns: list[str],
+    directory: Path,
+    where: str,
+    columns: Iterable[str],
+    folder: Path,
+    separator: str = "",
+    optional: Iterable[str] = (),
 ) -> Source:
     """Find files, check their columns, and lay CSV files down as Parquet in ``folder``.
 
     Of the names or globs, the first that matches counts; ``where`` is what the recipe calls them. Without a separator
-    CSV files have the one that makes their header hold the columns.
+    CSV files have the one that makes their header hold the columns. ``optional`` columns may be missing.
 
     Raises:
         RecipeError: For files or columns that are missing and files that cannot be read.
@@ -100,19 +137,24 @@ def open_files(
         )
     csv: list[Path] = []
     parquet: list[Path] = []
+    absent: dict[Path, frozenset[str]] = {}
     for path in paths:
         if path.suffix == ".parquet":
-            _check_columns(path, guarded(path, "Parquet", pq.read_schema, path).names, wanted, where)
+            names = guarded(path, "Parquet", pq.read_schema, path).names
+            absent[path] = frozenset({*optional} - {*names})
+            _check_columns(path, names, [name for name in wanted if name not in absent[path]], where)
             parquet.append(path)
             continue
         between, names = _header(path, wanted, where, separator)
-        _check_columns(path, names, wanted, where, is_csv=True)
         csv.append(folder / f"{where}-{len(csv)}.parquet")
-        rows = pl.scan_csv(path, separator=between, infer_schema=False, glob=False).select(wanted)
+        absent[csv[-1]] = frozenset({*optional} - {*names})
+        there = [name for name in wanted if name not in absent[csv[-1]]]
+        _check_columns(path, names, there, where, is_csv=True)
+        rows = pl.scan_csv(path, separator=between, infer_schema=False, glob=False).select(there)
         guarded(path, "CSV", rows.sink_parquet, csv[-1], compression="lz4")
     if not any(pq.read_metadata(path).num_rows for path in [*csv, *parquet]):
         raise RecipeError(f"{where}: {', '.join(p.name for p in paths[:3])} holds a header and no rows.")
-    return Source(where, [path.name for path in paths], csv, parquet, frozenset(wanted))
+    return Source(where, [path.name for path in paths], csv, parquet, frozenset(wanted), absent=absent)
 
 
 def guarded(path: Path, kind: str, read: Callable[..., _T], *args: Any, **options: Any) -> _T:
@@ -137,10 +179,6 @@ def is_full(error: BaseException) -> bool:
     """Whether an error says that the disk, a quota or a limit of file sizes lets no more be written."""
     numbers = [getattr(error, "errno", None), *map(int, re.findall(r"os error (\d+)", str(error)))]
     return not {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}.isdisjoint(numbers) or "No space left" in str(error)
-
-
-def _read_column(path: Path, column: str) -> pl.Series:
-    return guarded(path, "Parquet", pl.read_parquet, path, columns=[column], glob=False)[column]
 
 
 def _header(path: Path, wanted: list[str], where: str, separator: str) -> tuple[str, list[str]]:

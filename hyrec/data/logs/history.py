@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Positions = NDArray[np.uint32]
 """Numbers of rows, events or keys: half the memory of other whole numbers."""
+RowNumbers: TypeAlias = NDArray[np.integer[Any]]
+"""Numbers of rows, however wide."""
 _AT_ONCE = 1_000_000
 UNTIMED = np.iinfo(np.int64).min
 """Time of an event that is known to precede the log, but not when."""

@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from hyrec.data.logs.files import is_full
 from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.data.logs.state import FOLDER
 
-_FILES = ("schema.yaml", "train.parquet", "validate.parquet", "test.parquet", "recipe.yaml", "report.json")
+_PARTS = ("train", "validate", "test", "predict")
+_FILES = ("schema.yaml", "recipe.yaml", "report.json", *(f"{name}.parquet" for name in _PARTS))
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def data_set_folder(out: Path) -> Iterator[tuple[Path, Path]]:
     try:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", suffix=".building", dir=beside) as name:
             made, working = Path(name) / "made", Path(name) / "working"
-            (made / "vocabulary").mkdir(parents=True)
+            made.mkdir()
             working.mkdir()
             yield made, working
             _move(made, out, aside=Path(name) / "old")
@@ -60,7 +62,8 @@ def data_set_folder(out: Path) -> Iterator[tuple[Path, Path]]:
 
 def _move(made: Path, out: Path, aside: Path) -> None:
     """Put what was made in the place of ``out``."""
-    ours = {out / name for name in _FILES} | {out / path.relative_to(made) for path in made.rglob("*.parquet")}
+    ours = {*(out / FOLDER).glob("*.parquet")}
+    ours |= {out / name for name in _FILES} | {out / path.relative_to(made) for path in made.rglob("*.parquet")}
     try:
         tables = json.loads((out / "report.json").read_text(encoding="utf-8"))["vocabulary"]
         ours |= {out / "vocabulary" / f"{table}.parquet" for table in tables}
@@ -81,6 +84,6 @@ def _move(made: Path, out: Path, aside: Path) -> None:
     # Without its schema.yaml a data set cannot be read by mistake: it goes first and comes last.
     for path in sorted(ours & there, key=lambda path: path.name != "schema.yaml"):
         path.unlink()
-    (out / "vocabulary").mkdir(parents=True, exist_ok=True)
     for path in sorted((p for p in made.rglob("*") if p.is_file()), key=lambda path: path.name == "schema.yaml"):
+        (out / path.relative_to(made)).parent.mkdir(parents=True, exist_ok=True)
         path.replace(out / path.relative_to(made))

@@ -13,7 +13,9 @@ from hyrec.data.logs.history import Ints, Positions
 from hyrec.data.logs.ids import id_values, one_form
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import DAY, LOG, Column, Log, RecipeError
-from hyrec.data.logs.rows import Rows, matching, rows_of
+from hyrec.data.logs.rows import Mask, Rows, matching, rows_of
+from hyrec.data.logs.state import LOG as BUILT_LOG
+from hyrec.data.logs.state import SNAPSHOT, State, table
 from hyrec.data.logs.times import bound, check_unit, check_zone, day_starts, midnights, whole_times
 from hyrec.data.logs.writer import Store
 
@@ -37,6 +39,10 @@ class Logs:
         dropped: Rows of the log that were left out, by reason.
         repeated: Rows that are kept although they repeat another in all columns.
         notes: What is odd about the times.
+        is_kept: Rows that an earlier build has kept.
+        is_event: Rows that may be events for later ones; of new rows those that have a label.
+        asked: Rows to encode in the order of the files, where others are known already. None: all.
+        input_row: Where each of these stood in the files, from 0 on.
     """
 
     rows: Rows
@@ -49,17 +55,39 @@ class Logs:
     dropped: dict[str, int]
     repeated: int
     notes: list[str]
+    is_kept: Mask
+    is_event: Mask
+    asked: Positions | None = None
+    input_row: Positions | None = None
+
+    @property
+    def asked_rows(self) -> tuple[Rows, Ints]:
+        """The rows to encode, and their times."""
+        if self.asked is None:
+            return self.rows, self.time
+        return self.rows.at(self.asked), self.time[self.asked]
 
 
-def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
+def read_logs(
+    recipe: Recipe, directory: Path, store: Store, *, built: State | None = None, keep: State | None = None
+) -> Logs:
     """Read the log, the tables and the snapshot; columns wait in the store.
+
+    What an earlier build has kept is ``built``. The log's rows then come behind those: they may lack outcomes, and
+    tables that are given again take the place of the kept ones row by row. All of it but rows without a label is kept
+    in ``keep``.
 
     Raises:
         RecipeError: When a file or column is missing, with what there is instead.
     """
     log, split = recipe.log, recipe.split
     check_zone(log.time_zone)
-    source = open_files(log.files, directory, "log.files", _log_columns(recipe), store.folder, log.separator)
+    columns = _log_columns(recipe)
+    optional = recipe.outcomes if built is not None else frozenset[str]()
+    source = open_files(log.files, directory, "log.files", columns, store.folder, log.separator, optional)
+    if built is not None:
+        _refuse_half_outcomes(recipe, source)
+        source = source.after(built.open(BUILT_LOG, "log.files", columns))
     if DAY in recipe.group_by and DAY in source.columns and log.day != DAY:
         raise RecipeError(
             f"group: {DAY!r} is the day of an impression, and the log has a column {DAY!r} of its own. Where that is "
@@ -82,18 +110,31 @@ def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
     moment = time = keys["time"].gather(order).to_numpy()
     if log.day:
         moment = midnights(source.read(log.day).gather(order), log.time_zone, log.time_unit)
-    if split.until:
-        keep = moment < bound(split.until, recipe, "split.until")
-        dropped[f"from split.until {split.until} on"] = int((~keep).sum())
-        order, time, moment = order[keep], time[keep], moment[keep]
-    notes = check_unit(time, log.time_unit, f"log.time, column {log.time!r}")
+    if split.until and built is None:
+        early = moment < bound(split.until, recipe, "split.until")
+        dropped[f"from split.until {split.until} on"] = int((~early).sum())
+        order, time, moment = order[early], time[early], moment[early]
+    asked = input_row = None
+    is_new = ~source.is_kept()
+    is_kept = ~is_new[order]
+    is_event = np.ones(len(order), dtype=np.bool_)
+    if built is not None:
+        new_rows = np.flatnonzero(~is_kept)
+        asked = new_rows[np.argsort(order[new_rows], kind="stable")].astype(np.uint32)
+        input_row = (np.cumsum(is_new) - 1)[order[asked]].astype(np.uint32)
+        is_event = is_kept.copy()
+        for label in {task.column or name for name, task in recipe.tasks.items()}:
+            is_event |= source.read(label).is_not_null().to_numpy()[order]
+    notes = check_unit(time if asked is None else time[asked], log.time_unit, f"log.time, column {log.time!r}")
     day_start = moment if log.day else day_starts(time, log.time_zone, log.time_unit)
     waiting = {
         name: store.put(keys[key].gather(order).rechunk().to_arrow())
         for name, key in ((log.user, "user"), (log.item, "item"))
     }
     del keys
-    joined = {table.on or table.key for table in recipe.tables.values()}
+    if keep is not None:
+        keep.keep(BUILT_LOG, source, store, order if built is None else order[is_event])
+    joined = {spec.on or spec.key for spec in recipe.tables.values()}
 
     def read(name: str, as_id: bool) -> pl.Series:
         if name in waiting:
@@ -104,29 +145,80 @@ def read_logs(recipe: Recipe, directory: Path, store: Store) -> Logs:
         return (id_values(values, f"Column {name!r}") if name in joined else values).gather(order)
 
     rows = Rows(len(order), source.columns, read)
-    past, snapshot, paths = _read_snapshot(recipe, directory, rows, store)
+    past, snapshot, paths = _read_snapshot(recipe, directory, rows, store, built, keep)
     files = [*source.names, *paths]
     if snapshot is not None and recipe.snapshot is not None and recipe.snapshot.last_time:
         last = snapshot[recipe.snapshot.last_time].drop_nulls().to_numpy()
         notes += check_unit(last, log.time_unit, f"snapshot.last_time, column {recipe.snapshot.last_time!r}")
-    for name, table in recipe.tables.items():
-        on, wanted = table.on or table.key, {*_columns_of(recipe, name), table.key}
-        held = open_files(table.files, directory, f"tables.{name}.files", wanted, store.folder, table.separator)
+    for name, spec in recipe.tables.items():
+        on = spec.on or spec.key
+        held, key = _read_table(recipe, name, directory, store, built, keep)
         files += held.names
-        key = id_values(held.read(table.key, as_id=True), f"tables.{name}.key, column {table.key!r},")
-        if key.drop_nulls().is_duplicated().any():
-            raise RecipeError(f"tables.{name}: {held.names[0]} holds some {table.key} more than once; one row each.")
         for side in (rows, past):
             if on in side.names:
                 values = side.column(on)
-                index = rows_of(values, key, written=not (source.parquet or held.parquet))
+                index = rows_of(values, key, written=built is not None or not (source.parquet or held.parquet))
                 if index is None:
                     raise RecipeError(
                         f"tables.{name} cannot be joined: {on!r} is {values.dtype} in the log and {key.dtype} in the "
                         "table. Write both alike; numbers with leading zeros, as 0012, are text."
                     )
                 side.tables[name] = held, index
-    return Logs(rows, time, moment, day_start, past, snapshot, files, dropped, repeated, notes)
+    return Logs(
+        rows,
+        time,
+        moment,
+        day_start,
+        past,
+        snapshot,
+        files,
+        dropped,
+        repeated,
+        notes,
+        is_kept,
+        is_event,
+        asked,
+        input_row,
+    )
+
+
+def _refuse_half_outcomes(recipe: Recipe, source: Source) -> None:
+    """Refuse files with labels that lack other outcomes: their rows are events, which histories would get wrong."""
+    labels = {task.column or name for name, task in recipe.tasks.items()}
+    for path, absent in source.absent.items():
+        lacking = sorted(absent & source.columns)
+        for label in sorted(labels - absent) if lacking else []:
+            if source.column_of(path, label).null_count() < source.num_rows([path])[0]:
+                raise RecipeError(
+                    f"log.files: {', '.join(source.names[:3])}: rows have the label {label!r}, so that they are events "
+                    f"for later rows, but not the outcome {lacking[0]!r}, which histories and counters read.\n"
+                    f"Give all outcomes ({', '.join(sorted(recipe.outcomes & source.columns))}), or no labels."
+                )
+
+
+def _read_table(
+    recipe: Recipe, name: str, directory: Path, store: Store, built: State | None, keep: State | None
+) -> tuple[Source, pl.Series]:
+    """Return a table and its key, which is null for rows of the build that are given again."""
+    spec = recipe.tables[name]
+    where, wanted = f"tables.{name}.files", {*_columns_of(recipe, name), spec.key}
+    given = built is None or bool(find_files(spec.files, directory))
+    if built is not None:
+        held = built.open(table(name), where, wanted)
+    if given:
+        files = open_files(spec.files, directory, where, wanted, store.folder, spec.separator)
+        held = files if built is None else files.after(held)
+    key = id_values(held.read(spec.key, as_id=True), f"tables.{name}.key, column {spec.key!r},")
+    again = np.zeros(len(key), dtype=np.bool_)
+    if built is not None and given:
+        is_kept = pl.Series(held.is_kept())
+        again = (is_kept & key.is_in(key.filter(~is_kept).drop_nulls().implode())).fill_null(False).to_numpy()
+        key = key.set(pl.Series(again), None)
+    if key.drop_nulls().is_duplicated().any():
+        raise RecipeError(f"tables.{name}: {held.names[0]} holds some {spec.key} more than once; one row each.")
+    if keep is not None:
+        keep.keep(table(name), held, store, np.flatnonzero(~again))
+    return held, key
 
 
 def _kept(recipe: Recipe, source: Source, keys: pl.DataFrame) -> tuple[Positions, dict[str, int]]:
@@ -177,17 +269,22 @@ def _break_ties(log: Log, source: Source, keys: pl.DataFrame, order: Positions) 
 
 
 def _read_snapshot(
-    recipe: Recipe, directory: Path, rows: Rows, store: Store
+    recipe: Recipe, directory: Path, rows: Rows, store: Store, built: State | None, keep: State | None
 ) -> tuple[Rows, pl.DataFrame | None, list[str]]:
     log, spec = recipe.log, recipe.snapshot
     user, item = rows.column(log.user).head(0), rows.column(log.item).head(0)
     empty = pl.DataFrame([user, item, pl.Series(LIST, [], dtype=pl.String)])
-    if spec is None or not find_files(spec.files, directory):
+    if spec is None or not (find_files(spec.files, directory) if built is None else built.has(SNAPSHOT)):
         return _in_memory(empty), None, []
     used = {s.snapshot for s in recipe.sequences.values()}
     used |= {c for counter in recipe.counters.values() for c in (counter.snapshot_positives, counter.snapshot_events)}
     columns = sorted(({spec.user, spec.last_time} | used) - {""})
-    source = open_files(spec.files, directory, "snapshot.files", columns, store.folder, spec.separator)
+    if built is None:
+        source = open_files(spec.files, directory, "snapshot.files", columns, store.folder, spec.separator)
+    else:
+        source = built.open(SNAPSHOT, "snapshot.files", columns)
+    if keep is not None:
+        keep.keep(SNAPSHOT, source, store)
     frame = pl.DataFrame([source.read(name) for name in columns])
     users = id_values(source.read(spec.user, as_id=True), "snapshot.user")
     frame = frame.with_columns(users.alias(log.user)).sort(log.user)
@@ -204,6 +301,10 @@ def _read_snapshot(
     ]
     past = pl.concat(parts).drop_nulls(log.item) if parts else empty
     past = past.with_columns(id_values(past[log.item], "Items of the snapshot")) if past.height else empty
+    if built is not None:  # one new id that is text makes text of the whole column
+        texts = [pl.col(own.name).cast(pl.String) for own in (user, item) if own.dtype == pl.String]
+        past = past.with_columns(texts)
+        frame = frame.with_columns(pl.col(log.user).cast(past[log.user].dtype))
     for own, column, name in ((user, log.user, spec.user), (item, log.item, ", ".join(lists))):
         alike = one_form([own, past[column]])
         if alike[0].dtype != alike[1].dtype:

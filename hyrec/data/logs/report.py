@@ -126,8 +126,8 @@ def report_of(
         base_rates={split: _base_rates(recipe, labels, mask) for split, mask in masks.items()},
         vocabulary={table: vocabulary.size for table, vocabulary in encoder.vocabularies.items()},
         rare_values={table: vocabulary.num_rare for table, vocabulary in encoder.vocabularies.items()},
-        oov={split: _shares(encoded, mask, OOV_ID) for split, mask in masks.items()},
-        missing={split: _shares(encoded, mask, MISSING_ID) for split, mask in masks.items()},
+        oov={split: shares(encoded, mask, OOV_ID) for split, mask in masks.items()},
+        missing={split: shares(encoded, mask, MISSING_ID) for split, mask in masks.items()},
         history_lengths=lengths,
         snapshot_events=logs.past.height,
         snapshot_hidden=int(((rows.split >= 0) & ~rows.sees_snapshot).sum()),
@@ -152,7 +152,7 @@ def is_positive(values: pl.Series, task: Task) -> pl.Series:
     return values.is_in(task.positive) if task.positive else values > task.threshold
 
 
-def _shares(encoded: dict[str, Encoded], mask: Mask, counted: int) -> dict[str, float]:
+def shares(encoded: dict[str, Encoded], mask: Mask, counted: int) -> dict[str, float]:
     """Return the share of one reserved id by feature; for dense features the share of missing values."""
     shares = {name: round(column.share(mask, counted), 6) for name, column in encoded.items()}
     return {name: share for name, share in shares.items() if share > 0}

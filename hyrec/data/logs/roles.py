@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hyrec.data.logs.history import NEVER, UNTIMED, Ints
+from hyrec.data.logs.history import NEVER, UNTIMED, Ints, Positions, slices
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError, Refresh
@@ -39,7 +39,27 @@ class Roles:
     seen: Ints
     frozen: int
 
-    def seen_by(self, refresh: Refresh, some: slice = slice(None)) -> Ints:
+    @property
+    def asked(self) -> slice | Positions:
+        """Rows to encode, in the order in which they are wanted."""
+        return slice(None) if self.logs.asked is None else self.logs.asked
+
+    @property
+    def num_asked(self) -> int:
+        """How many rows are to be encoded."""
+        return self.logs.rows.height if self.logs.asked is None else len(self.logs.asked)
+
+    @property
+    def is_impression(self) -> Mask:
+        """Which of the rows to encode are written: of a build's log all that are not history only."""
+        return self.split >= 0 if self.logs.asked is None else np.ones(self.num_asked, dtype=np.bool_)
+
+    def asked_parts(self) -> list[tuple[slice, slice | Positions]]:
+        """Cut the rows to encode into parts that are worked on one after another: the places of each, and its rows."""
+        asked = self.logs.asked
+        return [(some, some if asked is None else asked[some]) for some in slices(self.num_asked)]
+
+    def seen_by(self, refresh: Refresh, some: slice | Positions = slice(None)) -> Ints:
         """Return the first moment that is not seen any more, when figures are refreshed so often."""
         seen = self.seen[some]
         if refresh == "day":
@@ -81,12 +101,12 @@ def part(recipe: Recipe, logs: Logs) -> Roles:
         )
     delay = round(recipe.log.delay * UNITS[recipe.log.time_unit])
     seen = logs.time - delay if delay else logs.time
-    is_event = np.ones(logs.rows.height, dtype=np.bool_)
+    is_event = logs.is_event
     sees = everyone = np.ones(logs.rows.height, dtype=np.bool_)
     spec = recipe.snapshot
     if spec is not None and logs.snapshot is not None:
         if spec.before:
-            is_event = logs.moment >= bound(spec.before, recipe, "snapshot.before")
+            is_event = is_event & (logs.moment >= bound(spec.before, recipe, "snapshot.before"))
         if spec.last_time:
             last = logs.snapshot[spec.last_time]
             sees = of_user(recipe, logs, last).fill_null(UNTIMED).to_numpy() < seen

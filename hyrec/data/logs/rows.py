@@ -95,6 +95,11 @@ class Rows:
         """Return the value of each row."""
         return self.values(name, as_id=as_id).by_row()
 
+    def at(self, some: Positions) -> Rows:
+        """Return some of the rows."""
+        tables = {name: (source, index.gather(some)) for name, (source, index) in self.tables.items()}
+        return Rows(len(some), self.names, lambda name, as_id: self.read(name, as_id).gather(some), tables)
+
     def has(self, name: str) -> bool:
         """Whether there is such a column, or one may be asked of a table."""
         return name in self.names or name.partition(".")[0] in self.tables

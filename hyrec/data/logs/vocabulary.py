@@ -13,7 +13,7 @@ from hyrec.data.logs.history import slices
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.files import digest
-from hyrec.parquet import write_parquet
+from hyrec.parquet import read_parquet, write_parquet
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID
 
 
@@ -55,14 +55,46 @@ class Vocabulary:
         known = counted.filter(pl.col("count") >= min_count)
         return cls(known["value"], known["count"], counted.height - known.height)
 
-    def encode(self, values: pl.Series) -> NDArray[np.int32]:
-        """Return ids: null becomes the missing id, an unknown value the out-of-vocabulary id."""
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Read what ``save`` has written."""
+        frame = pl.from_arrow(read_parquet(path, ["value", "count"]))
+        assert isinstance(frame, pl.DataFrame)
+        return cls(frame["value"], frame["count"])
+
+    def grown(self, table: str, seen: Vocabulary) -> Vocabulary:
+        """Return this vocabulary with the values of another one that it lacks behind its own, which keep their ids.
+
+        Raises:
+            RecipeError: When it holds numbers and the other one texts that are none.
+        """
+        is_new = self.encode(seen.values, written=True) == OOV_ID
+        values, counts = seen.values.filter(is_new), seen.counts.filter(is_new)
+        if not len(values):
+            return self
+        own, more = one_form([self.values, values])
+        if len(own) and own.dtype != more.dtype:
+            raise RecipeError(
+                f"The table {table!r} has ids of {own.dtype}, and new values are {more.dtype}, as {more[0]!r}: it "
+                "cannot hold both. Leave those rows out, or build anew from all logs."
+            )
+        parts = pl.concat([own, more]) if len(own) else more
+        return Vocabulary(parts, pl.concat([self.counts, counts], rechunk=True))
+
+    def encode(self, values: pl.Series, *, written: bool = False) -> NDArray[np.int32]:
+        """Return ids: null becomes the missing id, an unknown value the out-of-vocabulary id.
+
+        ``written``: numbers and text may be compared, because both were written as text.
+        """
         ids = np.full(len(values), OOV_ID, dtype=np.int32)
         known = pl.Series(range(NUM_RESERVED_IDS, NUM_RESERVED_IDS + len(self.values)), dtype=pl.Int32)
-        comparable = self.values.dtype == pl.String or values.dtype != pl.String
+        own = self.values
+        if written and values.dtype == pl.String:
+            own = own.cast(pl.String)
+        comparable = own.dtype == pl.String or values.dtype != pl.String
         for some in slices(len(values)) if len(self.values) and comparable else []:
-            part = values[some].cast(self.values.dtype, strict=False)
-            ids[some] = part.replace_strict(self.values, known, default=OOV_ID, return_dtype=pl.Int32).to_numpy()
+            part = values[some].cast(own.dtype, strict=False)
+            ids[some] = part.replace_strict(own, known, default=OOV_ID, return_dtype=pl.Int32).to_numpy()
         ids[values.is_null().to_numpy()] = MISSING_ID
         return ids
 

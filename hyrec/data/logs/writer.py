@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from hyrec.data.logs.history import Ints, most_recent
+from hyrec.data.logs.history import RowNumbers, most_recent
 from hyrec.fingerprint import KEY
 from hyrec.parquet import parquet_writer
 
@@ -44,14 +44,14 @@ class Store:
         return Stored(path)
 
 
-ColumnReader = Callable[[Ints], pa.Array]
+ColumnReader = Callable[[RowNumbers], pa.Array]
 """Gives a column's values for some rows of the log."""
 
 
 def column(stored: Stored, index: Stored | None = None) -> ColumnReader:
     """Return a column with one value or list a row; with ``index``, the entry of each row."""
 
-    def read(rows: Ints) -> pa.Array:
+    def read(rows: RowNumbers) -> pa.Array:
         taken = pa.array(rows)
         return stored.load().take(taken if index is None else index.load().take(taken))
 
@@ -76,13 +76,13 @@ class SequenceColumns:
     max_length: int
     place: Stored | None = None
 
-    def reader(self) -> Callable[[Ints], dict[str, pa.Array]]:
+    def reader(self) -> Callable[[RowNumbers], dict[str, pa.Array]]:
         """Return what gives the lists of some rows, oldest event first."""
         starts, ends = self.start.load().to_numpy(), self.end.load().to_numpy()
         events = {name: stored.load() for name, stored in self.events.items()}
         place = None if self.place is None else self.place.load().to_numpy()
 
-        def read(rows: Ints) -> dict[str, pa.Array]:
+        def read(rows: RowNumbers) -> dict[str, pa.Array]:
             event, offsets = most_recent(starts[rows], ends[rows], self.max_length)
             if place is not None:
                 event = event[np.lexsort((place[event], np.repeat(np.arange(len(rows)), np.diff(offsets))))]
@@ -94,7 +94,7 @@ class SequenceColumns:
 
 def write(
     path: Path,
-    rows: Ints,
+    rows: RowNumbers,
     columns: dict[str, ColumnReader],
     sequences: list[SequenceColumns],
     fingerprint: dict[str, str],
@@ -106,7 +106,7 @@ def write(
     """
     lists = [sequence.reader() for sequence in sequences]
 
-    def table(some: Ints) -> pa.Table:
+    def table(some: RowNumbers) -> pa.Table:
         arrays = {name: values(some) for name, values in columns.items()}
         for read in lists:
             arrays |= read(some)

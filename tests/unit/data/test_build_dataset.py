@@ -177,7 +177,8 @@ def test_csv_and_parquet_give_the_same_files_in_any_row_order(tmp_path):
     built(tmp_path / "csv", csv=True, log=LOG.reverse())
     for path in sorted((tmp_path / "parquet" / "out").rglob("*.*")):
         other = tmp_path / "csv" / "out" / path.relative_to(tmp_path / "parquet" / "out")
-        if path.name != "report.json":  # it names the files that were read
+        # The report names the files that were read, and the state keeps the texts of CSV files.
+        if path.name != "report.json" and path.parent.name != "_state":
             assert path.read_bytes() == other.read_bytes(), path.name
 
 

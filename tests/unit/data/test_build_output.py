@@ -12,9 +12,9 @@ import pytest
 
 from hyrec.data.logs import Recipe, RecipeError, build, builder
 from hyrec.data.parquet import ParquetData
-from hyrec.fingerprint import KEY, refuse_other_vocabularies
+from hyrec.fingerprint import DENSE, KEY, refuse_other_vocabularies
 from hyrec.schema import Schema
-from tests.unit.data.test_build_dataset import LOG, RECIPE, write_logs
+from tests.unit.data.test_build_dataset import ITEMS, LOG, RECIPE, write_logs
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -102,13 +102,36 @@ def test_a_file_of_another_vocabulary_is_refused_by_its_tables(tmp_path):
     build(Recipe.from_dict(RECIPE), source, tmp_path / "out")
     build(Recipe.from_dict(RECIPE), other, tmp_path / "out2")
     schema = Schema.load(tmp_path / "out" / "schema.yaml")
-    assert set(schema.fingerprint) == {"item", "user", "tab", "colour", "hour", "shown.tab"}
+    tables = {name for name in schema.fingerprint if not name.startswith(DENSE)}
+    assert tables == {"item", "user", "tab", "colour", "hour", "shown.tab"}
     train = str(tmp_path / "out" / "train.parquet")
     assert ParquetData(schema, train=train).num_samples("train") == 5
     with pytest.raises(ValueError, match=r"other vocabularies than the schema \(tables shown.tab, tab\)"):
         ParquetData(schema, train=str(tmp_path / "out2" / "train.parquet")).num_samples("train")
     unknown = replace(schema, fingerprint={})
     assert ParquetData(unknown, train=str(tmp_path / "out2" / "train.parquet")).num_samples("train") == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"tables": ITEMS.with_columns(pl.col("length") * 2)}, "length"),
+        ({"strength": 9}, "item_clicks_rate"),
+    ],
+    ids=["a transform that moved", "another counter"],
+)
+def test_a_file_of_the_same_vocabularies_and_other_numbers_is_refused_by_its_features(tmp_path, change, name):
+    recipe = copy.deepcopy(RECIPE)
+    source, other = write_logs(tmp_path / "in"), write_logs(tmp_path / "in2")
+    build(Recipe.from_dict(recipe), source, tmp_path / "out")
+    if "tables" in change:
+        change["tables"].write_parquet(other / "items.parquet")
+    else:
+        recipe["counters"]["item_clicks"] |= change
+    build(Recipe.from_dict(recipe), other, tmp_path / "out2")
+    schema = Schema.load(tmp_path / "out" / "schema.yaml")
+    with pytest.raises(ValueError, match=rf"other transforms or rules than the schema \(dense .*{name}"):
+        ParquetData(schema, train=str(tmp_path / "out2" / "train.parquet")).num_samples("train")
 
 
 def test_a_fingerprint_that_cannot_be_read_is_refused_and_not_taken_for_none() -> None:
