@@ -29,5 +29,5 @@ def test_a_feature_is_written_with_every_option_and_read_again(parser):
 
 
 def test_a_feature_that_cannot_be_read_says_why(parser):
-    with pytest.raises(ArgumentError, match="feature has no key 'boundarys'. Did you mean 'boundaries'"):
+    with pytest.raises(ArgumentError, match=r"feature has no key 'boundarys'\. Did you mean 'boundaries'"):
         parser.parse_object({"features": {"price": {"boundarys": [1.0]}}})
