@@ -16,14 +16,14 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 
 @pytest.fixture(scope="session")
-def processes() -> Iterator[WarmProcesses]:
+def forks() -> Iterator[WarmProcesses]:
     """Starts commands in processes of their own for all tests that ask nothing of how Python starts."""
     with WarmProcesses(sys.executable, {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def env_processes(env: Environment) -> Iterator[WarmProcesses]:
+def env_forks(env: Environment) -> Iterator[WarmProcesses]:
     """The same with the environment's hyrec, and the packages that are installed when a command starts."""
     with WarmProcesses(env.bin / "python", env.variables) as started:
         yield started

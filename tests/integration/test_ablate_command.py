@@ -27,7 +27,7 @@ OUT = "runs/studies/tiny"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, processes: WarmProcesses) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, forks: WarmProcesses) -> Path:
     """A folder in which one task of an array ran the last cell, and then a resume the two others; one of them fails."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "tiny.yaml").write_text(STUDY)
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, processes: WarmProcesses) -
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    run = functools.partial(processes.hyrec, "ablate", "run", "tiny.yaml", cwd=folder, environment=environment)
+    run = functools.partial(forks.hyrec, "ablate", "run", "tiny.yaml", cwd=folder, environment=environment)
     first = run("--index", "2")
     assert first.returncode == 0, first.stdout + first.stderr
     assert set(read_results(folder / OUT).cells) == {("none", 0)}

@@ -22,7 +22,7 @@ KILLER = str(Path(__file__).parents[1] / "local_code" / "killed_after.py")
 
 
 @pytest.fixture(scope="module")
-def hyrec(tmp_path_factory, processes):
+def hyrec(tmp_path_factory, forks):
     folder = tmp_path_factory.mktemp("exact")
     environment = {
         **os.environ,
@@ -37,7 +37,7 @@ def hyrec(tmp_path_factory, processes):
             options = {"cwd": folder, "env": environment, "capture_output": True, "text": True, "timeout": 300}
             done = subprocess.run(command, **options, check=False)
         else:
-            done = processes.hyrec(*arguments, cwd=folder, environment=environment)
+            done = forks.hyrec(*arguments, cwd=folder, environment=environment)
         assert done.returncode == code, done.stderr[-3000:]
         assert told in done.stderr
         return folder

@@ -11,13 +11,13 @@ PREDICT = ["predict", "--config", "run/config.yaml", "--ckpt_path", "best", "--o
 
 
 @pytest.fixture(scope="module")
-def called(tmp_path_factory, processes):
+def called(tmp_path_factory, forks):
     """Run a command in a folder; its files may have ``limit`` bytes."""
     cache = tmp_path_factory.mktemp("cache")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HYREC_CACHE": str(cache)}
 
     def run(folder, *arguments, limit=None):
-        return processes.hyrec(*arguments, cwd=folder, environment=environment, file_bytes=limit)
+        return forks.hyrec(*arguments, cwd=folder, environment=environment, file_bytes=limit)
 
     return run
 

@@ -91,11 +91,11 @@ def test_no_predictions_are_saved_unless_asked_for(folder):
 
 
 @pytest.mark.slow
-def test_two_processes_save_every_row_once(folder, saved, processes):
+def test_two_processes_save_every_row_once(folder, saved, forks):
     pair = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--save_predictions", "true"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [*FIT, *pair, "--trainer.default_root_dir", "pair"]
-    done = processes.hyrec(*command, cwd=folder, environment=environment)
+    done = forks.hyrec(*command, cwd=folder, environment=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(list((folder / "pair" / "predictions").glob("part-*.parquet"))) == 2
     both = pq.read_table(folder / "pair" / "predictions")

@@ -37,11 +37,11 @@ def environment(home: Path, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def hyrec(processes: WarmProcesses) -> Command:
+def hyrec(forks: WarmProcesses) -> Command:
     """Runs a command in a folder that is its user's home too."""
 
     def run(*arguments: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return processes.hyrec(*arguments, cwd=home, environment=environment(home, variables), seconds=LIMIT)
+        return forks.hyrec(*arguments, cwd=home, environment=environment(home, variables), seconds=LIMIT)
 
     return run
 

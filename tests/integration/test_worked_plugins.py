@@ -37,8 +37,8 @@ def test_hyrec_itself_is_the_wheel(env: Environment) -> None:
 
 
 @pytest.fixture(scope="module")
-def hyrec(env: Environment, env_processes: WarmProcesses) -> Command:
-    return functools.partial(env_processes.hyrec, cwd=env.work, environment=env.variables)
+def hyrec(env: Environment, env_forks: WarmProcesses) -> Command:
+    return functools.partial(env_forks.hyrec, cwd=env.work, environment=env.variables)
 
 
 def test_an_installed_plugin_trains_from_its_own_config_and_is_missed_clearly_when_removed(
