@@ -1,5 +1,6 @@
 """As a user goes: build, fit, apply, predict. Every new row gets its score, and rows of other builds are refused."""
 
+import json
 import sys
 
 import numpy as np
@@ -114,3 +115,19 @@ def test_a_mistake_is_told_with_the_nearest_name(folder, capsys, built, source, 
     assert main(["data", "apply", "--built", built, "--input", source, "--out", "never"]) == 2
     assert message in capsys.readouterr().err
     assert not (folder / "never").exists()
+
+
+def test_importance_of_every_input_of_a_run_is_printed_and_written(folder, capsys):
+    assert main(["importance", "run", "--max_rows", "100", "--out", "found"]) == 0
+    told = capsys.readouterr().out
+    found = json.loads((folder / "found" / "importance.json").read_text())
+    names = {f"{one['kind']} {one['name']}" for one in found["inputs"]}
+    assert names >= {"feature user", "feature item", "feature tab", "feature item_clicks_rate", "sequence clicks"}
+    assert all(name.split()[1] in told for name in names)
+    assert pl.read_csv(folder / "found" / "importance.csv").height == len(names)
+    assert "auc lost without it" in (folder / "found" / "importance.svg").read_text()
+
+
+def test_importance_of_what_is_no_run_is_refused(folder, capsys):
+    assert main(["importance", "new"]) == 2
+    assert "new is no folder of a run: it holds no config.yaml" in capsys.readouterr().err
