@@ -231,3 +231,35 @@ def test_a_log_of_csv_and_parquet_files_is_kept_in_both_forms(tmp_path):
     test = pl.read_parquet(tmp_path / "out" / "test.parquet").drop("click")
     rows = applied(tmp_path, LOG.filter(TEST).drop(OUTCOMES))
     assert rows.select(test.columns).equals(test)
+
+
+@pytest.mark.parametrize("csv", [False, True], ids=["parquet", "csv"])
+@pytest.mark.parametrize("as_number", [pl.col("user"), pl.col("user").cast(pl.Float64)], ids=["whole", "floats"])
+@pytest.mark.parametrize("as_text", ["7", "7.0"])
+def test_one_id_that_is_text_does_not_hide_the_numbers_that_the_build_knows(tmp_path, csv, as_number, as_text):
+    recipe = copy.deepcopy(RECIPE)
+    del recipe["snapshot"], recipe["sequences"]["shown"]["snapshot"]
+    built(tmp_path, recipe=recipe, csv=csv, log=LOG.with_columns(as_number))
+    new = pl.DataFrame({"time": 9 * DAY, "user": [as_text, "u9"], "item": "a", "tab": 1})
+    rows = applied(tmp_path, new, csv=True)
+    assert [len(events) for events in rows["s_shown__item"]] == [5, 0]
+    assert (rows["f_user"] == OOV_ID).to_list() == [False, True]
+
+
+def test_floats_of_new_rows_are_the_texts_that_the_build_knows(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    del recipe["snapshot"], recipe["sequences"]["shown"]["snapshot"]
+    built(tmp_path, recipe=recipe, log=LOG.with_columns(user=pl.col("user").cast(pl.String).replace("8", "u8")))
+    rows = applied(tmp_path, pl.DataFrame({"time": 9 * DAY, "user": [7.0, None], "item": "a", "tab": 1}))
+    assert [len(events) for events in rows["s_shown__item"]] == [5]
+
+
+def test_tables_whose_names_end_alike_are_kept_apart(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["tables"]["items-text"] = {"files": ["prices.parquet"], "key": "item"}
+    recipe["features"]["price"] = {"source": "items-text", "kind": "dense"}
+    (tmp_path / "in").mkdir()
+    pl.DataFrame({"item": ["a"], "price": [5.0]}).write_parquet(tmp_path / "in" / "prices.parquet")
+    whole = built(tmp_path, recipe=recipe, csv=True)["test"]
+    rows = applied(tmp_path, LOG.filter(TEST).drop(OUTCOMES), csv=True)
+    assert rows.select("f_price", "f_length").equals(whole.select("f_price", "f_length"))
