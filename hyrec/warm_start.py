@@ -41,7 +41,7 @@ def warm_start(model: Ranker, checkpoint: Mapping[str, Any]) -> None:
         )
     own, weights = model.state_dict(), dict(checkpoint["state_dict"])
     for table in grown:
-        name = f"network.tables.{table}.weight"
+        name = f"network.tables.{model.network.tables.key(table)}.weight"
         if name in own and name in weights and own[name].shape[1:] == weights[name].shape[1:]:
             known = weights[name]
             weights[name] = torch.cat([known.to(own[name]), own[name][len(known) :]])

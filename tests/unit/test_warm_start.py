@@ -40,6 +40,21 @@ def test_rows_that_were_there_are_the_checkpoint_s_bit_by_bit_and_new_ones_stay(
     assert all(torch.equal(now[other], value) for other, value in checkpoint["state_dict"].items() if other != name)
 
 
+@pytest.mark.parametrize("table", ["clicks.tab", "type"])
+def test_a_table_of_any_name_grows(table):
+    def renamed(schema: Schema) -> Schema:
+        features = {**schema.features, TABLE: dataclasses.replace(schema.features[TABLE], table=table)}
+        fingerprint = {**schema.fingerprint, table: schema.fingerprint[TABLE]}
+        return dataclasses.replace(schema, features=features, fingerprint=fingerprint)
+
+    checkpoint, model = saved(renamed(BEFORE)), build(renamed(grown_schema()))
+    warm_start(model, checkpoint)
+    name = next(
+        name for name, value in checkpoint["state_dict"].items() if value.shape != model.state_dict()[name].shape
+    )
+    assert torch.equal(model.state_dict()[name][:-2], checkpoint["state_dict"][name])
+
+
 def test_a_vocabulary_that_grew_twice_takes_the_first_checkpoint():
     warm_start(build(grown_schema("c", grown("b", "a"))), saved(BEFORE))
 
