@@ -4,10 +4,13 @@ import dataclasses
 
 import pytest
 import torch
+from lightning import Trainer
 
+from hyrec.callbacks.table_reset import TableReset
 from hyrec.fingerprint import grown
+from hyrec.saved_state import CheckpointError
 from hyrec.schema import Schema
-from hyrec.warm_start import warm_start
+from hyrec.warm_start import refuse_reset, warm_start
 from tests.integration.test_ranker import SCHEMA, build
 
 DIGESTS = dict.fromkeys(SCHEMA.table_sizes, "a")
@@ -76,3 +79,12 @@ def test_a_checkpoint_of_another_build_is_refused_by_what_differs(schema, messag
 def test_a_checkpoint_whose_vocabulary_is_larger_is_refused():
     with pytest.raises(ValueError, match="another schema"):
         warm_start(build(BEFORE), saved(grown_schema()))
+
+
+@pytest.mark.parametrize("max_epochs", [2, -1])
+def test_tables_that_later_epochs_would_draw_anew_are_refused(max_epochs):
+    quiet = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    refuse_reset(Trainer(max_epochs=1, callbacks=[TableReset()], **quiet))
+    refuse_reset(Trainer(max_epochs=max_epochs, **quiet))
+    with pytest.raises(CheckpointError, match="TableReset draws the tables anew"):
+        refuse_reset(Trainer(max_epochs=max_epochs, callbacks=[TableReset()], **quiet))

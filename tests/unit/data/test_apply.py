@@ -172,6 +172,26 @@ def test_a_vocabulary_of_another_build_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "before", "after", "message"),
+    [
+        ("recipe.yaml", "  hour:", "  our:", "not of one build: features.hour differs"),
+        ("recipe.yaml", "table: item", "table: thing", "not of one build: features.item differs"),
+        ("schema.yaml", "fingerprint:\n  clicks", "fingerprint:\n  cliks", "no fingerprint of sequences.clicks"),
+        ("schema.yaml", "  dense length:", "  dense width:", "no fingerprint of features.length"),
+    ],
+)
+def test_a_build_that_was_changed_by_hand_is_refused(tmp_path, name, before, after, message):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["sequences"]["clicks"]["features"]["a"] = {"column": "tab"}
+    built(tmp_path, recipe=recipe)
+    text = (tmp_path / "out" / name).read_text()
+    assert before in text
+    (tmp_path / "out" / name).write_text(text.replace(before, after, 1))
+    with pytest.raises(RecipeError, match=message):
+        applied(tmp_path, LOG)
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("vocabulary/tab.parquet", r"tab\.parquet cannot be read as Parquet"),
