@@ -56,7 +56,10 @@ class Source:
         if as_id and self.kept:
             built = [part for part, name in parts if name == _KEPT]
             parts = [(like_built(part, built), name) for part, name in parts]
+        moments = {part.dtype.is_temporal() for part, _ in parts if part.dtype.is_temporal() or part.dtype.is_numeric()}
         try:
+            if len(moments) == 2:  # polars would take timestamps for numbers of whatever unit they have
+                raise pl.exceptions.SchemaError("numbers and timestamps")
             alike = one_form([part for part, _ in parts])
             return pl.concat([part.to_frame() for part in alike], how="vertical_relaxed").to_series()
         except pl.exceptions.PolarsError as error:

@@ -274,6 +274,14 @@ def test_floats_of_new_rows_are_the_texts_that_the_build_knows(tmp_path):
     assert [len(events) for events in rows["s_shown__item"]] == [5]
 
 
+@pytest.mark.parametrize(("before", "later"), [("ms", "s"), ("s", "ms")], ids=["in the build", "in new rows"])
+def test_timestamps_and_numbers_are_not_taken_for_one_another(tmp_path, before, later):
+    forms = {"s": pl.col("time"), "ms": pl.from_epoch("time").cast(pl.Datetime("ms"))}
+    built(tmp_path, log=LOG.with_columns(forms[before]))
+    with pytest.raises(RecipeError, match=r"'time' is .* in the built logs and .* in log\.parquet; write all files"):
+        applied(tmp_path, LOG.drop(OUTCOMES).with_columns(forms[later]))
+
+
 def test_tables_whose_names_end_alike_are_kept_apart(tmp_path):
     recipe = copy.deepcopy(RECIPE)
     recipe["tables"]["items-text"] = {"files": ["prices.parquet"], "key": "item"}
