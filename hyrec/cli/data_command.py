@@ -64,7 +64,8 @@ def _apply(options: argparse.Namespace) -> int:
     written = Path(options.out) / "predict.parquet"
     print(f"written   {written}: score it with a model that was trained on {options.built}:")
     print(
-        f"          hyrec predict --config runs/NAME/TIME/config.yaml --ckpt_path best --data.predict {quote(str(written))}"
+        "          hyrec predict --config runs/NAME/TIME/config.yaml --ckpt_path best "
+        f"--data.predict {quote(str(written))}"
     )
     return 0
 
