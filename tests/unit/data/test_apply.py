@@ -211,6 +211,17 @@ def test_a_data_set_is_not_replaced_by_new_rows(tmp_path):
         applied(tmp_path, LOG, out="out")
 
 
+def test_files_beside_the_new_rows_stay(tmp_path):
+    built(tmp_path)
+    (tmp_path / "new-out").mkdir()
+    for name in ("recipe.yaml", "validate.parquet", "predict.parquet"):
+        (tmp_path / "new-out" / name).write_text("of the user")
+    assert applied(tmp_path, LOG).height == LOG.height
+    assert all(
+        (tmp_path / "new-out" / name).read_text() == "of the user" for name in ("recipe.yaml", "validate.parquet")
+    )
+
+
 def test_labels_without_the_other_outcomes_are_refused(tmp_path):
     built(tmp_path)
     with pytest.raises(RecipeError, match=r"the label 'click'.* but not the outcome 'watched'"):
