@@ -105,6 +105,23 @@ class Source:
         paths = [*self.csv, *self.parquet]
         return np.repeat([path in self.kept for path in paths], self.num_rows(paths))
 
+    def places(self) -> NDArray[np.int64]:
+        """Return where each row stands in the new files, one after another by name, from 0 on; -1 for kept rows."""
+        csv, parquet = (iter([p for p in paths if p not in self.kept]) for paths in (self.csv, self.parquet))
+        start, first = 0, {}
+        for name in self.names:
+            path = next(parquet if name.endswith(".parquet") else csv)
+            first[path] = start
+            start += self.num_rows([path])[0]
+        paths = [*self.csv, *self.parquet]
+        sizes = self.num_rows(paths)
+        return np.concatenate(
+            [
+                np.arange(n) + first[path] if path in first else np.full(n, -1)
+                for path, n in zip(paths, sizes, strict=True)
+            ]
+        )
+
     def column_of(self, path: Path, column: str) -> pl.Series:
         """Read one column of one of the files; null where the file lacks it."""
         if column in self.absent.get(path, ()):

@@ -114,13 +114,13 @@ def read_logs(
         dropped[f"from split.until {split.until} on"] = int((~early).sum())
         order, time, moment = order[early], time[early], moment[early]
     asked = input_row = None
-    is_new = ~source.is_kept()
-    is_kept = ~is_new[order]
+    is_kept = source.is_kept()[order]
     is_event = np.ones(len(order), dtype=np.bool_)
     if built is not None:
         new_rows = np.flatnonzero(~is_kept)
-        asked = new_rows[np.argsort(order[new_rows], kind="stable")].astype(np.uint32)
-        input_row = (np.cumsum(is_new) - 1)[order[asked]].astype(np.uint32)
+        place = source.places()[order[new_rows]]
+        by_place = np.argsort(place)
+        asked, input_row = (values[by_place].astype(np.uint32) for values in (new_rows, place))
         is_event = is_kept.copy()
         for label in {task.column or name for name, task in recipe.tasks.items()}:
             is_event |= source.read(label).is_not_null().to_numpy()[order]

@@ -302,3 +302,16 @@ def test_tables_whose_names_end_alike_are_kept_apart(tmp_path):
     whole = built(tmp_path, recipe=recipe, csv=True)["test"]
     rows = applied(tmp_path, LOG.filter(TEST).drop(OUTCOMES), csv=True)
     assert rows.select("f_price", "f_length").equals(whole.select("f_price", "f_length"))
+
+
+def test_rows_are_counted_through_files_of_both_forms_by_name(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["log"]["files"] = ["log*"]
+    built(tmp_path, recipe=recipe)
+    new, source = LOG.drop(OUTCOMES), write_new(tmp_path / "new", LOG[:3].drop(OUTCOMES))
+    new[3:5].write_csv(source / "log2.csv")
+    new[5:].write_parquet(source / "log3.parquet")
+    apply(tmp_path / "out", source, tmp_path / "new-out")
+    rows = pl.read_parquet(tmp_path / "new-out" / "predict.parquet")
+    assert rows["input_row"].to_list() == list(range(LOG.height))
+    assert rows.select("time", "user", "item").equals(new.select("time", "user", "item"))
