@@ -22,8 +22,7 @@ test: $(VENV)/.dev browser ## Format check, lint, types, import rules, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/architecture tests/parity tests/property tests/unit
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules hyrec plugins
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/integration
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) --doctest-modules plugins tests/integration hyrec
 
 kills: $(VENV)/.dev ## Kill 60 runs by five signals, at steps, in validations and while writing: all resume to the last bit
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m long tests/integration/test_exactness.py

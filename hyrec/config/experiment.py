@@ -196,13 +196,16 @@ class Experiment:
     def _build(self, key: str, config: Namespace) -> Any:
         """Build the model or the data; a checkpoint then holds the options and not the objects."""
         refuse_code(GROUPS[key], config, key)
+        hparams = self._hyper_parameters(key, config)
+        context = _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR)
+        with context, building(f"{key}: {hparams['_class_path']}"):
+            return self._parser.instantiate(_namespace(schema=self._config.schema, **{key: config}))[key]
+
+    def _hyper_parameters(self, key: str, config: Namespace) -> dict[str, Any]:
+        """Return the options of the model or the data as a checkpoint holds them."""
         settings: dict[str, Any] = {"skip_unset": False, "skip_link_targets": False, "skip_validation": True}
         options = _plain(json.loads(self._parser.dump(_namespace(**{key: config}), format="json", **settings)))[key]
-        named = {**options.get("init_args", {}), **options.get("dict_kwargs", {})}
-        hparams = {"_class_path": options["class_path"], **named}
-        context = _given_hyperparameters_context(hparams=hparams, instantiator=_INSTANTIATOR)
-        with context, building(f"{key}: {options['class_path']}"):
-            return self._parser.instantiate(_namespace(schema=self._config.schema, **{key: config}))[key]
+        return {"_class_path": options["class_path"], **options.get("init_args", {}), **options.get("dict_kwargs", {})}
 
     def _method_arguments(self) -> dict[str, Any]:
         arguments = {name: self._config[name] for name in self._parser.method_arguments}
@@ -251,7 +254,7 @@ class Experiment:
             return
         stored = dict(read_checkpoint(path, resumes=self.command == "fit").get("hyper_parameters", {}))
         stored.pop("_instantiator", None)
-        if not stored:
+        if not stored or stored == self._hyper_parameters("model", self._config.model):  # those of its own run, mostly
             return
         before = _flat(self._config.model.init_args)
         model = {"class_path": stored.pop("_class_path"), "dict_kwargs": stored} if "_class_path" in stored else stored

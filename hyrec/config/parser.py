@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from typing import Any, Literal, NoReturn
 
-from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
+from jsonargparse.typing import register_type
 from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -14,7 +16,9 @@ from hyrec.callbacks.checkpoint import BestCheckpoint
 from hyrec.data.base import RankingData
 from hyrec.data.parquet import ParquetData
 from hyrec.data.simulated import SimulatedData
+from hyrec.feature import Feature, SchemaError
 from hyrec.loggers.wandb import RankingWandbLogger
+from hyrec.mappings import build_dataclass
 from hyrec.messages import CommandError
 from hyrec.ranker import Ranker
 from hyrec.schema import Schema
@@ -108,6 +112,17 @@ def shortened(message: str) -> str:
     lines = [line.strip() for line in message.splitlines()]
     telling = [line.removeprefix("- ") for line in lines if line and not _NOISE.search(line)]
     return "\n".join(list(dict.fromkeys(telling))[:4]) or lines[0]
+
+
+def _feature(content: Any) -> Feature:
+    return build_dataclass(
+        Feature, vars(content) if isinstance(content, Namespace) else content, "feature", SchemaError
+    )
+
+
+# A value for the parser, as Path is, not options that are made of options: it goes through the schema many times, and
+# would look at every option of every feature each time, for most of the time that parsing takes.
+register_type(Feature, serializer=dataclasses.asdict, deserializer=_feature)
 
 
 def _first_line(documented: object) -> str:

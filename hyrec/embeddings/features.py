@@ -24,15 +24,15 @@ class EmbeddingOptions:
         dim: Width of every embedding table.
         dims: Other widths by table name.
         sparse: Whether gradients hold only the rows that a batch touched. Off for optimizers that need dense ones.
-        init_scale: Initial rows are uniform within ``init_scale / sqrt(rows)`` (DLRM, arXiv 1906.00091): the ids of a
-            small table start well apart, those of a large one close to zero.
+        init_scale: Initial rows are uniform within ``init_scale / sqrt(rows)``: the ids of a small table start further
+            apart than those of a large one. DLRM (arXiv 1906.00091) has 1; close to zero, ids that are rare say little.
         dropout: Probability that training clears a number of an embedded feature. Events are left alone.
     """
 
     dim: int = 16
     dims: dict[str, int] = field(default_factory=dict)
     sparse: bool = True
-    init_scale: float = 1.0
+    init_scale: float = 0.1
     dropout: float = 0.0
 
     def tables(self, schema: Schema) -> NamedModules:

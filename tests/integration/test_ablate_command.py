@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm_processes import WarmProcesses
 
 from hyrec.studies.analysis.results import read_results
 
@@ -26,28 +26,24 @@ variants:
 OUT = "runs/studies/tiny"
 
 
-def hyrec(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, forks: WarmProcesses) -> Path:
+    """A folder in which one task of an array ran the last cell, and then a resume the two others; one of them fails."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "tiny.yaml").write_text(STUDY)
     environment = {
         **os.environ,
         "HYREC_CACHE": str(folder / "cache"),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    command = [sys.executable, "-m", "hyrec", "ablate", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=folder, env=environment)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which one task of an array ran the last cell, and then a resume the two others; one of them fails."""
-    folder = tmp_path_factory.mktemp("study")
-    (folder / "tiny.yaml").write_text(STUDY)
-    first = hyrec(folder, "run", "tiny.yaml", "--index", "2")
+    run = functools.partial(forks.hyrec, "ablate", "run", "tiny.yaml", cwd=folder, environment=environment)
+    first = run("--index", "2")
     assert first.returncode == 0, first.stdout + first.stderr
     assert set(read_results(folder / OUT).cells) == {("none", 0)}
     assert not (folder / OUT / "report").exists()
     (folder / "none.json").write_text((folder / OUT / "cells/none/s0/cell.json").read_text())
-    done = hyrec(folder, "run", "tiny.yaml", "--resume", "--jobs", "2")
+    done = run("--resume", "--jobs", "2")
     assert done.returncode == 1, done.stdout + done.stderr
     (folder / "out.txt").write_text(done.stdout)
     (folder / "err.txt").write_text(done.stderr)

@@ -3,7 +3,6 @@
 import csv
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -209,16 +208,11 @@ def test_weights_and_biases_works_offline_inside_the_runs_folder(folder, monkeyp
 
 
 @pytest.mark.slow
-def test_two_processes_predict_what_one_predicts(run, predictions, folder):
+def test_two_processes_predict_what_one_predicts(run, predictions, folder, forks):
     options = ["--trainer.strategy", "ddp", "--trainer.accelerator", "cpu", "--trainer.devices", "2"]
-    command = [sys.executable, "-m", "hyrec", "predict", "--config", str(run / "config.yaml"), "--ckpt_path", "best"]
-    done = subprocess.run(
-        [*command, "--output", "both", *options, *QUIET],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    command = ["predict", "--config", str(run / "config.yaml"), "--ckpt_path", "best", "--output", "both"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = forks.hyrec(*command, *options, *QUIET, cwd=folder, environment=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(list((folder / "both").glob("part-*.parquet"))) == 2
     one, both = (pq.read_table(p).sort_by("row") for p in (predictions, folder / "both"))

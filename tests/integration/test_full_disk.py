@@ -1,11 +1,7 @@
 """Folders that cannot be written: a file size limit stands for a full disk, which takes no rights to set up."""
 
 import os
-import resource
 import shutil
-import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -15,7 +11,19 @@ PREDICT = ["predict", "--config", "run/config.yaml", "--ckpt_path", "best", "--o
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def called(tmp_path_factory, forks):
+    """Run a command in a folder; its files may have ``limit`` bytes."""
+    cache = tmp_path_factory.mktemp("cache")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HYREC_CACHE": str(cache)}
+
+    def run(folder, *arguments, limit=None):
+        return forks.hyrec(*arguments, cwd=folder, environment=environment, file_bytes=limit)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, called):
     """Return a folder with a finished run, and with logs and a recipe for a build."""
     folder = tmp_path_factory.mktemp("full")
     rows = [f"{i % 5},{i % 7},{1_700_006_400 + 30 * i},{i % 2}" for i in range(9000)]
@@ -29,19 +37,6 @@ def place(tmp_path_factory):
     return folder
 
 
-def called(folder, *arguments, limit=None):
-    """Run a command whose files may have ``limit`` bytes."""
-
-    def prepare():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python does; the failing write then says why
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "hyrec", *arguments]
-    options = {"cwd": folder, "env": environment, "capture_output": True, "text": True, "timeout": 300}
-    return subprocess.run(command, **options, preexec_fn=prepare if limit else None, check=False)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "limit"),
@@ -53,7 +48,9 @@ def called(folder, *arguments, limit=None):
     ],
     ids=["simulate", "build", "predict", "fit"],
 )
-def test_a_file_that_cannot_be_written_is_told_in_five_lines_and_leaves_nothing_half_done(place, arguments, limit):
+def test_a_file_that_cannot_be_written_is_told_in_five_lines_and_leaves_nothing_half_done(
+    place, called, arguments, limit
+):
     shutil.rmtree(place / "out", ignore_errors=True)
     done = called(place, *arguments, limit=limit)
     assert done.returncode == 1, done.stderr
@@ -65,7 +62,7 @@ def test_a_file_that_cannot_be_written_is_told_in_five_lines_and_leaves_nothing_
 
 
 @pytest.mark.slow
-def test_a_folder_that_is_gone_is_told(place):
+def test_a_folder_that_is_gone_is_told(place, called):
     done = called(place, *PREDICT[:-1], "log.csv/below")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("hyrec: Not a directory")

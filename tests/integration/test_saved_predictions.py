@@ -3,7 +3,6 @@
 import csv
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -92,11 +91,11 @@ def test_no_predictions_are_saved_unless_asked_for(folder):
 
 
 @pytest.mark.slow
-def test_two_processes_save_every_row_once(folder, saved):
+def test_two_processes_save_every_row_once(folder, saved, forks):
     pair = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--save_predictions", "true"]
-    command = [sys.executable, "-m", "hyrec", *FIT, *pair, "--trainer.default_root_dir", "pair"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    command = [*FIT, *pair, "--trainer.default_root_dir", "pair"]
+    done = forks.hyrec(*command, cwd=folder, environment=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(list((folder / "pair" / "predictions").glob("part-*.parquet"))) == 2
     both = pq.read_table(folder / "pair" / "predictions")

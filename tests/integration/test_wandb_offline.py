@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from warm_processes import WarmProcesses
 
 from hyrec.studies.analysis.results import read_curves, read_results
 from tests.wandb_files import OfflineRun, offline_runs, read_run
@@ -21,27 +22,32 @@ pytestmark = pytest.mark.slow
 
 FIT = ("fit", "--config", "pkg:hyrec/debug.yaml", "--config", "pkg:hyrec/logger/wandb.yaml")
 QUIET = ("--trainer.enable_progress_bar", "false", "--test_after_fit", "false", "--data.simulator.num_requests", "200")
+Command = Callable[..., subprocess.CompletedProcess[str]]
 KEY = "0123456789" * 4
 ROOT = Path(__file__).parents[2]
 LIMIT = 240
 """Seconds that a command has. Without a bound of its own, waiting for a server would take longer."""
 
 
-def python(*arguments: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder that is its user's home too, with no more of W&B than the given variables say."""
+def environment(home: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a command in its user's home, with no more of W&B than the given ones say."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     paths = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))
-    kept |= {"HOME": str(home), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **variables}
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, env=kept, cwd=home, capture_output=True, text=True, timeout=LIMIT, check=False)
-
-
-def hyrec(*arguments: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return python("-m", "hyrec", *arguments, home=home, **variables)
+    return kept | {"HOME": str(home), "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **variables}
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hyrec(forks: WarmProcesses) -> Command:
+    """Runs a command in a folder that is its user's home too."""
+
+    def run(*arguments: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        return forks.hyrec(*arguments, cwd=home, environment=environment(home, variables), seconds=LIMIT)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, hyrec: Command) -> Path:
     """Folder of a study of two cells, logged offline."""
     folder = tmp_path_factory.mktemp("offline")
     options = ("--out", str(folder / "study"), "--seeds", "0", "--set", "data.simulator.num_requests=200")
@@ -185,7 +191,7 @@ def lost_server() -> Iterator[tuple[str, threading.Event]]:
     started.set()
 
 
-def test_a_server_that_cannot_be_reached_leaves_an_offline_run(tmp_path: Path):
+def test_a_server_that_cannot_be_reached_leaves_an_offline_run(tmp_path: Path, hyrec: Command):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     done = hyrec(
@@ -203,7 +209,9 @@ def test_a_server_that_cannot_be_reached_leaves_an_offline_run(tmp_path: Path):
     assert (tmp_path / "run" / "metrics.csv").is_file()
 
 
-def test_a_server_that_is_lost_during_training_stops_nothing(tmp_path: Path, lost_server: tuple[str, threading.Event]):
+def test_a_server_that_is_lost_during_training_stops_nothing(
+    tmp_path: Path, hyrec: Command, lost_server: tuple[str, threading.Event]
+):
     url, closed = lost_server
     done = hyrec(
         *(
@@ -233,7 +241,8 @@ def test_a_server_that_is_lost_during_training_stops_nothing(tmp_path: Path, los
 def test_without_a_key_nobody_is_asked(tmp_path: Path, lost_server: tuple[str, threading.Event]):
     url, _ = lost_server
     program = "from hyrec.loggers.wandb_run import start_run; start_run(project='p').log({'a': 1})"
-    done = python("-c", program, home=tmp_path, WANDB_BASE_URL=url)
+    options = {"env": environment(tmp_path, {"WANDB_BASE_URL": url}), "cwd": tmp_path, "timeout": LIMIT}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, **options, check=False)
     assert done.returncode == 0, done.stderr
     assert "No API key configured" in done.stderr
     assert len(offline_runs(tmp_path)) == 1

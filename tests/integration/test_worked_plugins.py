@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from virtual_environment import NEEDS_PIP, ROOT, Environment
+from warm_processes import WarmProcesses
 
 PLUGINS = ("hyrec-din", "hyrec-unimixer", "hyrec-movielens", "hyrec-ndcg")
 SMALL = [
@@ -15,6 +19,7 @@ SMALL = [
     "--trainer.accelerator=cpu",
     "--trainer.enable_progress_bar=false",
 ]
+Command = Callable[..., subprocess.CompletedProcess[str]]
 FAST = [*SMALL, "--trainer.fast_dev_run=true"]
 
 pytestmark = [pytest.mark.slow, NEEDS_PIP]
@@ -31,18 +36,27 @@ def test_hyrec_itself_is_the_wheel(env: Environment) -> None:
     assert Path(where.strip()).is_relative_to(env.folder)
 
 
-def test_an_installed_plugin_trains_from_its_own_config_and_is_missed_clearly_when_removed(env: Environment) -> None:
+@pytest.fixture(scope="module")
+def hyrec(env: Environment, env_forks: WarmProcesses) -> Command:
+    return functools.partial(env_forks.hyrec, cwd=env.work, environment=env.variables)
+
+
+def test_an_installed_plugin_trains_from_its_own_config_and_is_missed_clearly_when_removed(
+    env: Environment, hyrec: Command
+) -> None:
     command = ["fit", "--config", "pkg:hyrec_din/din.yaml", *FAST]
     env.install(ROOT / "plugins" / "hyrec-din")
     copied = env.work / "din.yaml"
     copied.write_text((ROOT / "plugins" / "hyrec-din" / "hyrec_din" / "din.yaml").read_text())
-    assert "`Trainer.fit` stopped" in env.hyrec(*command)
+    trained = hyrec(*command)
+    assert trained.returncode == 0, trained.stderr
+    assert "`Trainer.fit` stopped" in trained.stderr
 
     env.pip("uninstall", "--yes", "hyrec-din")
-    missing_package = env.run(env.bin / "hyrec", *command)
+    missing_package = hyrec(*command)
     assert missing_package.returncode == 2
     assert "no installed package 'hyrec_din'" in missing_package.stderr
-    missing_class = env.run(env.bin / "hyrec", "fit", "--config", copied, *FAST)
+    missing_class = hyrec("fit", "--config", str(copied), *FAST)
     assert missing_class.returncode == 2
     assert "TargetAttentionDecoder" in missing_class.stderr
     for failed in (missing_package, missing_class):
@@ -59,20 +73,23 @@ def test_all_plugins_are_listed_with_what_they_bring(all_plugins: Environment) -
         assert (listed[name]["state"], listed[name]["clashes"]) == ("enabled", [])
 
 
-def test_a_mixer_and_a_metric_of_different_plugins_work_in_one_run(all_plugins: Environment) -> None:
+def test_a_mixer_and_a_metric_of_different_plugins_work_in_one_run(all_plugins: Environment, hyrec: Command) -> None:
     configs = ["pkg:hyrec/debug.yaml", "pkg:hyrec_unimixer/unimixer.yaml", "pkg:hyrec_ndcg/ndcg.yaml"]
-    printed = all_plugins.hyrec("fit", "--name=together", *(f"--config={config}" for config in configs), *SMALL)
-    assert "test/ndcg@5" in printed
-    assert "test/ndcg@10" in printed
+    done = hyrec("fit", "--name=together", *(f"--config={config}" for config in configs), *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "test/ndcg@5" in done.stdout
+    assert "test/ndcg@10" in done.stdout
     (saved,) = all_plugins.work.glob("runs/together/*/config.yaml")
     assert "UniMixer" in saved.read_text()
 
 
-def test_a_metric_can_be_added_on_the_command_line(all_plugins: Environment) -> None:
+@pytest.mark.usefixtures("all_plugins")
+def test_a_metric_can_be_added_on_the_command_line(hyrec: Command) -> None:
     added = ["--model.metrics+=NDCG", "--model.metrics.k=20"]
-    printed = all_plugins.hyrec("fit", "--config=pkg:hyrec/debug.yaml", *added, *SMALL, "--print_config")
-    assert "hyrec_ndcg.NDCG" in printed
-    assert "k: 20" in printed
+    done = hyrec("fit", "--config=pkg:hyrec/debug.yaml", *added, *SMALL, "--print_config")
+    assert done.returncode == 0, done.stderr
+    assert "hyrec_ndcg.NDCG" in done.stdout
+    assert "k: 20" in done.stdout
 
 
 def test_the_commands_of_the_plugin_page_work(all_plugins: Environment) -> None:
