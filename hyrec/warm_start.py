@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from lightning import Trainer
 
+from hyrec.callbacks.table_reset import TableReset
 from hyrec.fingerprint import changed_entries, differences
 from hyrec.ranker import Ranker
 from hyrec.saved_state import CheckpointError, refuse_other_weights
@@ -41,12 +43,25 @@ def warm_start(model: Ranker, checkpoint: Mapping[str, Any]) -> None:
         )
     own, weights = model.state_dict(), dict(checkpoint["state_dict"])
     for table in grown:
-        name = f"network.tables.{table}.weight"
+        name = f"network.tables.{model.network.tables.key(table)}.weight"
         if name in own and name in weights and own[name].shape[1:] == weights[name].shape[1:]:
             known = weights[name]
             weights[name] = torch.cat([known.to(own[name]), own[name][len(known) :]])
     refuse_other_weights(weights, own)
     model.load_state_dict(weights)
+
+
+def refuse_reset(trainer: Trainer) -> None:
+    """Refuse to draw the tables anew while training, when they come from an earlier run.
+
+    Raises:
+        CheckpointError: For a run of several epochs with a :class:`TableReset`.
+    """
+    if trainer.max_epochs != 1 and any(isinstance(callback, TableReset) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        raise CheckpointError(
+            "--warm_start: TableReset draws the tables anew with the second epoch, so that nothing of the checkpoint's "
+            "would be left in them. Take --trainer.max_epochs 1, or leave that callback out."
+        )
 
 
 def _without_sizes(content: Any) -> Any:

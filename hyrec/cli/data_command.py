@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hyrec.cli.arguments import StrictParser
@@ -39,7 +40,7 @@ def _build(options: argparse.Namespace) -> int:
     recipe = Recipe.load(find_file(options.recipe, "recipe"))
     report = build(recipe, _folder(options.input), options.out)
     print(report)
-    print(f"written   {options.out}: use it with --schema {Path(options.out) / 'schema.yaml'}")
+    print(f"written   {options.out}: use it with --schema {quote(str(Path(options.out) / 'schema.yaml'))}")
     return 0
 
 
@@ -62,7 +63,10 @@ def _apply(options: argparse.Namespace) -> int:
     print(report)
     written = Path(options.out) / "predict.parquet"
     print(f"written   {written}: score it with a model that was trained on {options.built}:")
-    print(f"          hyrec predict --config runs/NAME/TIME/config.yaml --ckpt_path best --data.predict {written}")
+    print(
+        "          hyrec predict --config runs/NAME/TIME/config.yaml --ckpt_path best "
+        f"--data.predict {quote(str(written))}"
+    )
     return 0
 
 
@@ -84,7 +88,7 @@ def _extend(options: argparse.Namespace) -> int:
     print(f"written   {out}: train a model of {options.built} on with")
     print(
         "          hyrec fit --config runs/NAME/TIME/config.yaml --warm_start best "
-        f"--schema {out / 'schema.yaml'} --data.train {out / 'train.parquet'}"
+        f"--schema {quote(str(out / 'schema.yaml'))} --data.train {quote(str(out / 'train.parquet'))}"
     )
     return 0
 

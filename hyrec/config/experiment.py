@@ -32,7 +32,7 @@ from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
 from hyrec.saved_state import read_checkpoint
 from hyrec.trust import UntrustedCodeError, refuse_code
-from hyrec.warm_start import warm_start
+from hyrec.warm_start import refuse_reset, warm_start
 
 _NO_TEXT = "Unable to serialize instance"  # what the parser writes in place of such a value
 _INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -175,6 +175,8 @@ class Experiment:
         if self.command == "fit" and self._config.warm_start and not self._config.ckpt_path:
             warm_start(model, read_checkpoint(self._config.warm_start))
         trainer = self.trainer()
+        if self.command == "fit" and self._config.warm_start:
+            refuse_reset(trainer)
         getattr(trainer, self.command)(model, datamodule=data, **self._method_arguments())
         if self.command == "fit":
             self.test_best(trainer, model, data)

@@ -26,6 +26,10 @@ class NamedModules(nn.Module):
     def __getitem__(self, name: str) -> nn.Module:
         return self.get_submodule(self._keys[name])
 
+    def key(self, name: str) -> str:
+        """Return the name under which parameters and checkpoints have a module."""
+        return self._keys[name]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
 

@@ -1,7 +1,9 @@
 """As a user goes: build, fit, apply, predict. Every new row gets its score, and rows of other builds are refused."""
 
 import json
+import shlex
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -65,6 +67,11 @@ def test_every_new_row_gets_a_score_that_joins_back_to_its_line(folder, capsys):
     assert joined["user"].equals(joined["user_scored"].alias("user"))
     assert joined["item"].equals(joined["item_scored"].alias("item"))
     assert joined["score_click"].is_between(0, 1).all()
+
+
+def test_the_command_that_is_told_can_be_copied(folder, capsys):
+    assert main(["data", "apply", "--built", "built-logs", "--input", "new", "--out", "of today"]) == 0
+    assert shlex.split(capsys.readouterr().out.splitlines()[-1])[-1] == str(Path("of today") / "predict.parquet")
 
 
 def test_rows_of_another_build_are_refused_by_the_tables_that_differ(folder, capsys):

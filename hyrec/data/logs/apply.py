@@ -21,7 +21,7 @@ from hyrec.data.logs.sequences import sequence
 from hyrec.data.logs.state import FOLDER, LOG, State
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store, column, write
-from hyrec.fingerprint import is_table
+from hyrec.fingerprint import DENSE, is_table
 from hyrec.messages import suggest
 from hyrec.schema import Schema
 
@@ -109,6 +109,7 @@ def read_build(built: Path) -> tuple[Recipe, Schema, dict[str, Vocabulary]]:
             "same, and checkpoints fit."
         )
     recipe, schema = Recipe.load(built / "recipe.yaml"), Schema.load(built / "schema.yaml")
+    _refuse_other_parts(built, recipe, schema)
     vocabularies = {}
     for table in filter(is_table, schema.fingerprint):
         path = built / "vocabulary" / f"{table}.parquet"
@@ -124,3 +125,24 @@ def refuse_nothing(logs: Logs) -> None:
     if not len(logs.asked):
         reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in logs.dropped.items() if rows)
         raise RecipeError(f"log.files: no row of {', '.join(logs.files[:3])} can be used: {reasons}.")
+
+
+def _refuse_other_parts(built: Path, recipe: Recipe, schema: Schema) -> None:
+    """Refuse a recipe and a schema that are not of one build, or were changed by hand."""
+    written = {place: table for place, table, _ in schema.every_feature()}
+    asked = {f"features.{name}": spec.table or name for name, spec in recipe.features.items()}
+    for name, counter in recipe.counters.items():
+        asked |= {f"features.{name}_{value}": f"{name}_{value}" for value in counter.values}
+    for kind, events in recipe.sequences.items():
+        for name, spec in events.features.items():
+            asked[f"sequences.{kind}.features.{name}"] = spec.table or f"{kind}.{name}"
+    if differ := sorted({*asked.items()} ^ {*written.items()}):
+        raise RecipeError(
+            f"{built / 'recipe.yaml'} and schema.yaml beside it are not of one build: {differ[0][0]} differs."
+        )
+    for place, table, feature in schema.every_feature():
+        if (table if feature.kind != "dense" else DENSE + place.removeprefix("features.")) not in schema.fingerprint:
+            raise RecipeError(
+                f"{built / 'schema.yaml'} has no fingerprint of {place}, so that its ids and numbers may be those of "
+                "any build. Build it again with 'hyrec data build' from its logs."
+            )

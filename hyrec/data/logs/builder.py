@@ -127,13 +127,12 @@ def _dense_digests(recipe: Recipe, schema: Schema) -> dict[str, str]:
 
 
 def raw_columns(recipe: Recipe, rows: Roles, store: Store, groups: Groups) -> dict[str, ColumnReader]:
-    """Return the columns that are written as they are: ids, time, group and labels (of new rows, those they have)."""
+    """Return the columns that are written as they are: ids, time, group and labels (of new rows, if any is known)."""
     log, asked = recipe.log, rows.logs.asked_rows[0]
     values = {name: asked.column(name) for name in dict.fromkeys([log.user, log.item, log.time])}
-    for name in [task.column or name for name, task in recipe.tasks.items()]:
-        label = asked.column(name)
-        if rows.logs.asked is None or label.null_count() < len(label):
-            values[name] = label
+    labels = {name: asked.column(name) for name in [task.column or name for name, task in recipe.tasks.items()]}
+    if rows.logs.asked is None or any(label.null_count() < len(label) for label in labels.values()):
+        values |= labels
     if recipe.group_column in values and len(recipe.group_by) > 1:
         raise RecipeError(f"The groups would be the column {recipe.group_column!r}, which the log has already.")
     group = groups.ids()

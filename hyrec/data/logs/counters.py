@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from hyrec.data.logs.groups import Groups
 from hyrec.data.logs.history import EventIndex, Ints, Positions, key_codes
 from hyrec.data.logs.ids import one_form
-from hyrec.data.logs.reading import LIST
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import Counter, RecipeError
 from hyrec.data.logs.roles import Roles, of_user
 from hyrec.data.logs.rows import Rows, matching
+from hyrec.data.logs.snapshot import LIST
 from hyrec.data.moments import UNITS
 
 Floats = NDArray[np.float64]

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from hyrec.data.logs.columns import Signature, column_values, flat, signature, statistics
 from hyrec.data.logs.history import Positions
 from hyrec.data.logs.ids import id_values
-from hyrec.data.logs.reading import LIST, Logs
+from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
 from hyrec.data.logs.rows import Mask, Values
+from hyrec.data.logs.snapshot import LIST
 from hyrec.data.logs.vocabulary import Vocabulary, count_values
 from hyrec.data.logs.writer import Store, Stored
 from hyrec.schema import MISSING_ID, OOV_ID, Feature, Role

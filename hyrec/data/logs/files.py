@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hyrec.data.logs.ids import from_csv, id_values, one_form
+from hyrec.data.logs.ids import from_csv, id_values, like_built, one_form
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.files import is_leftover
 from hyrec.messages import listed, suggest
@@ -52,20 +52,40 @@ class Source:
 
         ``as_id``: its values are ids, which CSV files may write in more ways than a number has.
         """
-        parts = [from_csv(self.text(column), as_id=as_id)] if self.csv else []
+        parts = self._parts(column, as_id)
+        if as_id and self.kept:
+            built = [part for part, name in parts if name == _KEPT]
+            parts = [(like_built(part, built), name) for part, name in parts]
+        moments = {part.dtype.is_temporal() for part, _ in parts if part.dtype.is_temporal() or part.dtype.is_numeric()}
+        try:
+            if len(moments) == 2:  # polars would take timestamps for numbers of whatever unit they have
+                raise pl.exceptions.SchemaError("numbers and timestamps")
+            alike = one_form([part for part, _ in parts])
+            return pl.concat([part.to_frame() for part in alike], how="vertical_relaxed").to_series()
+        except pl.exceptions.PolarsError as error:
+            kinds = {str(part.dtype): name for part, name in parts}
+            found = " and ".join(f"{kind} in {name}" for kind, name in list(kinds.items())[:3])
+            raise RecipeError(f"{self.where}: column {column!r} is {found}; write all files alike.") from error
+
+    def _parts(self, column: str, as_id: bool) -> list[tuple[pl.Series, str]]:
+        """Read a column of what a build has kept and of the new CSV files and each Parquet file, with their names.
+
+        Each is of the type that suits its own entries: new files do not change how those of the build read.
+        """
+        csv = [name for name in self.names if not name.endswith(".parquet")][:1]
+        texts = {_KEPT: [path for path in self.csv if path in self.kept]}
+        texts |= {name: [path for path in self.csv if path not in self.kept] for name in csv}
+        parts = [
+            (from_csv(replace(self, csv=paths).text(column), as_id=as_id), name)
+            for name, paths in texts.items()
+            if paths
+        ]
         for path in self.parquet:
             part = self.column_of(path, column)
             if part.dtype.is_decimal():
                 part = id_values(part, column) if part.dtype.scale == 0 else part.cast(pl.Float64)  # type: ignore[attr-defined]
-            parts.append(part)
-        try:
-            return pl.concat([part.to_frame() for part in one_form(parts)], how="vertical_relaxed").to_series()
-        except pl.exceptions.PolarsError as error:
-            csv = [name for name in self.names if not name.endswith(".parquet")][:1] or [_KEPT]
-            names = [*(csv if self.csv else []), *(_KEPT if path in self.kept else path.name for path in self.parquet)]
-            kinds = dict(zip([str(part.dtype) for part in parts], names, strict=True))
-            found = " and ".join(f"{kind} in {name}" for kind, name in list(kinds.items())[:3])
-            raise RecipeError(f"{self.where}: column {column!r} is {found}; write all files alike.") from error
+            parts.append((part, _KEPT if path in self.kept else path.name))
+        return parts
 
     def text(self, column: str) -> pl.Series:
         """Read one column of the CSV files, as it is written."""
@@ -84,6 +104,23 @@ class Source:
         """Mark the rows that a build has kept."""
         paths = [*self.csv, *self.parquet]
         return np.repeat([path in self.kept for path in paths], self.num_rows(paths))
+
+    def places(self) -> NDArray[np.int64]:
+        """Return where each row stands in the new files, one after another by name, from 0 on; -1 for kept rows."""
+        csv, parquet = (iter([p for p in paths if p not in self.kept]) for paths in (self.csv, self.parquet))
+        start, first = 0, {}
+        for name in self.names:
+            path = next(parquet if name.endswith(".parquet") else csv)
+            first[path] = start
+            start += self.num_rows([path])[0]
+        paths = [*self.csv, *self.parquet]
+        sizes = self.num_rows(paths)
+        return np.concatenate(
+            [
+                np.arange(n) + first[path] if path in first else np.full(n, -1)
+                for path, n in zip(paths, sizes, strict=True)
+            ]
+        )
 
     def column_of(self, path: Path, column: str) -> pl.Series:
         """Read one column of one of the files; null where the file lacks it."""

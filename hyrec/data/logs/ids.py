@@ -92,6 +92,20 @@ def one_form(parts: list[pl.Series], *, written: bool = False) -> list[pl.Series
     return parts
 
 
+def like_built(values: pl.Series, built: list[pl.Series]) -> pl.Series:
+    """Return ids in the form of those that a build has kept, where some of either are text.
+
+    Whole numbers that are stored or written as floats, as columns with missing entries are, lose their ``.0``, but for
+    text where the build has text as well.
+    """
+    if values.dtype.is_float():
+        whole = _narrowest(values.fill_nan(None))
+        return whole if (whole == values).all() else values
+    if values.dtype == pl.String and all(part.dtype != pl.String for part in built):
+        return values.str.replace(r"^(-?\d+)\.0+$", "$1")
+    return values
+
+
 def _narrowest(values: pl.Series) -> pl.Series:
     """Return whole numbers as int64 or else as uint64; the values as they are where neither holds them."""
     for dtype in _WHOLE:

@@ -62,13 +62,9 @@ def data_set_folder(out: Path) -> Iterator[tuple[Path, Path]]:
 
 def _move(made: Path, out: Path, aside: Path) -> None:
     """Put what was made in the place of ``out``."""
-    ours = {*(out / FOLDER).glob("*.parquet")}
-    ours |= {out / name for name in _FILES} | {out / path.relative_to(made) for path in made.rglob("*.parquet")}
-    try:
-        tables = json.loads((out / "report.json").read_text(encoding="utf-8"))["vocabulary"]
-        ours |= {out / "vocabulary" / f"{table}.parquet" for table in tables}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # no earlier data set, or none of ours
+    ours = {out / path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    if (made / "recipe.yaml").is_file():  # a data set, of which new rows are no part: another one is gone
+        ours |= _data_set(out)
     there = {path for path in out.rglob("*") if not path.is_dir()} if out.is_dir() else set()
     in_use = out.is_mount() or Path.cwd().is_relative_to(out) or made.is_relative_to(out)
     if there <= ours and not in_use:
@@ -87,3 +83,13 @@ def _move(made: Path, out: Path, aside: Path) -> None:
     for path in sorted((p for p in made.rglob("*") if p.is_file()), key=lambda path: path.name == "schema.yaml"):
         (out / path.relative_to(made)).parent.mkdir(parents=True, exist_ok=True)
         path.replace(out / path.relative_to(made))
+
+
+def _data_set(out: Path) -> set[Path]:
+    """Return the files that a data set in ``out`` may have, whether they are there or not."""
+    files = {*(out / FOLDER).glob("*.parquet")} | {out / name for name in _FILES}
+    try:
+        tables = json.loads((out / "report.json").read_text(encoding="utf-8"))["vocabulary"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return files  # no earlier data set, or none of ours
+    return files | {out / "vocabulary" / f"{table}.parquet" for table in tables}

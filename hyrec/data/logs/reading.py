@@ -10,18 +10,17 @@ import polars as pl
 
 from hyrec.data.logs.files import Source, find_files, open_files
 from hyrec.data.logs.history import Ints, Positions
-from hyrec.data.logs.ids import id_values, one_form
+from hyrec.data.logs.ids import id_values
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import DAY, LOG, Column, Log, RecipeError
 from hyrec.data.logs.rows import Mask, Rows, matching, rows_of
+from hyrec.data.logs.snapshot import read_snapshot
 from hyrec.data.logs.state import LOG as BUILT_LOG
-from hyrec.data.logs.state import SNAPSHOT, State, table
+from hyrec.data.logs.state import State, table
 from hyrec.data.logs.times import bound, check_unit, check_zone, day_starts, midnights, whole_times
 from hyrec.data.logs.writer import Store
 
 _TIE, _PLACE = "number of the tie", "row of the ties"
-LIST = "snapshot list"
-"""Column of ``Logs.past``: the list of the snapshot that the event stood in."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +114,13 @@ def read_logs(
         dropped[f"from split.until {split.until} on"] = int((~early).sum())
         order, time, moment = order[early], time[early], moment[early]
     asked = input_row = None
-    is_new = ~source.is_kept()
-    is_kept = ~is_new[order]
+    is_kept = source.is_kept()[order]
     is_event = np.ones(len(order), dtype=np.bool_)
     if built is not None:
         new_rows = np.flatnonzero(~is_kept)
-        asked = new_rows[np.argsort(order[new_rows], kind="stable")].astype(np.uint32)
-        input_row = (np.cumsum(is_new) - 1)[order[asked]].astype(np.uint32)
+        place = source.places()[order[new_rows]]
+        by_place = np.argsort(place)
+        asked, input_row = (values[by_place].astype(np.uint32) for values in (new_rows, place))
         is_event = is_kept.copy()
         for label in {task.column or name for name, task in recipe.tasks.items()}:
             is_event |= source.read(label).is_not_null().to_numpy()[order]
@@ -145,7 +144,7 @@ def read_logs(
         return (id_values(values, f"Column {name!r}") if name in joined else values).gather(order)
 
     rows = Rows(len(order), source.columns, read)
-    past, snapshot, paths = _read_snapshot(recipe, directory, rows, store, built, keep)
+    past, snapshot, paths = read_snapshot(recipe, directory, rows, store, built, keep)
     files = [*source.names, *paths]
     if snapshot is not None and recipe.snapshot is not None and recipe.snapshot.last_time:
         last = snapshot[recipe.snapshot.last_time].drop_nulls().to_numpy()
@@ -239,7 +238,10 @@ def _kept(recipe: Recipe, source: Source, keys: pl.DataFrame) -> tuple[Positions
 
 
 def _break_ties(log: Log, source: Source, keys: pl.DataFrame, order: Positions) -> tuple[Positions, int]:
-    """Order rows of one time, user and item by their other columns; treat those that repeat another, and count them."""
+    """Order rows of one time, user and item by their other columns; treat those that repeat another, and count them.
+
+    Of rows that are alike in all columns those that a build has kept come first, then those of earlier lines.
+    """
     same = np.ones(len(order), dtype=np.bool_)
     same[:1] = False
     for key in keys.columns:
@@ -249,13 +251,14 @@ def _break_ties(log: Log, source: Source, keys: pl.DataFrame, order: Positions) 
     if not len(tied):
         return order, 0
     others = sorted(source.columns - {log.time, log.user, log.item})
-    frame = pl.DataFrame(
-        [pl.Series(_TIE, np.cumsum(~same)[tied]), *(source.read(name).gather(order[tied]) for name in others)]
-    )
+    by_line = np.lexsort((order[tied], ~source.is_kept()[order[tied]]))
+    rows = order[tied][by_line]
+    number = pl.Series(_TIE, np.cumsum(~same)[tied][by_line])
+    frame = pl.DataFrame([number, *(source.read(name).gather(rows) for name in others)])
     by = [name for name in frame.columns if not frame[name].dtype.is_nested()]
     frame = frame.with_row_index(_PLACE).sort(by, maintain_order=True)
     order = order.copy()
-    order[tied] = order[tied][frame[_PLACE].to_numpy()]
+    order[tied] = rows[frame[_PLACE].to_numpy()]
     repeats = ~frame.select(pl.struct(_TIE, *others).is_first_distinct()).to_series().to_numpy()
     if log.repeated == "error" and repeats.any():
         first = keys.row(int(order[tied[np.flatnonzero(repeats)[0]]]), named=True)
@@ -266,54 +269,6 @@ def _break_ties(log: Log, source: Source, keys: pl.DataFrame, order: Positions) 
     if log.repeated == "drop":
         order = np.delete(order, tied[repeats])
     return order, int(repeats.sum())
-
-
-def _read_snapshot(
-    recipe: Recipe, directory: Path, rows: Rows, store: Store, built: State | None, keep: State | None
-) -> tuple[Rows, pl.DataFrame | None, list[str]]:
-    log, spec = recipe.log, recipe.snapshot
-    user, item = rows.column(log.user).head(0), rows.column(log.item).head(0)
-    empty = pl.DataFrame([user, item, pl.Series(LIST, [], dtype=pl.String)])
-    if spec is None or not (find_files(spec.files, directory) if built is None else built.has(SNAPSHOT)):
-        return _in_memory(empty), None, []
-    used = {s.snapshot for s in recipe.sequences.values()}
-    used |= {c for counter in recipe.counters.values() for c in (counter.snapshot_positives, counter.snapshot_events)}
-    columns = sorted(({spec.user, spec.last_time} | used) - {""})
-    if built is None:
-        source = open_files(spec.files, directory, "snapshot.files", columns, store.folder, spec.separator)
-    else:
-        source = built.open(SNAPSHOT, "snapshot.files", columns)
-    if keep is not None:
-        keep.keep(SNAPSHOT, source, store)
-    frame = pl.DataFrame([source.read(name) for name in columns])
-    users = id_values(source.read(spec.user, as_id=True), "snapshot.user")
-    frame = frame.with_columns(users.alias(log.user)).sort(log.user)
-    if frame[log.user].is_duplicated().any():
-        raise RecipeError(f"snapshot: {source.names[0]} holds some {spec.user} more than once; one row a user.")
-    if spec.last_time:
-        frame = frame.with_columns(whole_times(frame[spec.last_time], log.time_unit, "snapshot.last_time"))
-    lists = [c for c in columns if frame[c].dtype == pl.List]
-    if wrong := sorted({s.snapshot for s in recipe.sequences.values()} - {"", *lists}):
-        raise RecipeError(f"snapshot column {wrong[0]!r} is {frame[wrong[0]].dtype}; a sequence needs a list column.")
-    parts = [
-        frame.select(log.user, pl.col(name).alias(log.item), pl.lit(name).alias(LIST)).explode(log.item)
-        for name in lists
-    ]
-    past = pl.concat(parts).drop_nulls(log.item) if parts else empty
-    past = past.with_columns(id_values(past[log.item], "Items of the snapshot")) if past.height else empty
-    if built is not None:  # one new id that is text makes text of the whole column
-        texts = [pl.col(own.name).cast(pl.String) for own in (user, item) if own.dtype == pl.String]
-        past = past.with_columns(texts)
-        frame = frame.with_columns(pl.col(log.user).cast(past[log.user].dtype))
-    for own, column, name in ((user, log.user, spec.user), (item, log.item, ", ".join(lists))):
-        alike = one_form([own, past[column]])
-        if alike[0].dtype != alike[1].dtype:
-            raise RecipeError(f"snapshot: {name} holds {past[column].dtype}, but {column!r} of the log is {own.dtype}.")
-    return _in_memory(past), frame.drop(lists), source.names
-
-
-def _in_memory(frame: pl.DataFrame) -> Rows:
-    return Rows(frame.height, frozenset(frame.columns), lambda name, as_id: frame[name])
 
 
 def _log_columns(recipe: Recipe) -> set[str]:

@@ -9,11 +9,11 @@ import pyarrow as pa
 from hyrec.data.logs.encode import Encoder
 from hyrec.data.logs.history import UNTIMED, EventIndex, key_codes
 from hyrec.data.logs.ids import one_form
-from hyrec.data.logs.reading import LIST
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.report import LengthStats, length_stats
 from hyrec.data.logs.roles import Roles
 from hyrec.data.logs.rows import matching
+from hyrec.data.logs.snapshot import LIST
 from hyrec.data.logs.writer import SequenceColumns
 from hyrec.schema import SequenceSpec
 

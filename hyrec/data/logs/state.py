@@ -67,7 +67,7 @@ class State:
         return Source(where, [], text, typed, frozenset(columns), kept=frozenset([*text, *typed]))
 
     def _paths(self, what: str) -> tuple[Path, Path]:
-        return self.folder / f"{what}-text.parquet", self.folder / f"{what}.parquet"
+        return self.folder / f"{what}.text.parquet", self.folder / f"{what}.parquet"
 
 
 def table(name: str) -> str:

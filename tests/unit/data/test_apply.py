@@ -172,6 +172,26 @@ def test_a_vocabulary_of_another_build_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "before", "after", "message"),
+    [
+        ("recipe.yaml", "  hour:", "  our:", "not of one build: features.hour differs"),
+        ("recipe.yaml", "table: item", "table: thing", "not of one build: features.item differs"),
+        ("schema.yaml", "fingerprint:\n  clicks", "fingerprint:\n  cliks", "no fingerprint of sequences.clicks"),
+        ("schema.yaml", "  dense length:", "  dense width:", "no fingerprint of features.length"),
+    ],
+)
+def test_a_build_that_was_changed_by_hand_is_refused(tmp_path, name, before, after, message):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["sequences"]["clicks"]["features"]["a"] = {"column": "tab"}
+    built(tmp_path, recipe=recipe)
+    text = (tmp_path / "out" / name).read_text()
+    assert before in text
+    (tmp_path / "out" / name).write_text(text.replace(before, after, 1))
+    with pytest.raises(RecipeError, match=message):
+        applied(tmp_path, LOG)
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("vocabulary/tab.parquet", r"tab\.parquet cannot be read as Parquet"),
@@ -189,6 +209,17 @@ def test_a_data_set_is_not_replaced_by_new_rows(tmp_path):
     built(tmp_path)
     with pytest.raises(RecipeError, match="is a data set, which would be lost"):
         applied(tmp_path, LOG, out="out")
+
+
+def test_files_beside_the_new_rows_stay(tmp_path):
+    built(tmp_path)
+    (tmp_path / "new-out").mkdir()
+    for name in ("recipe.yaml", "validate.parquet", "predict.parquet"):
+        (tmp_path / "new-out" / name).write_text("of the user")
+    assert applied(tmp_path, LOG).height == LOG.height
+    assert all(
+        (tmp_path / "new-out" / name).read_text() == "of the user" for name in ("recipe.yaml", "validate.parquet")
+    )
 
 
 def test_labels_without_the_other_outcomes_are_refused(tmp_path):
@@ -231,3 +262,56 @@ def test_a_log_of_csv_and_parquet_files_is_kept_in_both_forms(tmp_path):
     test = pl.read_parquet(tmp_path / "out" / "test.parquet").drop("click")
     rows = applied(tmp_path, LOG.filter(TEST).drop(OUTCOMES))
     assert rows.select(test.columns).equals(test)
+
+
+@pytest.mark.parametrize("csv", [False, True], ids=["parquet", "csv"])
+@pytest.mark.parametrize("as_number", [pl.col("user"), pl.col("user").cast(pl.Float64)], ids=["whole", "floats"])
+@pytest.mark.parametrize("as_text", ["7", "7.0"])
+def test_one_id_that_is_text_does_not_hide_the_numbers_that_the_build_knows(tmp_path, csv, as_number, as_text):
+    recipe = copy.deepcopy(RECIPE)
+    del recipe["snapshot"], recipe["sequences"]["shown"]["snapshot"]
+    built(tmp_path, recipe=recipe, csv=csv, log=LOG.with_columns(as_number))
+    new = pl.DataFrame({"time": 9 * DAY, "user": [as_text, "u9"], "item": "a", "tab": 1})
+    rows = applied(tmp_path, new, csv=True)
+    assert [len(events) for events in rows["s_shown__item"]] == [5, 0]
+    assert (rows["f_user"] == OOV_ID).to_list() == [False, True]
+
+
+def test_floats_of_new_rows_are_the_texts_that_the_build_knows(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    del recipe["snapshot"], recipe["sequences"]["shown"]["snapshot"]
+    built(tmp_path, recipe=recipe, log=LOG.with_columns(user=pl.col("user").cast(pl.String).replace("8", "u8")))
+    rows = applied(tmp_path, pl.DataFrame({"time": 9 * DAY, "user": [7.0, None], "item": "a", "tab": 1}))
+    assert [len(events) for events in rows["s_shown__item"]] == [5]
+
+
+@pytest.mark.parametrize(("before", "later"), [("ms", "s"), ("s", "ms")], ids=["in the build", "in new rows"])
+def test_timestamps_and_numbers_are_not_taken_for_one_another(tmp_path, before, later):
+    forms = {"s": pl.col("time"), "ms": pl.from_epoch("time").cast(pl.Datetime("ms"))}
+    built(tmp_path, log=LOG.with_columns(forms[before]))
+    with pytest.raises(RecipeError, match=r"'time' is .* in the built logs and .* in log\.parquet; write all files"):
+        applied(tmp_path, LOG.drop(OUTCOMES).with_columns(forms[later]))
+
+
+def test_tables_whose_names_end_alike_are_kept_apart(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["tables"]["items-text"] = {"files": ["prices.parquet"], "key": "item"}
+    recipe["features"]["price"] = {"source": "items-text", "kind": "dense"}
+    (tmp_path / "in").mkdir()
+    pl.DataFrame({"item": ["a"], "price": [5.0]}).write_parquet(tmp_path / "in" / "prices.parquet")
+    whole = built(tmp_path, recipe=recipe, csv=True)["test"]
+    rows = applied(tmp_path, LOG.filter(TEST).drop(OUTCOMES), csv=True)
+    assert rows.select("f_price", "f_length").equals(whole.select("f_price", "f_length"))
+
+
+def test_rows_are_counted_through_files_of_both_forms_by_name(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["log"]["files"] = ["log*"]
+    built(tmp_path, recipe=recipe)
+    new, source = LOG.drop(OUTCOMES), write_new(tmp_path / "new", LOG[:3].drop(OUTCOMES))
+    new[3:5].write_csv(source / "log2.csv")
+    new[5:].write_parquet(source / "log3.parquet")
+    apply(tmp_path / "out", source, tmp_path / "new-out")
+    rows = pl.read_parquet(tmp_path / "new-out" / "predict.parquet")
+    assert rows["input_row"].to_list() == list(range(LOG.height))
+    assert rows.select("time", "user", "item").equals(new.select("time", "user", "item"))

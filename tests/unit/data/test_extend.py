@@ -121,3 +121,20 @@ def test_a_table_that_is_given_again_is_kept_for_later_rows(tmp_path):
     extended(tmp_path, items=items)
     rows = applied(tmp_path / "grown", SCORED.filter(TEST))
     assert dict(zip(rows["item"], rows["f_length"], strict=True)) == {"a": 1.0, "b": 4.0, "z": 2.0, "y": None}
+
+
+@pytest.mark.parametrize(("before", "later"), [(False, False), (False, True), (True, False), (True, True)])
+def test_rows_that_the_build_holds_are_not_learned_again_where_repeated_rows_are_dropped(tmp_path, before, later):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["log"] |= {"repeated": "drop", "files": ["log*"]}
+    built(tmp_path, recipe=recipe, csv=before)
+    rows = extended(tmp_path, pl.concat([LOG, LATER]), csv=later)
+    assert sorted(rows["time"]) == sorted(LATER["time"])
+
+
+def test_a_label_that_no_new_row_has_is_a_column_of_unknown_labels(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["tasks"]["watched"] = {}
+    built(tmp_path, recipe=recipe)
+    rows = extended(tmp_path, LATER.with_columns(watched=pl.lit(None, pl.Float64)))
+    assert rows["watched"].to_list() == [None] * LATER.height
