@@ -6,7 +6,7 @@ import math
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from hyrec.baselines.baseline import measure
 from hyrec.baselines.counting import CountingBaseline
@@ -49,6 +49,12 @@ class BaselineTable(L.Callback):
                 print(f"The counting baseline is not shown: {error}")
         rows |= data.references("test")
         print(baseline_table(f"test ({task})", rows, names))
+        known = {name: figures.get("auc", math.nan) for name, figures in rows.items()}
+        if known.get("counting", math.nan) >= known["model"]:
+            rank_zero_warn(
+                f"Counting by id ranks the test rows no worse than the model (AUC {known['counting']:.4f} against "
+                f"{known['model']:.4f}): the model has not learned. Try more steps or another learning rate."
+            )
 
     def _count(self, data: RankingData, model: Ranker) -> dict[str, float]:
         counting = CountingBaseline(data.schema, model.primary_task, features=self.features)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,17 +17,17 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from hyrec.callbacks.baseline_table import BaselineTable
 from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.callbacks.log_lines import progress_of
 from hyrec.callbacks.prediction_writer import PredictionWriter
 from hyrec.callbacks.progress import RankingProgress
 from hyrec.callbacks.run_guard import RunGuard
-from hyrec.config.diagnose import diagnose, merge_options, refused_option, trainer_mistake
-from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of, shortened
-from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint, held
-from hyrec.config.shipped import shipped_configs
+from hyrec.config.diagnose import merge_options, trainer_mistake
+from hyrec.config.explain import explain
+from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of
+from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint, held, tell_next
 from hyrec.config.sources import Sources, read_sources
 from hyrec.data.base import RankingData
 from hyrec.messages import CommandError, building, listed, suggest, unknown
-from hyrec.plugins import discovery
 from hyrec.ranker import Ranker
 from hyrec.saved_state import read_checkpoint
 from hyrec.trust import UntrustedCodeError, refuse_code
@@ -79,7 +78,7 @@ class Experiment:
         try:
             config = parser.parse_args(sources.args)
         except ParseError as error:
-            raise CommandError(_explain(str(error), sources, parser)) from error
+            raise CommandError(explain(str(error), sources, parser)) from error
         config.name = config.name or sources.run_name
         experiment = cls(command, sources, parser, config)
         experiment._take_checkpoint()
@@ -147,11 +146,11 @@ class Experiment:
         given = _namespace(trainer=config, checkpoint=self._config.checkpoint.clone(), schema=self._config.schema)
         with building("trainer"):
             parts = self._parser.instantiate(given)
-        callbacks_given = parts.trainer.callbacks or []
+        asked = parts.trainer.callbacks or []
         settings: dict[str, Any] = {**parts.trainer, "default_root_dir": str(self.run_folder)}
         settings["logger"] = self._loggers(parts.trainer.logger)
-        own = [*self._callbacks(parts.checkpoint), *callbacks]
-        settings["callbacks"] = [*(callbacks_given if isinstance(callbacks_given, list) else [callbacks_given]), *own]
+        every = [*(asked if isinstance(asked, list) else [asked]), *self._callbacks(parts.checkpoint), *callbacks]
+        settings["callbacks"] = [*every, *progress_of(every, parts.trainer.enable_progress_bar)]
         try:
             return Trainer(**settings)
         except (ValueError, MisconfigurationException) as error:
@@ -180,6 +179,7 @@ class Experiment:
         getattr(trainer, self.command)(model, datamodule=data, **self._method_arguments())
         if self.command == "fit":
             self.test_best(trainer, model, data)
+            tell_next(self.run_folder, trainer)
 
     def test_best(self, trainer: Trainer, model: Ranker, data: RankingData) -> None:
         """Test the best checkpoint of a trainer that has fitted, if there are test rows and it was not interrupted."""
@@ -306,21 +306,6 @@ def _refuse_code(sources: Sources) -> None:
     except UntrustedCodeError as error:
         where = f"\n(in {source.name})" if source and not source.name.startswith("--") else ""
         raise UntrustedCodeError(f"{error}{where}") from error
-
-
-def _explain(message: str, sources: Sources, parser: HyrecParser) -> str:
-    """Turn what the parser refuses into the nearest right spelling."""
-    found = diagnose(sources.trees, {name: GROUPS.get(name, Any) for name in parser.option_names})
-    if found:
-        broken = discovery.failures() if "there is no" in found or "cannot be imported" in found else []
-        return "\n".join([found, *broken])
-    if re.search(r"required.*\bmodel\b|\bmodel\b.*required", message):
-        return "No config names a model: add one with --config FILE, or in base.configs of a study.\n" + listed(
-            [name for name in shipped_configs() if name.count("/") == 1], "hyrec ships"
-        )
-    if not any(argument.startswith("--schema=") for argument in sources.args):
-        return "The data needs a schema: add --schema FILE, or a config of the data that holds one."
-    return refused_option(message) or shortened(message)
 
 
 def _has_test_rows(data: LightningDataModule) -> bool:
