@@ -30,7 +30,26 @@ def build(parser: StrictParser) -> None:
     parser.add_argument("--recipe", required=True, help="a recipe's YAML file, or pkg:package/file.yaml")
     parser.add_argument("--input", required=True, help="folder with the files that the recipe names")
     parser.add_argument("--out", required=True, help="folder to write to; its files are replaced")
+    parser.add_argument(
+        "--explain",
+        action=_Explain,
+        nargs="?",
+        metavar="KEY",
+        help="print all keys of a recipe, or what one means (log.time_unit, refresh, schema.features), and end",
+    )
     parser.set_defaults(run=_build)
+
+
+class _Explain(argparse.Action):
+    """Prints the reference of recipes and ends, as --help does."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        from hyrec.cli.explain import explain
+
+        print(explain(values or ""))
+        parser.exit()
 
 
 def _build(options: argparse.Namespace) -> int:
