@@ -1,4 +1,4 @@
-"""``hyrec data build | apply | extend | simulate | profile``."""
+"""``hyrec data init | build | apply | extend | simulate | profile``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 from hyrec.cli.arguments import StrictParser
 from hyrec.config.shipped import find_file, load_mapping
+from hyrec.files import replaced
 from hyrec.mappings import build_dataclass
 from hyrec.messages import CommandError, suggest
+from hyrec.plain_text import table
 
 
 def configure(parser: StrictParser) -> None:
     """Add the actions."""
     actions = {
+        "init": "a first recipe for files of your own, with every guess marked",
         "build": "logs to training Parquet and schema.yaml, by a recipe",
         "apply": "new rows, with the ids of an earlier build, for hyrec predict",
         "extend": "an earlier build, grown by new rows and their ids",
@@ -23,6 +26,40 @@ def configure(parser: StrictParser) -> None:
         "profile": "columns, missing values and list lengths of Parquet files",
     }
     parser.actions("action", {name: (f"{__name__}:{name}", text) for name, text in actions.items()})
+
+
+def init(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data init``."""
+    parser.add_argument(
+        "files", nargs="+", help="CSV or Parquet files, or folders: the log and tables of users and items"
+    )
+    parser.add_argument("--out", default="recipe.yaml", help="file to write (default: recipe.yaml)")
+    parser.add_argument(
+        "--schema", action="store_true", help="the files hold training rows already: draft their schema"
+    )
+    for role in ("user", "item", "time", "label"):
+        more = ", or several: a,b" if role == "label" else ""
+        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role}{more}, instead of a guess")
+    parser.set_defaults(run=_init)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from hyrec.data.drafting.recipe_draft import draft_recipe
+
+    out = Path(options.out)
+    if out.exists():
+        raise CommandError(f"{out} exists already, perhaps with changes of yours: name another file with --out.")
+    given = {
+        role: getattr(options, role).split(",") for role in ("user", "item", "time", "label") if getattr(options, role)
+    }
+    draft = draft_recipe(options.files, given)
+    with replaced(out) as path:
+        path.write_text(draft.text, encoding="utf-8")
+    print(table(["what", "found", "why"], [list(row) for row in draft.decisions]))
+    print(f"written   {out}: look at the lines with '# CHECK:' ({draft.text.count('# CHECK:')}), and then")
+    print(f"          hyrec data build --recipe {out} --input {draft.directory} --out data")
+    print("          hyrec fit --config pkg:hyrec/hyformer.yaml --config pkg:hyrec/data/parquet.yaml")
+    return 0
 
 
 def build(parser: StrictParser) -> None:

@@ -1,0 +1,264 @@
+"""Which files and columns are the log, its user, item, time and labels, what comes of an impression, and the groups."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from hyrec.data.drafting.columns import ITEM, LABELS, OUTCOME, REQUEST, USER, Guess, guess, is_binary, share, words
+from hyrec.data.drafting.raw_table import RawTable
+from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.messages import listed, suggest
+
+_ORDER = frozenset(["order", "step", "sequence", "seq", "index", "turn"])
+_TELLS, _MANY = 0.9, 50
+"""AUC from which a column tells the label, and values above which a column is looked at in parts."""
+
+
+class Why(NamedTuple):
+    """Why something was guessed, and whether nothing else came into question."""
+
+    text: str
+    sure: bool = True
+
+
+GIVEN = Why("")
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label: its column, the value above which it is positive, and the share of positives."""
+
+    column: str
+    threshold: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the log's columns are.
+
+    Args:
+        log: The log.
+        guesses: What each of its columns seems to hold.
+        user: Column of the user.
+        item: Column of the item.
+        time: Column of the time.
+        unit: Its unit.
+        is_clock: Whether it tells hours and days, or only the order.
+        labels: By task name.
+        others: Columns that could be labels, too.
+        outcomes: What is known only after the impression, labels included, and why.
+        group: What is compared with one another.
+        belongs: ``user`` or ``item`` for columns that these determine.
+        why: Of user, item, time, label and group.
+    """
+
+    log: RawTable
+    guesses: dict[str, Guess]
+    user: str
+    item: str
+    time: str
+    unit: str
+    is_clock: bool
+    labels: dict[str, Label]
+    others: list[str]
+    outcomes: dict[str, Why]
+    group: list[str]
+    belongs: dict[str, str]
+    why: dict[str, Why] = field(default_factory=dict)
+
+
+def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
+    """Find the log among the tables, and what its columns are; ``given`` is what ``--user`` and the like name.
+
+    Raises:
+        RecipeError: When no column can be the user, item, time or label: which there are, and the option that names it.
+    """
+    for option, names in given.items():
+        for name in names:
+            if not any(name in table.columns for table in tables):
+                known = [column for table in tables for column in table.columns]
+                raise RecipeError(f"--{option}: no file has a column {name!r}.{suggest(name, known)}")
+    seen = [{column.name: guess(column) for column in table.sample} for table in tables]
+    found = [_user_item_time(table, guesses, given) for table, guesses in zip(tables, seen, strict=True)]
+    best = max(range(len(tables)), key=lambda place: (len(found[place]), tables[place].num_rows))
+    log, roles, guesses = tables[best], found[best], seen[best]
+    for role in ("user", "item", "time"):
+        if role not in roles:
+            raise RecipeError(
+                f"No column of {log.pattern} looks like the {role}; name it with --{role} COLUMN.\n"
+                f"{listed(log.columns, 'Columns')}"
+            )
+    (user, why_user), (item, why_item), (time, why_time) = (roles[role] for role in ("user", "item", "time"))
+    taken = {user, item, time}
+    belongs = _determined(log.sample, {"user": user, "item": item}, taken)
+    labels, others, why_label = _labels(log, guesses, given.get("label", []), taken, belongs)
+    is_clock = guesses[time].kind == "time"
+    group, why_group = _group(log.sample, guesses, user, taken, is_clock)
+    rest = [name for name in log.columns if name not in {*taken, *group} and guesses[name].kind != "none"]
+    outcomes = _outcomes(log.sample, rest, next(iter(labels.values())), others, belongs)
+    outcomes |= {label.column: Why("the label") for label in labels.values()}
+    return Roles(
+        log, guesses, user, item, time, guesses[time].unit or "s", is_clock, labels, others, outcomes, group, belongs,
+        {"user": why_user, "item": why_item, "time": why_time, "label": why_label, "group": why_group},
+    )  # fmt: skip
+
+
+def is_determined(keys: pl.Series, values: pl.Series) -> bool:
+    """Whether rows of one key hold one value, and other keys hold others."""
+    frame = pl.DataFrame([keys.alias("key"), values.hash().alias("value")])
+    by_key = frame.group_by("key").agg(pl.len(), pl.col("value").n_unique().alias("n"), pl.col("value").first())
+    by_key = by_key.filter(pl.col("len") > 1)
+    others = by_key.filter(pl.col("value") != by_key["value"].mode().first()) if by_key.height else by_key
+    return others.height >= 3 and bool((by_key["n"] == 1).all())
+
+
+def _user_item_time(
+    table: RawTable, guesses: dict[str, Guess], given: dict[str, list[str]]
+) -> dict[str, tuple[str, Why]]:
+    found = {role: (given[role][0], GIVEN) for role in given if role != "label" and given[role][0] in table.columns}
+    taken = {name for name, _ in found.values()}
+    times = [name for name, seen in guesses.items() if seen.kind == "time" and name not in taken]
+    if "time" not in given and times:
+        best = max(times, key=lambda name: (guesses[name].sure, guesses[name].distinct, not words(name) & OUTCOME))
+        found["time"] = best, Why(guesses[best].why, guesses[best].sure and len(times) == 1)
+    elif "time" not in given and (orders := [name for name in table.columns if words(name) & _ORDER]):
+        found["time"] = orders[0], Why("no column is a clock; this one seems to count a user's rows", sure=False)
+    taken |= {name for name, _ in found.values()}
+    for role, vocabulary in (("user", USER), ("item", ITEM)):
+        named = [name for name in table.columns if words(name) & vocabulary and name not in taken]
+        named = [name for name in named if _may_be_key(table.sample[name], guesses[name])]
+        if role in given or not named:
+            continue
+        best = max(
+            named, key=lambda name: (not words(name) - vocabulary - {"id"}, "id" in words(name), _distinct(table, name))
+        )
+        found[role] = best, Why(f"its name; {_distinct(table, best):,} values")
+    taken |= {name for name, _ in found.values()}
+    left = [name for name in table.columns if name not in taken and "id" in words(name) - REQUEST]
+    left = [name for name in left if _may_be_key(table.sample[name], guesses[name]) and not words(name) & REQUEST]
+    missing = {"user", "item"} - {*found, *given}
+    if len(missing) == 1 and left:
+        best = max(left, key=lambda name: _distinct(table, name))
+        found[missing.pop()] = best, Why("of the other ids the one with the most values", sure=False)
+    return found
+
+
+def _may_be_key(values: pl.Series, seen: Guess) -> bool:
+    return seen.kind in ("id", "none", "dense") and not values.dtype.is_nested() and values.n_unique() > 3
+
+
+def _distinct(table: RawTable, name: str) -> int:
+    return table.sample[name].n_unique()
+
+
+def _determined(sample: pl.DataFrame, keys: dict[str, str], taken: Collection[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for role, key in keys.items():
+        for name in set(sample.columns) - {*taken}:
+            by_name = words(name) & (USER if role == "user" else ITEM)
+            if (name not in found or by_name) and is_determined(sample[key], sample[name]):
+                found[name] = role
+    return found
+
+
+def _labels(
+    log: RawTable, guesses: dict[str, Guess], given: list[str], taken: Collection[str], belongs: dict[str, str]
+) -> tuple[dict[str, Label], list[str], Why]:
+    """Return the labels by task name, other columns that might be, and why it is these."""
+    sample = log.sample
+    free = [name for name in log.columns if name not in taken and guesses[name].distinct > 1]
+    binary = [name for name in free if is_binary(sample[name])]
+    named = [name for name in binary if words(name) & OUTCOME]
+    graded = frozenset(["rating", "stars", "score", "rate", "grade", "response", "label"])
+    named += [n for n in free if words(n) & graded and sample[n].dtype.is_numeric() and 2 < guesses[n].distinct <= 20]
+    named.sort(key=lambda name: next((i for i, of in enumerate(LABELS) if words(name) & of), len(LABELS)))
+    others = [name for name in binary if name not in belongs and name not in named]
+    chosen, why = given, GIVEN
+    if not given and named:
+        chosen, why = named[:1], Why("its name and values", len(named) == 1)
+    elif not given and len(others) == 1:
+        chosen, why = others, Why("the only column of two values that neither user nor item determines", sure=False)
+    if not chosen:
+        raise RecipeError(
+            f"No column of {log.pattern} looks like a label; name it with --label COLUMN.\n"
+            f"{listed(others, 'Columns of two values')}\n{listed(log.columns, 'All columns')}"
+        )
+    labels = {_task_name(name): _label(sample[name]) for name in chosen}
+    return labels, [name for name in named if name not in chosen], why
+
+
+def _task_name(column: str) -> str:
+    short = column.partition(":")[0].lower().removeprefix("is_").removeprefix("has_")
+    return "".join(c if c.isalnum() else "_" for c in short) or "label"
+
+
+def _label(values: pl.Series) -> Label:
+    """Put the limit of a label's values where the positives are closest to a half."""
+    known = values.drop_nulls()
+    if not (known.dtype.is_numeric() or known.dtype == pl.Boolean):
+        raise RecipeError(f"--label {values.name}: a label is a number or true and false, the column is {known.dtype}.")
+    known = known.cast(pl.Float64)
+    limits = known.unique().sort()[:-1] if known.n_unique() <= 100 else known.quantile(0.5)
+    limits = limits if isinstance(limits, pl.Series) else pl.Series([limits])
+    if not len(limits):
+        raise RecipeError(f"--label {values.name}: the column holds one value only.")
+    rates = {float(limit): share(known > limit) for limit in limits}
+    best = min(rates, key=lambda limit: abs(rates[limit] - 0.5))
+    return Label(values.name, best, rates[best])
+
+
+def _group(
+    sample: pl.DataFrame, guesses: dict[str, Guess], user: str, taken: Collection[str], is_clock: bool
+) -> tuple[list[str], Why]:
+    for name in sample.columns:
+        if name in taken or not words(name) & REQUEST or guesses[name].kind not in ("id", "dense"):
+            continue
+        rows = sample.height / max(1, sample[name].n_unique())
+        if rows > 1.2 and is_determined(sample[name], sample[user]):
+            return [name], Why(f"its name; {rows:.1f} rows each, all of one user")
+    if not is_clock:
+        return [user], Why("a user's rows are compared; the time tells no days", sure=False)
+    return [user, "day"], Why("no column is a request: a user's rows of a day are compared")
+
+
+def _outcomes(
+    sample: pl.DataFrame, names: Iterable[str], label: Label, others: Collection[str], belongs: dict[str, str]
+) -> dict[str, Why]:
+    """Return the columns that seem to be known only after the impression."""
+    found: dict[str, Why] = {}
+    known = sample.filter(pl.col(label.column).is_not_null())
+    positive = (known[label.column].cast(pl.Float64) > label.threshold).to_numpy()
+    for name in names:
+        if name in others:
+            found[name] = Why("could be a label, too")
+        elif words(name) & OUTCOME and name not in belongs:
+            found[name] = Why("its name: what came of the impression")
+        elif name != label.column and not known[name].dtype.is_nested():
+            tells = _tells(known[name], positive)
+            if tells > _TELLS:
+                found[name] = Why(f"it tells the label (AUC {tells:.2f})", sure=False)
+    return found
+
+
+def _tells(values: pl.Series, positive: np.ndarray) -> float:
+    """Return the AUC of a column's own rates by value, numbers in twenty parts of equal mass."""
+    codes = (values.cast(pl.Int8) if values.dtype == pl.Boolean else values).rank("dense")
+    if codes.n_unique() > _MANY:
+        codes = (values.cast(pl.Float64, strict=False).rank("average") * 20 / len(values)).floor()
+    if codes.null_count() == len(codes) and values.null_count() < len(values):  # text of many values
+        return 0.5
+    by = (
+        pl.DataFrame({"code": codes, "p": positive.astype(np.int64)})
+        .group_by("code")
+        .agg(p=pl.col("p").sum(), n=pl.len())
+    )
+    by = by.sort(pl.col("p") / pl.col("n"))
+    p, n = by["p"].to_numpy(), (by["n"] - by["p"]).to_numpy()
+    pairs = float(p.sum() * n.sum())
+    return float((p * (np.cumsum(n) - n / 2)).sum() / pairs) if pairs else 0.5

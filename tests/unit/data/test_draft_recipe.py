@@ -1,0 +1,205 @@
+"""``hyrec data init``: recipes drafted for logs of many styles."""
+
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from hyrec.cli.main import main
+from hyrec.data.drafting.recipe_draft import draft_recipe
+from hyrec.data.logs import Recipe, RecipeError
+
+START = 1_700_000_000
+UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+NAMES = [  # user, item, time, label
+    ("user_id", "item_id", "timestamp", "click"),
+    ("uid", "iid", "ts", "label"),
+    ("userId", "movieId", "eventTime", "liked"),
+    ("member_id", "product_id", "created_at", "is_purchase"),
+    ("customer", "sku", "time_ms", "is_click"),
+    ("user_id:token", "item_id:token", "timestamp:float", "rating:float"),
+]
+
+
+def log_of(names, form, days=6, rows=400, seed=0):
+    """Return a log of 30 users and 60 items; times in a unit, as timestamps or as ISO texts."""
+    user, item, time, label = names
+    draw = np.random.default_rng(seed)
+    seconds = pl.Series(np.sort(START + draw.integers(0, days * 86_400, rows)))
+    times = seconds * UNITS.get(form, 1)
+    if form in ("iso", "timestamp"):
+        times = pl.from_epoch(seconds)
+        times = times.dt.strftime("%Y-%m-%d %H:%M:%S") if form == "iso" else times
+    labels = draw.integers(1, 6, rows) if "rating" in label else draw.integers(0, 2, rows)
+    return pl.DataFrame(
+        {
+            item: draw.integers(0, 60, rows) + 1000,
+            user: [f"u{number}" for number in draw.integers(0, 30, rows)],
+            "device_type": draw.choice(["phone", "desktop", "tv"], rows),
+            time: times,
+            label: labels,
+            "dwell": draw.random(rows) * 60,
+        }
+    )
+
+
+def written(folder, frames, suffix="csv"):
+    folder.mkdir(exist_ok=True)
+    for name, frame in frames.items():
+        if suffix == "parquet":
+            frame.write_parquet(folder / f"{name}.parquet")
+        else:
+            frame.write_csv(folder / f"{name}.{suffix}", separator="\t" if suffix == "tsv" else ",")
+    return folder
+
+
+def drafted(folder, frames, suffix="csv", **given):
+    text = draft_recipe([str(written(folder / "logs", frames, suffix))], given).text
+    return text, Recipe.from_dict(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize("names", NAMES, ids=lambda names: names[0])
+@pytest.mark.parametrize(("form", "suffix"), [*itertools.product(["s", "ms", "us", "iso"], ["csv", "tsv", "parquet"])])
+def test_user_item_time_unit_and_label_are_found_whatever_they_are_called(names, form, suffix, tmp_path):
+    _, recipe = drafted(tmp_path, {"events": log_of(names, form)}, suffix)
+    unit = "us" if form == "iso" else form
+    assert (recipe.log.user, recipe.log.item, recipe.log.time, recipe.log.time_unit) == (*names[:3], unit)
+    assert [task.column for task in recipe.tasks.values()] == [names[3]]
+    assert recipe.outcomes == {names[3], "dwell"}
+    assert recipe.features["device_type"].kind == "id"
+
+
+def test_timestamps_are_times(tmp_path):
+    _, recipe = drafted(tmp_path, {"events": log_of(NAMES[0], "timestamp")}, "parquet")
+    assert (recipe.log.time, recipe.log.time_unit) == ("timestamp", "us")
+
+
+def test_of_ratings_about_half_are_positive(tmp_path):
+    _, recipe = drafted(tmp_path, {"events": log_of(NAMES[5], "s")})
+    assert recipe.tasks["rating"].threshold in (2, 3)
+
+
+def test_a_log_of_days_is_split_by_days_and_a_short_one_by_shares(tmp_path):
+    _, days = drafted(tmp_path, {"events": log_of(NAMES[0], "s", days=6, rows=2000)})
+    _, hours = drafted(tmp_path, {"events": log_of(NAMES[0], "s", days=1)})
+    assert (days.split.validate_from, days.split.test_from) == ("2023-11-19", "2023-11-20")
+    assert "T" in hours.split.test_from
+
+
+def test_what_is_read_back_within_a_day_is_frozen_so_that_it_ranks_nothing_backwards(tmp_path):
+    _, days = drafted(tmp_path, {"events": log_of(NAMES[0], "s")})
+    _, hours = drafted(tmp_path, {"events": log_of(NAMES[0], "s", days=1)})
+    assert [recipe.counters["click_by_user"].refresh for recipe in (days, hours)] == ["day", "train"]
+
+
+def test_a_column_of_requests_is_the_group(tmp_path):
+    log = log_of(NAMES[0], "s")
+    log = pl.concat([log, log.with_columns(pl.col("item_id") + 7)]).sort("timestamp", "user_id")
+    requests = log.select(pl.struct("timestamp", "user_id").rank("dense").alias("request_id"))
+    _, recipe = drafted(tmp_path, {"events": log.hstack(requests)})
+    assert recipe.group == ["request_id"]
+    _, recipe = drafted(tmp_path / "logs", {"events": log})
+    assert recipe.group == ["user_id", "day"]
+
+
+def test_a_column_that_tells_the_label_is_an_outcome_to_be_checked(tmp_path):
+    log = log_of(NAMES[0], "s").with_columns(q7=pl.col("click") * 10 + pl.col("dwell") / 30)
+    text, recipe = drafted(tmp_path, {"events": log})
+    assert "q7" in recipe.outcomes
+    assert "- q7  # CHECK: it tells the label" in text
+
+
+def tables(log):
+    users, items = log["user_id"].unique(maintain_order=True), log["item_id"].unique(maintain_order=True)
+    genres = itertools.cycle(["drama|war", "war", "comedy|drama|crime", "crime"])
+    return {
+        "users": pl.DataFrame({"user_id": users, "age": [18 + i % 50 for i in range(len(users))]}),
+        "items": pl.DataFrame(
+            {
+                "item_id": items,
+                "title": [f"The {i}th film" for i in range(len(items))],
+                "genres": list(itertools.islice(genres, len(items))),
+                "released": [f"20{10 + i % 10}-05-0{1 + i % 9}" for i in range(len(items))],
+            }
+        ),
+    }
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_tables_of_users_and_items_are_joined_and_their_columns_become_features(suffix, tmp_path):
+    log = log_of(NAMES[0], "s")
+    text, recipe = drafted(tmp_path, {"events": log, **tables(log)}, suffix)
+    assert {name: (table.key, table.role) for name, table in recipe.tables.items()} == {
+        "user": ("user_id", "user"),
+        "item": ("item_id", "item"),
+    }
+    assert (recipe.features["genres"].kind, recipe.features["genres"].separator) == ("multi_id", "|")
+    assert recipe.features["age"].kind == "dense"
+    assert recipe.features["released"].derive == "age"
+    assert "left out: item.title" in text
+
+
+def test_lists_of_the_logs_items_are_a_snapshot(tmp_path):
+    log = log_of(NAMES[0], "s")
+    past = pl.DataFrame({"user_id": log["user_id"].unique(), "seen": [[1001, 1002]] * log["user_id"].n_unique()})
+    _, recipe = drafted(tmp_path, {"events": log, "past": past}, "parquet")
+    assert recipe.snapshot.files == ["past.parquet"]
+    assert recipe.sequences["shown"].snapshot == "seen"
+
+
+def test_files_of_the_same_columns_are_one_log(tmp_path):
+    log = log_of(NAMES[0], "s")
+    frames = {"log_1": log[:200], "log_2": log[200:], **tables(log)}
+    _, recipe = drafted(tmp_path, frames)
+    assert recipe.log.files == ["log_*.csv"]
+
+
+def test_options_win_over_guesses(tmp_path):
+    log = log_of(NAMES[0], "s").with_columns(sold=pl.col("item_id") % 2, shop_id=pl.col("item_id") % 20)
+    given = {"user": ["shop_id"], "label": ["sold", "click"]}
+    _, recipe = drafted(tmp_path, {"events": log}, **given)
+    assert recipe.log.user == "shop_id"
+    assert [task.column for task in recipe.tasks.values()] == ["sold", "click"]
+
+
+@pytest.mark.parametrize(
+    ("dropped", "role"), [("user_id", "user"), ("item_id", "item"), ("timestamp", "time"), ("click", "label")]
+)
+def test_what_cannot_be_found_is_refused_with_the_columns_and_the_option(dropped, role, tmp_path):
+    log = log_of(NAMES[0], "s").drop(dropped)
+    with pytest.raises(RecipeError, match=f"looks like (the|a) {role}; name it with --{role} COLUMN") as refused:
+        drafted(tmp_path, {"events": log})
+    assert all(name in str(refused.value) for name in log.columns)
+
+
+def test_a_given_column_that_is_misspelt_gets_the_nearest(tmp_path):
+    with pytest.raises(RecipeError, match=r"column 'user_di'\. Did you mean 'user_id'"):
+        drafted(tmp_path, {"events": log_of(NAMES[0], "s")}, user=["user_di"])
+
+
+def test_a_draft_never_replaces_a_file(tmp_path, monkeypatch, capsys):
+    logs = written(tmp_path / "logs", {"events": log_of(NAMES[0], "s")})
+    mine = tmp_path / "recipe.yaml"
+    mine.write_text("mine")
+    assert main(["data", "init", str(logs), "--out", str(mine)]) == 2
+    assert mine.read_text() == "mine"
+    assert "--out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["ms", "iso"])
+def test_from_csv_files_to_a_data_set_without_editing(form, tmp_path, capsys):
+    log = log_of(NAMES[0], form, rows=600)
+    logs = written(tmp_path / "logs", {"events": log, **tables(log)})
+    recipe, out = tmp_path / "recipe.yaml", tmp_path / "data"
+    assert main(["data", "init", str(logs), "--out", str(recipe)]) == 0
+    assert f"hyrec data build --recipe {recipe} --input {logs} --out data" in capsys.readouterr().out
+    assert main(["data", "build", "--recipe", str(recipe), "--input", str(logs), "--out", str(out)]) == 0
+    assert "backwards" not in capsys.readouterr().out
+    parts = [pl.read_parquet(out / f"{part}.parquet") for part in ("train", "validate", "test")]
+    assert all(part.height for part in parts)
+    assert set(parts[0]["click"]) == {0, 1}
+    assert parts[2]["s_shown__item_id"].list.len().mean() > 5
+    assert parts[2]["s_click_before__item_id"].list.len().mean() > 2
+    assert "f_dwell" not in parts[0].columns
