@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,16 +12,16 @@ import polars as pl
 from hyrec.data.moments import UNITS, misfit, parse_iso
 
 _WORDS = """
-user: user uid member customer visitor account student learner client buyer reader viewer subscriber person player
-user: device
+user: user uid member customer visitor account student learner client buyer reader reviewer viewer subscriber person
+user: player device
 item: item iid video movie film product article ad doc document news photo note song track sku goods listing post
-item: creative book problem question hotel offer content game app candidate
+item: creative book problem question hotel offer content game app candidate asin adgroup campaign
 request: request req session impression search srch query slate pv pageview visit
-outcome: click clicks clicked like liked likes follow followed comment comments forward share shared hate dislike
+outcome: click clicks clicked clk like liked likes follow followed comment comments forward share shared hate dislike
 outcome: buy bought purchase purchased conversion convert converted cart fav favorite favourite collect collected
 outcome: install installed finish finished complete completed view viewed enter entered play played watch watched
-outcome: dwell stay spent rating rate score stars correct response label target reward revenue gmv paid skip
-outcome: skipped engaged y
+outcome: dwell stay spent rating rate score stars overall correct response label target reward revenue gmv paid
+outcome: skip skipped engaged y
 time: time timestamp ts datetime date at created when moment
 id: id ids code type category cat tab channel zone region zip zipcode class cluster brand level
 number: num count cnt price amount age duration length len size width height days hours minutes seconds ms year
@@ -38,10 +39,11 @@ def _of(kind: str) -> frozenset[str]:
 USER, ITEM, REQUEST, OUTCOME = _of("user"), _of("item"), _of("request"), _of("outcome")
 """Words in the names of columns."""
 _TIME, _ID, _NUMBER, _CALENDAR, _PLACE = _of("time"), _of("id"), _of("number"), _of("calendar"), _of("place")
+_ID_ITSELF, _DESCRIBES = {"id", "hash", "key", "uuid", "code", "number", "no"}, _ID - {"id", "ids", "code"}
 LABELS = (
     {"label", "target", "y"},
-    {"click", "clicked", "clicks"},
-    {"correct", "response", "rating", "stars", "score", "rate", "like", "liked", "likes"},
+    {"click", "clicked", "clicks", "clk"},
+    {"correct", "response", "rating", "overall", "stars", "score", "rate", "like", "liked", "likes"},
     {"purchase", "purchased", "buy", "bought", "conversion", "converted", "install"},
     {"watched", "completed", "complete", "finished"},
 )
@@ -74,8 +76,17 @@ class Guess:
 
 
 def words(name: str) -> set[str]:
-    """Return the words of a name: ``lastClickTime_ms`` has ``last``, ``click``, ``time`` and ``ms``."""
-    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name.partition(":")[0])}
+    """Return the words of a name: ``lastClickTime_ms`` has ``last``, ``click``, ``time`` and ``ms``, ``itemid`` two."""
+    found = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name.partition(":")[0])}
+    joined = {word[:-2] for word in found if word.endswith("id")} & (USER | ITEM | REQUEST)
+    return found | joined | ({"id"} if joined else set())
+
+
+def is_named(name: str, vocabulary: Collection[str]) -> bool:
+    """Whether a name is that of an id of the vocabulary's kind: ``user_id``, ``user``, but not ``user_level``."""
+    own = words(name)
+    others = own - {*vocabulary} - _ID_ITSELF - {f"{word}id" for word in vocabulary}
+    return bool(own & {*vocabulary}) and ("id" in own or not others) and not own & _DESCRIBES
 
 
 def is_binary(values: pl.Series) -> bool:

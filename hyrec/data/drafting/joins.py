@@ -65,7 +65,7 @@ def _candidates(roles: Roles, table: RawTable) -> Iterator[tuple[float, str, str
         for on in {key, roles.user, roles.item} & {*roles.log.columns}:
             vocabulary = USER if on == roles.user else ITEM if on == roles.item else frozenset()
             named = bool(words(key) & vocabulary) or ("id" in words(key) and bool(words(table.name) & vocabulary))
-            known = _share_known(roles.log.sample[on], table.ids(key)) if named or key == on else 0.0
+            known = _share_known(roles.log.ids(on), table.ids(key)) if named or key == on else 0.0
             if known > _REFERS:
                 yield known + 2 * (key == on), key, on
 

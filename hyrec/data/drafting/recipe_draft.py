@@ -28,11 +28,13 @@ class Draft:
     Args:
         text: Its YAML.
         directory: The folder that holds the files.
+        files: Those of the log, or of the rows.
         decisions: What was decided: what, how, and why.
     """
 
     text: str
     directory: Path
+    files: list[Path]
     decisions: list[tuple[str, str, str]]
 
 
@@ -70,7 +72,7 @@ def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
     ]
     if unused:
         decisions.append(("not used", shortened(unused), "the log refers to no unique column of theirs"))
-    return Draft("\n".join([*lines, ""]), directory, decisions)
+    return Draft("\n".join([*lines, ""]), directory, log.files, decisions)
 
 
 def _log_lines(roles: Roles, zone: str, why_zone: Why, split: Split) -> list[str]:

@@ -9,7 +9,19 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from hyrec.data.drafting.columns import ITEM, LABELS, OUTCOME, REQUEST, USER, Guess, guess, is_binary, share, words
+from hyrec.data.drafting.columns import (
+    ITEM,
+    LABELS,
+    OUTCOME,
+    REQUEST,
+    USER,
+    Guess,
+    guess,
+    is_binary,
+    is_named,
+    share,
+    words,
+)
 from hyrec.data.drafting.raw_table import RawTable
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.messages import listed, suggest
@@ -86,22 +98,24 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
                 raise RecipeError(f"--{option}: no file has a column {name!r}.{suggest(name, known)}")
     seen = [{column.name: guess(column) for column in table.sample} for table in tables]
     found = [_user_item_time(table, guesses, given) for table, guesses in zip(tables, seen, strict=True)]
-    best = max(range(len(tables)), key=lambda place: (len(found[place]), tables[place].num_rows))
+    has_labels = [all(name in table.columns for name in given.get("label", [])) for table in tables]
+    best = max(range(len(tables)), key=lambda place: (has_labels[place], len(found[place]), tables[place].num_rows))
     log, roles, guesses = tables[best], found[best], seen[best]
     for role in ("user", "item", "time"):
         if role not in roles:
             raise RecipeError(
                 f"No column of {log.pattern} looks like the {role}; name it with --{role} COLUMN.\n"
-                f"{listed(log.columns, 'Columns')}"
+                f"{listed(log.columns, 'Columns')}\n"
+                "If the rows are training rows already, with features and labels, draft their schema: --schema."
             )
     (user, why_user), (item, why_item), (time, why_time) = (roles[role] for role in ("user", "item", "time"))
     taken = {user, item, time}
     belongs = _determined(log.sample, {"user": user, "item": item}, taken)
-    labels, others, why_label = _labels(log, guesses, given.get("label", []), taken, belongs)
+    labels, others, why_label = find_labels(log, guesses, given.get("label", []), taken, belongs)
     is_clock = guesses[time].kind == "time"
     group, why_group = _group(log.sample, guesses, user, taken, is_clock)
     rest = [name for name in log.columns if name not in {*taken, *group} and guesses[name].kind != "none"]
-    outcomes = _outcomes(log.sample, rest, next(iter(labels.values())), others, belongs)
+    outcomes = find_outcomes(log.sample, rest, next(iter(labels.values())), others, belongs)
     outcomes |= {label.column: Why("the label") for label in labels.values()}
     return Roles(
         log, guesses, user, item, time, guesses[time].unit or "s", is_clock, labels, others, outcomes, group, belongs,
@@ -123,38 +137,41 @@ def _user_item_time(
 ) -> dict[str, tuple[str, Why]]:
     found = {role: (given[role][0], GIVEN) for role in given if role != "label" and given[role][0] in table.columns}
     taken = {name for name, _ in found.values()}
-    times = [name for name, seen in guesses.items() if seen.kind == "time" and name not in taken]
-    if "time" not in given and times:
-        best = max(times, key=lambda name: (guesses[name].sure, guesses[name].distinct, not words(name) & OUTCOME))
-        found["time"] = best, Why(guesses[best].why, guesses[best].sure and len(times) == 1)
-    elif "time" not in given and (orders := [name for name in table.columns if words(name) & _ORDER]):
-        found["time"] = orders[0], Why("no column is a clock; this one seems to count a user's rows", sure=False)
+    if "time" not in given and (time := _time(table, guesses)):
+        found["time"] = time
     taken |= {name for name, _ in found.values()}
+    free = [name for name in table.columns if name not in taken and _may_be_key(table.sample[name], guesses[name])]
     for role, vocabulary in (("user", USER), ("item", ITEM)):
-        named = [name for name in table.columns if words(name) & vocabulary and name not in taken]
-        named = [name for name in named if _may_be_key(table.sample[name], guesses[name])]
-        if role in given or not named:
-            continue
-        best = max(
-            named, key=lambda name: (not words(name) - vocabulary - {"id"}, "id" in words(name), _distinct(table, name))
-        )
-        found[role] = best, Why(f"its name; {_distinct(table, best):,} values")
-    taken |= {name for name, _ in found.values()}
-    left = [name for name in table.columns if name not in taken and "id" in words(name) - REQUEST]
-    left = [name for name in left if _may_be_key(table.sample[name], guesses[name]) and not words(name) & REQUEST]
+        named = [name for name in free if is_named(name, vocabulary) and not words(name) & REQUEST]
+        if role not in given and named:
+            best = max(
+                named, key=lambda name: (words(name) <= vocabulary | {"id"}, "id" in words(name), -named.index(name))
+            )
+            found[role] = best, Why(f"its name; {table.sample[best].n_unique():,} values", len(named) == 1)
+            free.remove(best)
+    left = [name for name in free if "id" in words(name) and not words(name) & REQUEST]
     missing = {"user", "item"} - {*found, *given}
     if len(missing) == 1 and left:
-        best = max(left, key=lambda name: _distinct(table, name))
+        best = max(left, key=lambda name: table.sample[name].n_unique())
         found[missing.pop()] = best, Why("of the other ids the one with the most values", sure=False)
     return found
 
 
+def _time(table: RawTable, guesses: dict[str, Guess]) -> tuple[str, Why] | None:
+    """Return the column of the time; without a clock one that counts, as a place in a user's history."""
+    times = [name for name, seen in guesses.items() if seen.kind == "time"]
+    if times:
+        best = max(times, key=lambda name: (not words(name) & OUTCOME, guesses[name].sure, guesses[name].distinct))
+        return best, Why(guesses[best].why, guesses[best].sure and len(times) == 1)
+    for name in table.columns:
+        counts = table.sample[name].dtype.is_integer() and guesses[name].distinct > 2
+        if counts and words(name) & (_ORDER | {"time", "timestamp"}) and not words(name) & {"id", *OUTCOME}:
+            return name, Why("no column is a clock; this one seems to count", sure=False)
+    return None
+
+
 def _may_be_key(values: pl.Series, seen: Guess) -> bool:
     return seen.kind in ("id", "none", "dense") and not values.dtype.is_nested() and values.n_unique() > 3
-
-
-def _distinct(table: RawTable, name: str) -> int:
-    return table.sample[name].n_unique()
 
 
 def _determined(sample: pl.DataFrame, keys: dict[str, str], taken: Collection[str]) -> dict[str, str]:
@@ -167,7 +184,7 @@ def _determined(sample: pl.DataFrame, keys: dict[str, str], taken: Collection[st
     return found
 
 
-def _labels(
+def find_labels(
     log: RawTable, guesses: dict[str, Guess], given: list[str], taken: Collection[str], belongs: dict[str, str]
 ) -> tuple[dict[str, Label], list[str], Why]:
     """Return the labels by task name, other columns that might be, and why it is these."""
@@ -175,8 +192,9 @@ def _labels(
     free = [name for name in log.columns if name not in taken and guesses[name].distinct > 1]
     binary = [name for name in free if is_binary(sample[name])]
     named = [name for name in binary if words(name) & OUTCOME]
-    graded = frozenset(["rating", "stars", "score", "rate", "grade", "response", "label"])
-    named += [n for n in free if words(n) & graded and sample[n].dtype.is_numeric() and 2 < guesses[n].distinct <= 20]
+    graded = frozenset(["rating", "overall", "stars", "score", "rate", "grade", "response", "label"])
+    numbers = [name for name in free if sample[name].dtype.is_numeric() and name not in binary]
+    named += [name for name in numbers if words(name) & graded and guesses[name].distinct <= 20]
     named.sort(key=lambda name: next((i for i, of in enumerate(LABELS) if words(name) & of), len(LABELS)))
     others = [name for name in binary if name not in belongs and name not in named]
     chosen, why = given, GIVEN
@@ -189,6 +207,8 @@ def _labels(
             f"No column of {log.pattern} looks like a label; name it with --label COLUMN.\n"
             f"{listed(others, 'Columns of two values')}\n{listed(log.columns, 'All columns')}"
         )
+    if lost := [name for name in chosen if name not in log.columns]:
+        raise RecipeError(f"--label: {log.pattern}, the log, has no column {lost[0]!r}.{suggest(lost[0], log.columns)}")
     labels = {_task_name(name): _label(sample[name]) for name in chosen}
     return labels, [name for name in named if name not in chosen], why
 
@@ -227,7 +247,7 @@ def _group(
     return [user, "day"], Why("no column is a request: a user's rows of a day are compared")
 
 
-def _outcomes(
+def find_outcomes(
     sample: pl.DataFrame, names: Iterable[str], label: Label, others: Collection[str], belongs: dict[str, str]
 ) -> dict[str, Why]:
     """Return the columns that seem to be known only after the impression."""

@@ -19,6 +19,8 @@ NAMES = [  # user, item, time, label
     ("userId", "movieId", "eventTime", "liked"),
     ("member_id", "product_id", "created_at", "is_purchase"),
     ("customer", "sku", "time_ms", "is_click"),
+    ("visitorid", "itemid", "time_stamp", "clk"),
+    ("reviewerID", "asin", "unixReviewTime", "overall"),
     ("user_id:token", "item_id:token", "timestamp:float", "rating:float"),
 ]
 
@@ -32,12 +34,13 @@ def log_of(names, form, days=6, rows=400, seed=0):
     if form in ("iso", "timestamp"):
         times = pl.from_epoch(seconds)
         times = times.dt.strftime("%Y-%m-%d %H:%M:%S") if form == "iso" else times
-    labels = draw.integers(1, 6, rows) if "rating" in label else draw.integers(0, 2, rows)
+    labels = draw.integers(1, 6, rows) if label in ("rating:float", "overall") else draw.integers(0, 2, rows)
     return pl.DataFrame(
         {
             item: draw.integers(0, 60, rows) + 1000,
             user: [f"u{number}" for number in draw.integers(0, 30, rows)],
-            "device_type": draw.choice(["phone", "desktop", "tv"], rows),
+            "device_type": draw.choice(["phone", "desktop", "tv", "watch", "car"], rows),
+            "user_level": draw.integers(0, 9, rows),
             time: times,
             label: labels,
             "dwell": draw.random(rows) * 60,
@@ -77,7 +80,7 @@ def test_timestamps_are_times(tmp_path):
 
 
 def test_of_ratings_about_half_are_positive(tmp_path):
-    _, recipe = drafted(tmp_path, {"events": log_of(NAMES[5], "s")})
+    _, recipe = drafted(tmp_path, {"events": log_of(NAMES[-1], "s")})
     assert recipe.tasks["rating"].threshold in (2, 3)
 
 
@@ -179,7 +182,7 @@ def test_a_given_column_that_is_misspelt_gets_the_nearest(tmp_path):
         drafted(tmp_path, {"events": log_of(NAMES[0], "s")}, user=["user_di"])
 
 
-def test_a_draft_never_replaces_a_file(tmp_path, monkeypatch, capsys):
+def test_a_draft_never_replaces_a_file(tmp_path, capsys):
     logs = written(tmp_path / "logs", {"events": log_of(NAMES[0], "s")})
     mine = tmp_path / "recipe.yaml"
     mine.write_text("mine")
