@@ -79,6 +79,10 @@ class RawTable:
     def _typed(self, column: pl.Series, *, as_id: bool) -> pl.Series:
         if self.separators:
             return from_csv(column, as_id=as_id)
+        if column.dtype in (pl.Categorical, pl.Enum):
+            return column.cast(pl.String)
+        if column.dtype.is_float():
+            return column.fill_nan(None)
         return column.cast(pl.Float64) if column.dtype.is_decimal() else column
 
 
