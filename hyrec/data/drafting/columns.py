@@ -48,6 +48,7 @@ LABELS = (
     {"watched", "completed", "complete", "finished"},
 )
 """Words in names of labels, the likeliest first."""
+FRACTIONS = "times with fractions of a second: store whole numbers of ms or us"
 _SEPARATORS = ("|", ";", "^", ",", " ")
 _SMALL = 50
 
@@ -79,7 +80,8 @@ def words(name: str) -> set[str]:
     """Return the words of a name: ``lastClickTime_ms`` has ``last``, ``click``, ``time`` and ``ms``, ``itemid`` two."""
     found = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name.partition(":")[0])}
     joined = {word[:-2] for word in found if word.endswith("id")} & (USER | ITEM | REQUEST)
-    return found | joined | ({"id"} if joined else set())
+    singular = {word[:-1] for word in found if word.endswith("s")} & (USER | ITEM)
+    return found | singular | joined | ({"id"} if joined else set())
 
 
 def is_named(name: str, vocabulary: Collection[str]) -> bool:
@@ -153,7 +155,8 @@ def _text(known: pl.Series, distinct: int) -> Guess:
 def _moment(known: pl.Series, name: set[str], distinct: int) -> Guess | None:
     whole = known.cast(pl.Int64, strict=False)
     if whole.null_count() or not (whole == known).all():
-        return None
+        is_time = name & _TIME and not (name & OUTCOME or misfit(known.to_numpy(), "s", "")[0])
+        return Guess("none", FRACTIONS, distinct=distinct) if is_time else None
     if whole.is_between(19_900_101, 21_001_231).all():
         days = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
         return None if days.null_count() else Guess("day", "days as 20220503", unit="day", distinct=distinct)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from hyrec.data.drafting.columns import Guess, guess
+from hyrec.data.drafting.columns import REQUEST, Guess, guess, words
 from hyrec.data.drafting.joins import Joined
 from hyrec.data.drafting.roles import Roles, Why
 from hyrec.data.drafting.time_split import Split
@@ -42,6 +42,9 @@ def draft_features(roles: Roles, joined: list[Joined], split: Split) -> tuple[li
         features.append(DraftedFeature(name, options, Why(f"the {role}"), _LARGE))
     known = {roles.user, roles.item, roles.time, *roles.group, *roles.outcomes}
     for column in [name for name in roles.log.columns if name not in known]:
+        if words(column) & REQUEST and roles.guesses[column].kind == "id":
+            left[column] = Why("it names a request or session: of later ones the model knows nothing")
+            continue
         role = roles.belongs.get(column, "context")
         _add(features, left, "log", column, roles.guesses[column], role)
     for of in joined:

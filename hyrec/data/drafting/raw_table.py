@@ -81,9 +81,10 @@ class RawTable:
             return from_csv(column, as_id=as_id)
         if column.dtype in (pl.Categorical, pl.Enum):
             return column.cast(pl.String)
-        if column.dtype.is_float():
-            return column.fill_nan(None)
-        return column.cast(pl.Float64) if column.dtype.is_decimal() else column
+        if column.dtype.is_decimal():
+            return column.cast(pl.Float64)
+        known: pl.Series = column.fill_nan(None) if column.dtype.is_float() else column
+        return known
 
 
 def open_tables(names: Iterable[str]) -> tuple[Path, list[RawTable]]:

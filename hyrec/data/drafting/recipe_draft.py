@@ -17,8 +17,8 @@ from hyrec.data.drafting.raw_table import open_tables
 from hyrec.data.drafting.roles import Label, Roles, Why, find_roles
 from hyrec.data.drafting.time_split import Split, split_by_time, time_zone
 
-_SIDE = 4
-"""Features of an event beside its item."""
+_SIDE, _WEEK = 4, 8
+"""Features of an event beside its item; days above which a week of them trains."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
         "# Drafted by 'hyrec data init'. Look at '# CHECK:' first; 'hyrec data build --explain KEY' tells of a key."
     ]
     lines += _log_lines(roles, zone, why_zone, split) + _table_lines(joined)
-    lines += _feature_lines(features, left, roles.is_clock) + _history_lines(roles, features, split, joined)
+    lines += _feature_lines(features, left, _derived(roles, split)) + _history_lines(roles, features, split, joined)
     labels = ", ".join(f"{of.column} above {of.threshold:g}" for of in roles.labels.values())
     log = roles.log
     decisions = [
@@ -112,11 +112,17 @@ def _snapshots(joined: list[Joined]) -> list[Joined]:
     return [of for of in joined if of.histories][:1]
 
 
-def _feature_lines(features: list[DraftedFeature], left: dict[str, Why], is_clock: bool) -> list[str]:
+def _feature_lines(features: list[DraftedFeature], left: dict[str, Why], derived: list[str]) -> list[str]:
     lines = ["", "features:", *(line(1, feature.name, feature.options, feature.why) for feature in features)]
-    free = {"hour", "weekday"} - {feature.name for feature in features}
-    lines += [line(1, name, {"derive": name, "group": "context"}) for name in sorted(free) if is_clock]
+    taken = {feature.name for feature in features}
+    lines += [line(1, name, {"derive": name, "group": "context"}) for name in derived if name not in taken]
     return lines + [f"  # {'' if why.sure else 'CHECK: '}left out: {name}: {why.text}" for name, why in left.items()]
+
+
+def _derived(roles: Roles, split: Split) -> list[str]:
+    """Return what the time tells: hours, and weekdays if those of the test rows can be among those that train."""
+    hour = ["hour"] if roles.guesses[roles.time].kind == "time" else []
+    return [*hour, "weekday"] if roles.is_clock and split.num_days > _WEEK else hour
 
 
 def _history_lines(roles: Roles, features: list[DraftedFeature], split: Split, joined: list[Joined]) -> list[str]:

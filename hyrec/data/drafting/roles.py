@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from hyrec.data.drafting.columns import (
+    FRACTIONS,
     ITEM,
     LABELS,
     OUTCOME,
@@ -27,6 +29,7 @@ from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.messages import listed, suggest
 
 _ORDER = frozenset(["order", "step", "sequence", "seq", "index", "turn"])
+_DATED = frozenset(["time", "timestamp", "date", "day", "dt", "ts", "at"])
 _TELLS, _MANY = 0.9, 50
 """AUC from which a column tells the label, and values above which a column is looked at in parts."""
 
@@ -103,16 +106,12 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
     log, roles, guesses = tables[best], found[best], seen[best]
     for role in ("user", "item", "time"):
         if role not in roles:
-            raise RecipeError(
-                f"No column of {log.pattern} looks like the {role}; name it with --{role} COLUMN.\n"
-                f"{listed(log.columns, 'Columns')}\n"
-                "If the rows are training rows already, with features and labels, draft their schema: --schema."
-            )
+            raise RecipeError(_not_found(role, log, guesses))
     (user, why_user), (item, why_item), (time, why_time) = (roles[role] for role in ("user", "item", "time"))
     taken = {user, item, time}
     belongs = _determined(log.sample, {"user": user, "item": item}, taken)
     labels, others, why_label = find_labels(log, guesses, given.get("label", []), taken, belongs)
-    is_clock = guesses[time].kind == "time"
+    is_clock = guesses[time].kind in ("time", "day")
     group, why_group = _group(log.sample, guesses, user, taken, is_clock)
     rest = [name for name in log.columns if name not in {*taken, *group} and guesses[name].kind != "none"]
     outcomes = find_outcomes(log.sample, rest, next(iter(labels.values())), others, belongs)
@@ -121,6 +120,20 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
         log, guesses, user, item, time, guesses[time].unit or "s", is_clock, labels, others, outcomes, group, belongs,
         {"user": why_user, "item": why_item, "time": why_time, "label": why_label, "group": why_group},
     )  # fmt: skip
+
+
+def _not_found(role: str, log: RawTable, guesses: dict[str, Guess]) -> str:
+    """Say what no column looks like, which columns there are, and what helps."""
+    told = [f"No column of {log.pattern} looks like the {role}; name it with --{role} COLUMN."]
+    told += [
+        f"{name!r} holds {seen.why}." for name, seen in guesses.items() if role == "time" and seen.why == FRACTIONS
+    ]
+    told.append(listed(log.columns, "Columns"))
+    if log.separators and any(re.fullmatch(r"[\d.]+", name) for name in log.columns):
+        return "\n".join([*told, "The first line of a CSV file has to name its columns; here it seems to hold values."])
+    return "\n".join(
+        [*told, "If the rows are training rows already, with features and labels, draft their schema: --schema."]
+    )
 
 
 def is_determined(keys: pl.Series, values: pl.Series) -> bool:
@@ -163,6 +176,9 @@ def _time(table: RawTable, guesses: dict[str, Guess]) -> tuple[str, Why] | None:
     if times:
         best = max(times, key=lambda name: (not words(name) & OUTCOME, guesses[name].sure, guesses[name].distinct))
         return best, Why(guesses[best].why, guesses[best].sure and len(times) == 1)
+    days = [name for name, seen in guesses.items() if seen.kind == "day" and not seen.unit and words(name) & _DATED]
+    if days:
+        return days[0], Why("it holds days only: rows of one day do not see one another", sure=False)
     for name in table.columns:
         counts = table.sample[name].dtype.is_integer() and guesses[name].distinct > 2
         if counts and words(name) & (_ORDER | {"time", "timestamp"}) and not words(name) & {"id", *OUTCOME}:
@@ -204,7 +220,7 @@ def find_labels(
         chosen, why = others, Why("the only column of two values that neither user nor item determines", sure=False)
     if not chosen:
         raise RecipeError(
-            f"No column of {log.pattern} looks like a label; name it with --label COLUMN.\n"
+            f"No column of {log.pattern} looks like a label; name it with --label COLUMN (numbers, or true and false).\n"
             f"{listed(others, 'Columns of two values')}\n{listed(log.columns, 'All columns')}"
         )
     if lost := [name for name in chosen if name not in log.columns]:

@@ -93,7 +93,7 @@ def whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
     """
     if values.dtype == pl.String and len(known := values.drop_nulls()) and parse_iso(known[0]) is not None:
         values = _iso_times(values, where)
-    if values.dtype == pl.Datetime:
+    if values.dtype in (pl.Datetime, pl.Date):
         return values.dt.epoch(unit)
     if not (values.dtype.is_numeric() or values.dtype == pl.Null):
         raise RecipeError(

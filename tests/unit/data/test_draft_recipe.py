@@ -9,7 +9,7 @@ import yaml
 
 from hyrec.cli.main import main
 from hyrec.data.drafting.recipe_draft import draft_recipe
-from hyrec.data.logs import Recipe, RecipeError
+from hyrec.data.logs import Recipe, RecipeError, build
 
 START = 1_700_000_000
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
@@ -165,6 +165,40 @@ def test_options_win_over_guesses(tmp_path):
     _, recipe = drafted(tmp_path, {"events": log}, **given)
     assert recipe.log.user == "shop_id"
     assert [task.column for task in recipe.tasks.values()] == ["sold", "click"]
+
+
+def test_a_weekday_is_a_feature_only_where_a_week_trains(tmp_path):
+    _, short = drafted(tmp_path, {"events": log_of(NAMES[0], "s", days=6)})
+    _, long = drafted(tmp_path, {"events": log_of(NAMES[0], "s", days=12)})
+    assert ["weekday" in recipe.features for recipe in (short, long)] == [False, True]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_log_of_days_without_hours_is_built(suffix, tmp_path):
+    log = log_of(NAMES[0], "timestamp").with_columns(pl.col("timestamp").dt.date())
+    text, recipe = drafted(tmp_path, {"events": log}, suffix)
+    assert "time: timestamp  # CHECK: it holds days only" in text
+    assert all(build(recipe, tmp_path / "logs", tmp_path / "out").splits.values())
+
+
+def test_times_with_fractions_of_a_second_are_refused_with_the_remedy(tmp_path):
+    log = log_of(NAMES[0], "s").with_columns(pl.col("timestamp") + 0.25)
+    with pytest.raises(RecipeError, match="'timestamp' holds times with fractions of a second: store whole"):
+        drafted(tmp_path, {"events": log})
+
+
+def test_a_csv_file_without_a_header_is_told(tmp_path):
+    (tmp_path / "logs").mkdir()
+    log_of(NAMES[0], "s").write_csv(tmp_path / "logs" / "log.csv", include_header=False)
+    with pytest.raises(RecipeError, match="first line of a CSV file has to name its columns"):
+        draft_recipe([str(tmp_path / "logs")], {})
+
+
+def test_a_table_is_found_by_its_files_name_where_its_key_is_only_called_id(tmp_path):
+    log = log_of(NAMES[0], "s")
+    items = pl.DataFrame({"id": log["item_id"].unique()}).with_columns(kind=pl.col("id") % 5)
+    _, recipe = drafted(tmp_path, {"events": log, "items": items})
+    assert (recipe.tables["item"].key, recipe.tables["item"].on) == ("id", "item_id")
 
 
 @pytest.mark.parametrize(
