@@ -215,13 +215,15 @@ def find_labels(
     others = [name for name in binary if name not in belongs and name not in named]
     chosen, why = given, GIVEN
     if not given and named:
-        chosen, why = named[:1], Why("its name and values", len(named) == 1)
+        several = f"; {len(named) - 1} others could be, too" if len(named) > 1 else ""
+        chosen, why = named[:1], Why(f"its name and values{several}", not several)
     elif not given and len(others) == 1:
         chosen, why = others, Why("the only column of two values that neither user nor item determines", sure=False)
     if not chosen:
         raise RecipeError(
-            f"No column of {log.pattern} looks like a label; name it with --label COLUMN (numbers, or true and false).\n"
-            f"{listed(others, 'Columns of two values')}\n{listed(log.columns, 'All columns')}"
+            f"No column of {log.pattern} looks like a label; name it with --label COLUMN.\n"
+            f"A label is a number, or true and false. {listed(others, 'Columns of two values')}\n"
+            f"{listed(log.columns, 'All columns')}"
         )
     if lost := [name for name in chosen if name not in log.columns]:
         raise RecipeError(f"--label: {log.pattern}, the log, has no column {lost[0]!r}.{suggest(lost[0], log.columns)}")
