@@ -77,14 +77,14 @@ class RawTable:
         return guarded(self.files[0], "CSV" if self.separators else "Parquet", lambda: pl.DataFrame(rows.collect()))
 
     def _typed(self, column: pl.Series, *, as_id: bool) -> pl.Series:
-        if self.separators:
-            return from_csv(column, as_id=as_id)
-        if column.dtype in (pl.Categorical, pl.Enum):
-            return column.cast(pl.String)
-        if column.dtype.is_decimal():
-            return column.cast(pl.Float64)
-        known: pl.Series = column.fill_nan(None) if column.dtype.is_float() else column
-        return known
+        typed = from_csv(column, as_id=as_id) if self.separators else column
+        if typed.dtype in (pl.Categorical, pl.Enum):
+            typed = typed.cast(pl.String)
+        elif typed.dtype.is_decimal():
+            typed = typed.cast(pl.Float64)
+        elif typed.dtype.is_float():
+            typed = typed.fill_nan(None)
+        return typed
 
 
 def open_tables(names: Iterable[str]) -> tuple[Path, list[RawTable]]:

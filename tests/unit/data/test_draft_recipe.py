@@ -181,6 +181,14 @@ def test_a_log_of_days_without_hours_is_built(suffix, tmp_path):
     assert all(build(recipe, tmp_path / "logs", tmp_path / "out").splits.values())
 
 
+@pytest.mark.parametrize("form", [pl.Categorical, pl.Binary, pl.Float64], ids=str)
+def test_ids_of_other_types_are_ids(form, tmp_path):
+    log = log_of(NAMES[0], "s").with_columns(pl.col("user_id").str.strip_prefix("u").cast(pl.Int64))
+    log = log.with_columns(pl.col("user_id") if form == pl.Float64 else pl.col("user_id").cast(pl.String))
+    _, recipe = drafted(tmp_path, {"events": log.with_columns(pl.col("user_id").cast(form))}, "parquet")
+    assert recipe.log.user == "user_id"
+
+
 def test_times_with_fractions_of_a_second_are_refused_with_the_remedy(tmp_path):
     log = log_of(NAMES[0], "s").with_columns(pl.col("timestamp") + 0.25)
     with pytest.raises(RecipeError, match="'timestamp' holds times with fractions of a second: store whole"):
