@@ -78,7 +78,9 @@ def _split_files(files: list[Path]) -> str:
 
 def build(parser: StrictParser) -> None:
     """Add the options of ``hyrec data build``."""
-    parser.add_argument("--recipe", required=True, help="a recipe's YAML file, or pkg:package/file.yaml")
+    parser.add_argument(
+        "--recipe", required=True, help="a recipe's YAML file, or pkg:package/file.yaml; 'hyrec data init' drafts one"
+    )
     parser.add_argument("--input", required=True, help="folder with the files that the recipe names")
     parser.add_argument("--out", required=True, help="folder to write to; its files are replaced")
     parser.add_argument(

@@ -106,7 +106,8 @@ def open_tables(names: Iterable[str]) -> tuple[Path, list[RawTable]]:
         else:
             separators[file], columns = csv_header(file, [], file.name, "")
         alike.setdefault(tuple(columns), []).append(file)
-    return directory, [
+    shown = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    return shown, [
         RawTable(own, _pattern(own, directory), [*columns], {f: separators[f] for f in own if f in separators})
         for columns, own in alike.items()
     ]

@@ -100,7 +100,10 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
                 known = [column for table in tables for column in table.columns]
                 raise RecipeError(f"--{option}: no file has a column {name!r}.{suggest(name, known)}")
     seen = [{column.name: guess(column) for column in table.sample} for table in tables]
-    found = [_user_item_time(table, guesses, given) for table, guesses in zip(tables, seen, strict=True)]
+    found = [
+        _user_item_time(table, guesses, given, _keys_of_others(table, tables))
+        for table, guesses in zip(tables, seen, strict=True)
+    ]
     has_labels = [all(name in table.columns for name in given.get("label", [])) for table in tables]
     best = max(range(len(tables)), key=lambda place: (has_labels[place], len(found[place]), tables[place].num_rows))
     log, roles, guesses = tables[best], found[best], seen[best]
@@ -145,8 +148,19 @@ def is_determined(keys: pl.Series, values: pl.Series) -> bool:
     return others.height >= 3 and bool((by_key["n"] == 1).all())
 
 
+def _keys_of_others(table: RawTable, tables: list[RawTable]) -> dict[str, set[str]]:
+    """Return the columns that are unique in another table, with the words of its name."""
+    found: dict[str, set[str]] = {}
+    for other in [other for other in tables if other is not table]:
+        for name in {*table.columns} & {*other.columns}:
+            values = other.sample[name]
+            if not values.dtype.is_nested() and not values.is_duplicated().any():
+                found.setdefault(name, set()).update(words(other.name))
+    return found
+
+
 def _user_item_time(
-    table: RawTable, guesses: dict[str, Guess], given: dict[str, list[str]]
+    table: RawTable, guesses: dict[str, Guess], given: dict[str, list[str]], keys: dict[str, set[str]]
 ) -> dict[str, tuple[str, Why]]:
     found = {role: (given[role][0], GIVEN) for role in given if role != "label" and given[role][0] in table.columns}
     taken = {name for name, _ in found.values()}
@@ -156,18 +170,23 @@ def _user_item_time(
     free = [name for name in table.columns if name not in taken and _may_be_key(table.sample[name], guesses[name])]
     for role, vocabulary in (("user", USER), ("item", ITEM)):
         named = [name for name in free if is_named(name, vocabulary) and not words(name) & REQUEST]
+        named = named or [name for name in free if keys.get(name, set()) & vocabulary]
         if role not in given and named:
             best = max(
                 named, key=lambda name: (words(name) <= vocabulary | {"id"}, "id" in words(name), -named.index(name))
             )
-            found[role] = best, Why(f"its name; {table.sample[best].n_unique():,} values", len(named) == 1)
+            found[role] = best, Why(f"{_reason(best, keys)}; {table.sample[best].n_unique():,} values", len(named) == 1)
             free.remove(best)
-    left = [name for name in free if "id" in words(name) and not words(name) & REQUEST]
+    left = [name for name in free if (name in keys or "id" in words(name)) and not words(name) & REQUEST]
     missing = {"user", "item"} - {*found, *given}
     if len(missing) == 1 and left:
         best = max(left, key=lambda name: table.sample[name].n_unique())
         found[missing.pop()] = best, Why("of the other ids the one with the most values", sure=False)
     return found
+
+
+def _reason(name: str, keys: dict[str, set[str]]) -> str:
+    return "its name" if is_named(name, USER | ITEM) else f"the key of {'_'.join(sorted(keys[name]))}"
 
 
 def _time(table: RawTable, guesses: dict[str, Guess]) -> tuple[str, Why] | None:

@@ -40,7 +40,9 @@ def draft_schema(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
     times = given.get("time") or [name for name, seen in guesses.items() if seen.kind == "time"][:1]
     groups = given.get("user") or _groups(sample, guesses)
     columns = [label.column for label in labels.values()]
-    outcomes = find_outcomes(sample, set(sample.columns) - {*columns}, next(iter(labels.values())), others, {})
+    outcomes = find_outcomes(
+        sample, [name for name in sample.columns if name not in columns], next(iter(labels.values())), others, {}
+    )
     known = {*times, *outcomes, *columns}
     features: list[str] = []
     left: list[str] = []
@@ -55,7 +57,7 @@ def draft_schema(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
         group = _prefix(name) if prefixes[_prefix(name)] > 1 else role
         why = Why(guesses[name].why, guesses[name].sure)
         features.append(line(1, feature_name(name), {**own, **options, "role": role, "group": group}, why))
-    left += [f"  # CHECK: left out: {name}: {why.text}" for name, why in sorted(outcomes.items())]
+    left += [f"  # CHECK: left out: {name}: {why.text}" for name, why in outcomes.items()]
     lines = ["# Drafted by 'hyrec data init --schema'. Look at '# CHECK:' first.", "tasks:"]
     for task, label in labels.items():
         options = {"column": label.column, **({"threshold": label.threshold} if label.threshold else {})}

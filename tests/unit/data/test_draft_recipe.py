@@ -1,6 +1,8 @@
 """``hyrec data init``: recipes drafted for logs of many styles."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
@@ -142,6 +144,24 @@ def test_tables_of_users_and_items_are_joined_and_their_columns_become_features(
     assert recipe.features["age"].kind == "dense"
     assert recipe.features["released"].derive == "age"
     assert "left out: item.title" in text
+
+
+def test_columns_of_any_name_are_user_and_item_where_they_are_keys_of_such_tables(tmp_path):
+    log = log_of(("a", "b", "timestamp", "click"), "s")
+    frames = {name: pl.DataFrame({key: log[key].unique()}) for name, key in (("users", "a"), ("catalogue", "b"))}
+    frames = {name: frame.with_columns(size=pl.int_range(pl.len()) % 3) for name, frame in frames.items()}
+    text, recipe = drafted(tmp_path, {"events": log, **frames})
+    assert (recipe.log.user, recipe.log.item) == ("a", "b")
+    assert "item: b  # CHECK" in text
+
+
+def test_drafting_imports_no_torch(tmp_path):
+    logs = written(tmp_path / "logs", {"events": log_of(NAMES[0], "s")})
+    command = ["data", "init", str(logs), "--out", str(tmp_path / "recipe.yaml")]
+    run = [sys.executable, "-m", "tests.local_code.heavy_imports", *command]
+    heavy = subprocess.run(run, capture_output=True, text=True, timeout=60).stdout.partition("HEAVY ")[2]
+    assert heavy
+    assert not {"torch", "lightning"} & set(yaml.safe_load(heavy))
 
 
 def test_lists_of_the_logs_items_are_a_snapshot(tmp_path):
