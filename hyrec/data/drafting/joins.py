@@ -52,7 +52,7 @@ def join(roles: Roles, others: list[RawTable]) -> tuple[list[Joined], list[str]]
         histories = _histories(roles, table) if role == "user" else ()
         taken = {of.name for of in found if not of.histories} | {"context"}
         name = re.sub(r"\W", "_", table.name) if histories or role in taken else role
-        why = Why(f"{key} is unique and has {known % 2 or 1:.0%} of the log's {on}")
+        why = Why(f"{key} is unique and has {known % 2:.0%} of the log's {on}")
         found.append(Joined(name, table, key, on, role, why, histories))
     return found, unused
 

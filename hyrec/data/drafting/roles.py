@@ -30,8 +30,10 @@ from hyrec.messages import listed, suggest
 
 _ORDER = frozenset(["order", "step", "sequence", "seq", "index", "turn"])
 _DATED = frozenset(["time", "timestamp", "date", "day", "dt", "ts", "at"])
-_TELLS, _MANY = 0.9, 50
-"""AUC from which a column tells the label, and values above which a column is looked at in parts."""
+_TELLS, _MANY, _ROWS = 0.9, 50, 20
+"""AUC from which a column tells the label, values above which it is looked at in parts, and rows that each needs."""
+_KEYS = 10
+"""Users or items with several rows that it takes to say that these determine a column."""
 
 
 class Why(NamedTuple):
@@ -145,7 +147,7 @@ def is_determined(keys: pl.Series, values: pl.Series) -> bool:
     by_key = frame.group_by("key").agg(pl.len(), pl.col("value").n_unique().alias("n"), pl.col("value").first())
     by_key = by_key.filter(pl.col("len") > 1)
     others = by_key.filter(pl.col("value") != by_key["value"].mode().first()) if by_key.height else by_key
-    return others.height >= 3 and bool((by_key["n"] == 1).all())
+    return by_key.height >= _KEYS and others.height >= 3 and bool((by_key["n"] == 1).all())
 
 
 def _keys_of_others(table: RawTable, tables: list[RawTable]) -> dict[str, set[str]]:
@@ -305,10 +307,11 @@ def find_outcomes(
 
 def _tells(values: pl.Series, positive: np.ndarray) -> float:
     """Return the AUC of a column's own rates by value, numbers in twenty parts of equal mass."""
+    most = min(_MANY, len(values) // _ROWS)
     codes = (values.cast(pl.Int8) if values.dtype == pl.Boolean else values).rank("dense")
-    if codes.n_unique() > _MANY:
-        codes = (values.cast(pl.Float64, strict=False).rank("average") * 20 / len(values)).floor()
-    if codes.null_count() == len(codes) and values.null_count() < len(values):  # text of many values
+    if codes.n_unique() > most:
+        codes = (values.cast(pl.Float64, strict=False).rank("average") * min(20, most) / len(values)).floor()
+    if most < 2 or codes.null_count() > values.null_count():  # few rows, or text of many values
         return 0.5
     by = (
         pl.DataFrame({"code": codes, "p": positive.astype(np.int64)})

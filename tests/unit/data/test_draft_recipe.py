@@ -116,6 +116,21 @@ def test_a_column_that_tells_the_label_is_an_outcome_to_be_checked(tmp_path):
     assert "- q7  # CHECK: it tells the label" in text
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_few_rows_no_column_is_said_to_tell_the_label(seed, tmp_path):
+    log = log_of(NAMES[0], "s", rows=60, seed=seed)
+    log = log.with_columns(zone=pl.int_range(60) % 45, weight=pl.Series(np.random.default_rng(seed).random(60)))
+    _, recipe = drafted(tmp_path, {"events": log})
+    assert recipe.outcomes == {"click", "dwell"}
+
+
+def test_what_came_of_an_impression_is_no_property_of_an_item_that_was_shown_once(tmp_path):
+    log = log_of(NAMES[0], "s").with_columns(item_id=pl.int_range(400) // 2 * 10 + pl.int_range(400) % 2)
+    log = pl.concat([log, log[:5]])
+    _, recipe = drafted(tmp_path, {"events": log})
+    assert "dwell" in recipe.outcomes
+
+
 def tables(log):
     users, items = log["user_id"].unique(maintain_order=True), log["item_id"].unique(maintain_order=True)
     genres = itertools.cycle(["drama|war", "war", "comedy|drama|crime", "crime"])
