@@ -1,4 +1,4 @@
-"""``hyrec data build | apply | extend | simulate | profile``."""
+"""``hyrec data init | build | apply | extend | simulate | profile``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from typing import Any
 
 from hyrec.cli.arguments import StrictParser
 from hyrec.config.shipped import find_file, load_mapping
+from hyrec.files import replaced
 from hyrec.mappings import build_dataclass
 from hyrec.messages import CommandError, suggest
+from hyrec.plain_text import table
+
+_ROLES = ("user", "item", "time", "label")
 
 
 def configure(parser: StrictParser) -> None:
     """Add the actions."""
     actions = {
+        "init": "a first recipe (or schema) for files of your own, with every guess marked",
         "build": "logs to training Parquet and schema.yaml, by a recipe",
         "apply": "new rows, with the ids of an earlier build, for hyrec predict",
         "extend": "an earlier build, grown by new rows and their ids",
@@ -26,12 +31,79 @@ def configure(parser: StrictParser) -> None:
     parser.actions("action", {name: (f"{__name__}:{name}", text) for name, text in actions.items()})
 
 
+def init(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data init``."""
+    parser.add_argument(
+        "files", nargs="+", help="CSV or Parquet files, or folders: the log and tables of users and items"
+    )
+    parser.add_argument("--out", help="file to write (default: recipe.yaml, or schema.yaml)")
+    parser.add_argument(
+        "--schema", action="store_true", help="the files hold training rows already: draft their schema"
+    )
+    for role in _ROLES:
+        more = ", or several: a,b" if role == "label" else ""
+        parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role}{more}, instead of a guess")
+    parser.set_defaults(run=_init)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from hyrec.data.drafting.recipe_draft import draft_recipe
+    from hyrec.data.drafting.schema_draft import draft_schema
+
+    out = Path(options.out or ("schema.yaml" if options.schema else "recipe.yaml"))
+    if out.exists():
+        raise CommandError(f"{out} exists already, perhaps with changes of yours: name another file with --out.")
+    given = {role: getattr(options, role).split(",") for role in _ROLES if getattr(options, role)}
+    draft = (draft_schema if options.schema else draft_recipe)(options.files, given)
+    with replaced(out) as path:
+        path.write_text(draft.text, encoding="utf-8")
+    print(table(["what", "found", "why"], [list(row) for row in draft.decisions]))
+    print(f"written   {out}: look at the lines with '# CHECK:' ({draft.text.count('# CHECK:')}), and then")
+    if options.schema:
+        data = f"--data.path {options.files[0]}" if "validate_from" in draft.text else _split_files(draft.files)
+        print(f"          hyrec fit --config pkg:hyrec/rankmixer.yaml --schema {out} --data ParquetData {data}")
+        return 0
+    print(f"          hyrec data build --recipe {out} --input {draft.directory} --out data")
+    print("          hyrec fit --config pkg:hyrec/hyformer.yaml --config pkg:hyrec/data/parquet.yaml")
+    return 0
+
+
+def _split_files(files: list[Path]) -> str:
+    """Name the files of each split, where their names say which it is."""
+    options = []
+    for split, part in (("train", "train"), ("validate", "val"), ("test", "test")):
+        named = [str(file) for file in files if part in file.name]
+        options.append(f"--data.{split} {named[0] if len(named) == 1 else '...'}")
+    return " ".join(options)
+
+
 def build(parser: StrictParser) -> None:
     """Add the options of ``hyrec data build``."""
-    parser.add_argument("--recipe", required=True, help="a recipe's YAML file, or pkg:package/file.yaml")
+    parser.add_argument(
+        "--recipe", required=True, help="a recipe's YAML file, or pkg:package/file.yaml; 'hyrec data init' drafts one"
+    )
     parser.add_argument("--input", required=True, help="folder with the files that the recipe names")
     parser.add_argument("--out", required=True, help="folder to write to; its files are replaced")
+    parser.add_argument(
+        "--explain",
+        action=_Explain,
+        nargs="?",
+        metavar="KEY",
+        help="print all keys of a recipe, or what one means (log.time_unit, refresh, schema.features), and end",
+    )
     parser.set_defaults(run=_build)
+
+
+class _Explain(argparse.Action):
+    """Prints the reference of recipes and ends, as --help does."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        from hyrec.cli.explain import explain
+
+        print(explain(values or ""))
+        parser.exit()
 
 
 def _build(options: argparse.Namespace) -> int:

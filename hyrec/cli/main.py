@@ -18,7 +18,10 @@ COMMANDS = {
     "baseline": ("hyrec.cli.baseline_command", "what a model must beat: counting, logistic regression, trees, DIN"),
     "importance": ("hyrec.cli.importance_command", "what a trained model loses without a feature or a sequence"),
     "inspect": ("hyrec.cli.inspect_command", "tokens, parameters, FLOPs and memory of a config; touches no data"),
-    "data": ("hyrec.cli.data_command", "build data from logs, add new rows to it, simulate it, or profile a file"),
+    "data": (
+        "hyrec.cli.data_command",
+        "draft a recipe, build data from logs, add new rows to it, simulate it, or profile a file",
+    ),
     "ablate": ("hyrec.cli.ablate_command", "run a study: variants over seeds, with intervals, costs and a report"),
     "plugins": ("hyrec.cli.plugins_command", "list installed plugins and components"),
 }

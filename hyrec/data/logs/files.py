@@ -182,7 +182,7 @@ def open_files(
             _check_columns(path, names, [name for name in wanted if name not in absent[path]], where)
             parquet.append(path)
             continue
-        between, names = _header(path, wanted, where, separator)
+        between, names = csv_header(path, wanted, where, separator)
         csv.append(folder / f"{where}-{len(csv)}.parquet")
         absent[csv[-1]] = frozenset({*optional} - {*names})
         there = [name for name in wanted if name not in absent[csv[-1]]]
@@ -218,7 +218,7 @@ def is_full(error: BaseException) -> bool:
     return not {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}.isdisjoint(numbers) or "No space left" in str(error)
 
 
-def _header(path: Path, wanted: list[str], where: str, separator: str) -> tuple[str, list[str]]:
+def csv_header(path: Path, wanted: list[str], where: str, separator: str) -> tuple[str, list[str]]:
     """Return the separator and the names in the first line; of several separators the one that finds most."""
     first_line = {"has_header": False, "n_rows": 1, "infer_schema": False, "truncate_ragged_lines": True, "glob": False}
     found: dict[str, list[str]] = {}

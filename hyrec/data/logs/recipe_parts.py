@@ -40,7 +40,8 @@ class Log:
             its matches but names that begin with ``.`` or ``_``. Parquet and CSV (also gzipped) by suffix.
         user: Column of the user's id.
         item: Column of the item's id.
-        time: Column of the impression's time, a number since 1970 (UTC).
+        time: Column of the impression's time: a number since 1970, a timestamp, or an ISO date-time; in UTC unless the
+            text says its zone.
         outcomes: Columns that are known only after the impression. They may be labels, conditions and side
             information of earlier events, and are refused as features of the impression itself.
         time_unit: Unit of ``time``.

@@ -86,15 +86,19 @@ def _of_distinct(values: pl.Series, distinct: pl.Series, result: pl.Series) -> I
 
 
 def whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
-    """Return a column of numbers or timestamps as whole times.
+    """Return a column of numbers, timestamps or ISO date-times (UTC, unless they say their zone) as whole times.
 
     Raises:
         RecipeError: For what is no time, and for fractions of the unit.
     """
-    if values.dtype == pl.Datetime:
+    if values.dtype == pl.String and len(known := values.drop_nulls()) and parse_iso(known[0]) is not None:
+        values = _iso_times(values, where)
+    if values.dtype in (pl.Datetime, pl.Date):
         return values.dt.epoch(unit)
     if not (values.dtype.is_numeric() or values.dtype == pl.Null):
-        raise RecipeError(f"{where}: column {values.name!r} is {values.dtype}; a time is a number or a timestamp.")
+        raise RecipeError(
+            f"{where}: column {values.name!r} is {values.dtype}; a time is a number, a timestamp or an ISO date-time."
+        )
     if values.dtype.is_float():
         values = values.fill_nan(None)
     whole: pl.Series = values.cast(pl.Int64, strict=False)
@@ -103,6 +107,14 @@ def whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
     if values.dtype.is_float() and not (whole.cast(values.dtype) == values).all():
         raise RecipeError(f"{where}: column {values.name!r} has fractions of {unit}; store a finer unit.")
     return whole
+
+
+def _iso_times(text: pl.Series, where: str) -> pl.Series:
+    times: pl.Series = text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    if times.null_count() > text.null_count():
+        bad = text.filter(times.is_null() & text.is_not_null())[0]
+        raise RecipeError(f"{where}: column {text.name!r} holds {bad!r}; write every time as 2022-05-03T10:00:00Z.")
+    return times
 
 
 def check_unit(times: Ints, unit: str, where: str) -> list[str]:

@@ -299,7 +299,7 @@ ROW = f"1,5,1,{START}\n".encode()
         (b"user,item,click,time,user\n" + ROW, "holds the column 'user' twice"),
         (b"user item click time\n1 5 1 2\n", "need log.separator"),
         (b"usr,item,click,time\n" + ROW, "Did you mean"),
-        (HEADER + b"1,5,1,yesterday\n", "a time is a number or a timestamp"),
+        (HEADER + b"1,5,1,yesterday\n", "a time is a number, a timestamp or an ISO date-time"),
         (HEADER + b"1,5,1,1e300\n", "too large for a time"),
         (HEADER + b",,,\n,,,\n", "No row trains"),
     ],

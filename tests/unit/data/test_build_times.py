@@ -6,10 +6,11 @@ import copy
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import polars as pl
 import pytest
 
-from hyrec.data.logs import Recipe
-from hyrec.data.logs.times import bound, day_starts
+from hyrec.data.logs import Recipe, RecipeError
+from hyrec.data.logs.times import bound, day_starts, whole_times
 from tests.unit.data.test_build_recipe import BASE
 
 # Zone, day and its first moment in UTC.
@@ -38,3 +39,15 @@ def test_a_day_as_a_bound_is_its_first_moment(zone, day, first, unit):
 def test_a_moment_of_a_day_belongs_to_the_days_first_moment(zone, day, first):
     moments = [utc(first), utc(first) + 5400, utc(first) + 20 * 3600]
     assert day_starts(moments, zone, "s").tolist() == [utc(first)] * 3
+
+
+@pytest.mark.parametrize(
+    "text", ["2023-04-28T10:00:00", "2023-04-28 10:00:00", "2023-04-28T10:00:00Z", "2023-04-28T18:00:00+08:00"]
+)
+def test_an_iso_date_time_is_a_time_of_utc_unless_it_says_its_zone(text):
+    assert whole_times(pl.Series([text, None]), "ms", "log.time").to_list() == [utc("2023-04-28T10:00") * 1000, None]
+
+
+def test_an_iso_time_that_cannot_be_read_is_named():
+    with pytest.raises(RecipeError, match="'t' holds 'yesterday'"):
+        whole_times(pl.Series("t", ["2023-04-28T10:00:00", "yesterday"]), "s", "log.time")
