@@ -60,10 +60,12 @@ def _init(options: argparse.Namespace) -> int:
     print(table(["what", "found", "why"], [list(row) for row in draft.decisions]))
     print(f"written   {out}: look at the lines with '# CHECK:' ({draft.text.count('# CHECK:')}), and then")
     if options.schema:
-        data = f"--data.path {options.files[0]}" if "validate_from" in draft.text else _split_files(draft.files)
-        print(f"          hyrec fit --config pkg:hyrec/rankmixer.yaml --schema {out} --data ParquetData {data}")
+        data = f"--data.path {quote(options.files[0])}" if "validate_from" in draft.text else _split_files(draft.files)
+        schema = quote(str(out))
+        print(f"          hyrec fit --config pkg:hyrec/rankmixer.yaml --schema {schema} --data ParquetData {data}")
         return 0
-    print(f"          hyrec data build --recipe {out} --input {draft.directory} --out data")
+    recipe, folder = quote(str(out)), quote(str(draft.directory))
+    print(f"          hyrec data build --recipe {recipe} --input {folder} --out data")
     print("          hyrec fit --config pkg:hyrec/hyformer.yaml --config pkg:hyrec/data/parquet.yaml")
     return 0
 
@@ -72,7 +74,7 @@ def _split_files(files: list[Path]) -> str:
     """Name the files of each split, where their names say which it is."""
     options = []
     for split, part in (("train", "train"), ("validate", "val"), ("test", "test")):
-        named = [str(file) for file in files if part in file.name]
+        named = [quote(str(file)) for file in files if part in file.name]
         options.append(f"--data.{split} {named[0] if len(named) == 1 else '...'}")
     return " ".join(options)
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from hyrec.data.drafting.columns import REQUEST, Guess, guess, words
 from hyrec.data.drafting.joins import Joined
 from hyrec.data.drafting.roles import Roles, Why
@@ -13,6 +15,8 @@ from hyrec.data.drafting.time_split import Split
 
 _LARGE = 1_000
 """Values from which rare ones share an id."""
+_SURELY = 100
+"""Rows that it takes to say that each has a value of its own."""
 _BUCKETS = {"transform": "bucketize", "num_buckets": 16}
 
 
@@ -41,14 +45,17 @@ def draft_features(roles: Roles, joined: list[Joined], split: Split) -> tuple[li
         options = {**where, "role": role, "group": f"{role}_id", "min_count": min_count}
         features.append(DraftedFeature(name, options, Why(f"the {role}"), _LARGE))
     known = {roles.user, roles.item, roles.time, *roles.group, *roles.outcomes}
-    for column in [name for name in roles.log.columns if name not in known]:
+    for column in [name for name in roles.log.columns if name and name not in known]:
         if words(column) & REQUEST and roles.guesses[column].kind == "id":
             left[column] = Why("it names a request or session: of later ones the model knows nothing")
+            continue
+        if _is_of_one_row(roles.log.sample[column], roles.guesses[column]):
+            left[column] = Why("every row has a value of its own, as if it counted them", sure=False)
             continue
         role = roles.belongs.get(column, "context")
         _add(features, left, "log", column, roles.guesses[column], role)
     for of in joined:
-        for values in of.table.sample.drop(of.key) if not of.histories else ():
+        for values in of.table.sample.drop("", of.key, strict=False) if not of.histories else ():
             _add(features, left, of.name, values.name, guess(values), of.role)
     return features, left
 
@@ -56,6 +63,12 @@ def draft_features(roles: Roles, joined: list[Joined], split: Split) -> tuple[li
 def feature_name(column: str) -> str:
     """Return a column's name as one that a feature may have; RecBole's ``age:float`` is ``age``."""
     return re.sub(r"[^\w-]", "_", column.partition(":")[0]).lstrip("-") or "column"
+
+
+def _is_of_one_row(values: pl.Series, seen: Guess) -> bool:
+    """Whether no later row can hold an id or whole number again."""
+    is_discrete = seen.kind in ("id", "dense") and not values.dtype.is_float()
+    return is_discrete and len(values) >= _SURELY and values.n_unique() == len(values)
 
 
 def _add(

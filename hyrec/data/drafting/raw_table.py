@@ -105,6 +105,8 @@ def open_tables(names: Iterable[str]) -> tuple[Path, list[RawTable]]:
             columns = guarded(file, "Parquet", pq.read_schema, file).names
         else:
             separators[file], columns = csv_header(file, [], file.name, "")
+            if twice := sorted({name for name in columns if columns.count(name) > 1}):
+                raise RecipeError(f"{file.name} holds the column {twice[0]!r} twice; name or drop one of them.")
         alike.setdefault(tuple(columns), []).append(file)
     shown = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
     return shown, [
@@ -118,7 +120,11 @@ def _files(path: Path) -> list[Path]:
         found = [file for file in sorted(path.iterdir()) if file.is_file() and not is_leftover((file.name,), set())]
         found = [file for file in found if {".csv", ".tsv", ".parquet"} & set(file.suffixes)]
         if not found:
-            raise RecipeError(f"The folder {str(path)!r} holds no CSV or Parquet files.")
+            below = next(
+                (file for file in sorted(path.glob("*/*")) if file.suffix in (".csv", ".tsv", ".parquet")), None
+            )
+            hint = f" Those in folders below are named one by one, as {path}/*/*{below.suffix}." if below else ""
+            raise RecipeError(f"The folder {str(path)!r} holds no CSV or Parquet files.{hint}")
         return found
     if not path.is_file():
         near = [str(other) for other in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -109,6 +109,8 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
     has_labels = [all(name in table.columns for name in given.get("label", [])) for table in tables]
     best = max(range(len(tables)), key=lambda place: (has_labels[place], len(found[place]), tables[place].num_rows))
     log, roles, guesses = tables[best], found[best], seen[best]
+    if not log.num_rows:
+        raise RecipeError(f"{log.pattern} holds a header and no rows.")
     for role in ("user", "item", "time"):
         if role not in roles:
             raise RecipeError(_not_found(role, log, guesses))
@@ -298,11 +300,20 @@ def find_outcomes(
             found[name] = Why("could be a label, too")
         elif words(name) & OUTCOME and name not in belongs:
             found[name] = Why("its name: what came of the impression")
-        elif name != label.column and not known[name].dtype.is_nested():
-            tells = _tells(known[name], positive)
+        elif name != label.column:
+            is_there = _tells(_is_there(known[name]), positive)
+            tells = max(is_there, 0.0 if known[name].dtype.is_nested() else _tells(known[name], positive))
             if tells > _TELLS:
-                found[name] = Why(f"it tells the label (AUC {tells:.2f})", sure=False)
+                how = "whether it is there" if tells == is_there else "it"
+                found[name] = Why(f"{how} tells the label (AUC {tells:.2f})", sure=False)
     return found
+
+
+def _is_there(values: pl.Series) -> pl.Series:
+    """Return whether each row holds anything, an empty list or text being nothing."""
+    if isinstance(values.dtype, pl.List):
+        return values.list.len().fill_null(0) > 0
+    return values.fill_null("") != "" if values.dtype == pl.String else values.is_not_null()
 
 
 def _tells(values: pl.Series, positive: np.ndarray) -> float:

@@ -222,9 +222,19 @@ def csv_header(path: Path, wanted: list[str], where: str, separator: str) -> tup
     """Return the separator and the names in the first line; of several separators the one that finds most."""
     first_line = {"has_header": False, "n_rows": 1, "infer_schema": False, "truncate_ragged_lines": True, "glob": False}
     found: dict[str, list[str]] = {}
+    refused: list[RecipeError] = []
+
+    def read(between: str) -> None:
+        try:
+            line = guarded(path, "CSV", pl.read_csv, path, separator=between, **first_line)
+            found[between] = ["" if name is None else str(name) for name in line.row(0)]
+        except RecipeError as error:  # by another separator, what follows a quoted name is no CSV
+            refused.append(error)
+
     for between in [separator] if separator else _SEPARATORS:
-        line = guarded(path, "CSV", pl.read_csv, path, separator=between, **first_line)
-        found[between] = [str(name) for name in line.row(0)]
+        read(between)
+    if not found:
+        raise refused[0]
     best = max(found, key=lambda between: (len({*wanted} & {*found[between]}), len(found[between])))
     return best, found[best]
 
