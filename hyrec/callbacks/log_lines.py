@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import lightning as L
@@ -31,20 +31,28 @@ class LogLines(ProgressBar):
 
     Args:
         seconds: Least time between two lines of one stage.
-        clock: Tells the time in seconds.
 
     Raises:
         ValueError: When ``seconds`` is negative.
     """
 
-    def __init__(self, seconds: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float = 30.0) -> None:
         super().__init__()
         if not seconds >= 0:
             raise ValueError(f"LogLines needs seconds >= 0, got {seconds}.")
-        self._seconds, self._clock = seconds, clock
+        self._seconds = seconds
         self._is_on = True
         self._start = self._last = 0.0
         self._first = 0
+
+    def now(self) -> float:
+        """Return the time in seconds."""
+        return time.monotonic()
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Start the clock."""
+        super().setup(trainer, pl_module, stage)
+        self._last = self.now()
 
     def disable(self) -> None:
         """Write no more; Lightning does this in every process but the first."""
@@ -60,24 +68,24 @@ class LogLines(ProgressBar):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock; a run that continues counts the time left by its own speed."""
-        self._start = self._last = self._clock()
+        self._start = self._last = self.now()
         self._first = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Say how far training is, when it is time or the epoch ends."""
-        if batch_idx + 1 < self.total_train_batches and not self._is_due():
+        total, done = trainer.estimated_stepping_batches, trainer.global_step
+        if not (trainer.is_last_batch or done >= total or self._is_due()):
             return
         metrics = trainer.callback_metrics
         figures = [f"{name} {float(metrics[key]):.4f}" for name, key in _SHOWN.items() if key in metrics]
         if speed := metrics.get("train/samples_per_s"):
             figures.append(f"{float(speed):,.0f} samples/s")
-        total, done = trainer.estimated_stepping_batches, trainer.global_step
         if math.isfinite(total) and self._first < done < total:
-            left = (self._clock() - self._start) / (done - self._first) * (total - done)
+            left = (self.now() - self._start) / (done - self._first) * (total - done)
             figures.append(f"about {duration(left)} left")
-        batches = f"batch {batch_idx + 1:,}{_of(self.total_train_batches)}"
+        batches = f"batch {batch_idx + 1:,}{_of(trainer.num_training_batches)}"
         self._say(f"epoch {trainer.current_epoch + 1}{_of(trainer.max_epochs)}, {batches}:", ", ".join(figures))
 
     def on_validation_batch_end(
@@ -111,10 +119,10 @@ class LogLines(ProgressBar):
             self._say(f"{what}, batch {number + 1:,}{_of(total)}")
 
     def _is_due(self) -> bool:
-        return self._clock() - self._last >= self._seconds
+        return self.now() - self._last >= self._seconds
 
     def _say(self, *words: Any) -> None:
-        self._last = self._clock()
+        self._last = self.now()
         if self._is_on:
             print(*words, file=sys.stderr, flush=True)
 

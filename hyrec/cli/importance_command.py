@@ -50,9 +50,9 @@ def configure(parser: StrictParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
     kinds = _kinds(options.only)
-    for name in ("max_rows", "repeats"):
-        if getattr(options, name) < 1:
-            raise CommandError(f"--{name} must be at least 1, got {getattr(options, name)}.")
+    for name, least in (("max_rows", 1), ("repeats", 1), ("seed", 0)):
+        if getattr(options, name) < least:
+            raise CommandError(f"--{name} must be at least {least}, got {getattr(options, name)}.")
     config = options.folder / "config.yaml"
     if not config.is_file():
         raise CommandError(f"{options.folder} is no folder of a run: it holds no config.yaml. `hyrec fit` prints it.")
@@ -76,7 +76,8 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
         tell=_Progress(),
     )
-    print(f"{options.metric} of the rows as they are: {known:.4f}\n")
+    of = f" of task {model.primary_task}" if len(model.schema.tasks) > 1 else ""
+    print(f"{options.metric}{of} of the rows as they are: {known:.4f}\n")
     print(as_text(options.metric, found))
     if chart is not None:
         options.out.mkdir(parents=True, exist_ok=True)

@@ -100,7 +100,8 @@ def tell_next(folder: Path, trainer: Trainer) -> None:
     if best is None or trainer.interrupted or not trainer.is_global_zero:
         return
     place = quote(str(folder))
-    print(f"\n{place} holds config.yaml, metrics.csv and {best.relative_to(folder)}. Next:")
+    held_files = [name for name in ("config.yaml", "metrics.csv") if (folder / name).is_file()]
+    print(f"\n{place} holds {', '.join(held_files)} and {best.relative_to(folder)}. Next:")
     print(f"  hyrec predict --config {place}/config.yaml --ckpt_path best --data.predict FILES")
     print(f"  hyrec importance {place}")
 

@@ -138,3 +138,9 @@ def test_importance_of_every_input_of_a_run_is_printed_and_written(folder, capsy
 def test_importance_of_what_is_no_run_is_refused(folder, capsys):
     assert main(["importance", "new"]) == 2
     assert "new is no folder of a run: it holds no config.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "least"), [("max_rows", 1), ("repeats", 1), ("seed", 0)])
+def test_a_number_of_importance_that_is_too_small_is_refused(option, least, folder, capsys):
+    assert main(["importance", "run", f"--{option}", str(least - 1)]) == 2
+    assert f"--{option} must be at least {least}, got {least - 1}." in capsys.readouterr().err

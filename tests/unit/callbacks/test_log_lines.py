@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from hyrec.callbacks.log_lines import LogLines, progress_of
+from hyrec.config.experiment import Experiment
 
 
 class Model(L.LightningModule):
@@ -29,15 +30,14 @@ class Model(L.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=1.0)
 
 
-class Clock:
+class Ticking(LogLines):
     """A second passes at each look."""
 
-    def __init__(self):
-        self.now = 0.0
+    time = 0.0
 
-    def __call__(self):
-        self.now += 1.0
-        return self.now
+    def now(self):
+        self.time += 1.0
+        return self.time
 
 
 def trained(folder, lines, **options):
@@ -48,15 +48,14 @@ def trained(folder, lines, **options):
         enable_checkpointing=False,
         default_root_dir=folder,
         callbacks=[lines],
-        num_sanity_val_steps=0,
-        **{"max_epochs": 2, **options},
+        **{"max_epochs": 2, "num_sanity_val_steps": 0, **options},
     )
     trainer.fit(Model(), rows, rows)
     return trainer, rows
 
 
 def test_an_epoch_that_takes_no_time_has_a_line_at_its_end_and_one_for_its_validation(tmp_path, capsys):
-    trained(tmp_path, LogLines(seconds=1e9, clock=Clock()))
+    trained(tmp_path, Ticking(seconds=1e9))
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("epoch", "step"))]
     assert [line.split(":")[0] for line in lines] == [
         "epoch 1 of 2, batch 6 of 6",
@@ -70,15 +69,35 @@ def test_an_epoch_that_takes_no_time_has_a_line_at_its_end_and_one_for_its_valid
     assert "left" not in lines[2]
 
 
+def test_a_run_that_steps_end_within_an_epoch_has_one_line_at_its_last_step(tmp_path, capsys):
+    limits = {"max_epochs": -1, "max_steps": 2, "accumulate_grad_batches": 2}
+    trained(tmp_path, Ticking(seconds=1e9), **limits)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")]
+    assert [line.split(":")[0] for line in lines] == ["epoch 1, batch 4 of 6"]
+
+
+def test_checking_validation_before_training_says_nothing_where_it_takes_no_time(tmp_path, capsys):
+    trained(tmp_path, Ticking(seconds=1e9), num_sanity_val_steps=2)
+    assert "validating" not in capsys.readouterr().err
+
+
+def test_a_config_may_name_the_lines_and_their_pause():
+    given = ["--trainer.callbacks", "LogLines", "--trainer.callbacks.seconds", "5"]
+    experiment = Experiment.parse(
+        ["fit", "--config", "pkg:hyrec/debug.yaml", "--config", "pkg:hyrec/data/simulated.yaml", *given]
+    )
+    assert sum(isinstance(callback, LogLines) for callback in experiment.trainer().callbacks) == 1
+
+
 def test_a_long_epoch_has_lines_in_between_and_no_carriage_return(tmp_path, capsys):
-    trained(tmp_path, LogLines(seconds=2.0, clock=Clock()), max_epochs=1)
+    trained(tmp_path, Ticking(seconds=2.0), max_epochs=1)
     told = capsys.readouterr().err
     assert sum(line.startswith("epoch 1 of 1") for line in told.splitlines()) >= 2
     assert "\r" not in told
 
 
 def test_validation_and_tests_that_take_long_have_lines(tmp_path, capsys):
-    trainer, rows = trained(tmp_path, LogLines(seconds=2.0, clock=Clock()), max_epochs=1)
+    trainer, rows = trained(tmp_path, Ticking(seconds=2.0), max_epochs=1)
     trainer.test(Model(), rows)
     told = capsys.readouterr().err
     assert "validating, batch" in told
