@@ -1,0 +1,105 @@
+"""The section of a profile's page on label rates: by split, by day, and by the values of small features."""
+
+from __future__ import annotations
+
+import math
+
+from hyrec.cli.profile import share
+from hyrec.data.profiling.labels import Rate
+from hyrec.data.profiling.profile import Profile
+from hyrec.studies.report.blocks import Block, Figure, Inline, Section, Table
+from hyrec.studies.report.charts import rate_chart
+from hyrec.studies.report.numbers import fixed, slug
+
+_PANELS, _FEW_ROWS = 6, 200
+
+
+def rates_section(profile: Profile) -> Section:
+    """Show how often each label is positive."""
+    tasks = list(next(iter(profile.splits.values())).rates)
+    blocks: list[Block] = [_splits(profile, tasks)]
+    for task in tasks:
+        blocks += [*_days(profile, task), *_slices(profile, task)]
+    return Section("labels", "Labels", tuple(blocks))
+
+
+def _splits(profile: Profile, tasks: list[str]) -> Table:
+    header = ["Split", "Rows", "First", "Last (UTC)", "Repeated", "Repeated impressions", "Groups"]
+    header += [f"{word}{f' ({task})' if len(tasks) > 1 else ''}" for task in tasks for word in _WORDS]
+    rows: list[tuple[Inline, ...]] = []
+    for name, f in profile.splits.items():
+        cells = [name, f"{f.rows:,}", f.begin, f.end, share(f.repeated_rows), share(f.repeated_impressions)]
+        cells.append("" if f.groups is None else f"{f.groups.count:,}")
+        for task in tasks:
+            both = (
+                ["", ""] if f.groups is None else [share(f.groups.with_both[task]), share(f.groups.rows_in_both[task])]
+            )
+            cells += [fixed(f.rates[task]), share(f.unknown[task]), *both]
+        rows.append(tuple(cells))
+    return Table(tuple(header), tuple(rows), (1, *range(4, len(header))))
+
+
+_WORDS = ("Label rate", "Unknown", "Groups with both", "Rows in those")
+
+
+def _days(profile: Profile, task: str) -> list[Block]:
+    days = sorted({day.value for f in profile.splits.values() for day in f.days})
+    if not days:
+        return []
+    series = []
+    for split, f in profile.splits.items():
+        rates = {day.value: day.rates[task] for day in f.days}
+        series.append((split, [rates.get(day) for day in days]))
+    chart = rate_chart(
+        f"days-{slug(task)}", f"Label rate of {task} by day (UTC)", [day[5:] for day in days], series, joined=True
+    )
+    rows = tuple(
+        (day.value, split, f"{day.rows:,}", fixed(day.rates[task]))
+        for split, f in profile.splits.items()
+        for day in f.days
+    )
+    numbers = Table(("Day", "Split", "Rows", "Label rate"), rows, (2, 3))
+    return [Figure(f"Label rate of {task} by day", (chart,), table=numbers)]
+
+
+def _slices(profile: Profile, task: str) -> list[Block]:
+    """Show the features whose values differ most in label rate, and all of them as numbers."""
+    first = next(iter(profile.splits))
+    ordered = sorted(profile.slices, key=lambda name: -_spread(profile.slices[name].get(first, []), task))
+    if not ordered:
+        return []
+    charts = []
+    for name in ordered[:_PANELS]:
+        parts = {split: {r.value: r for r in rates} for split, rates in profile.slices[name].items()}
+        values = sorted({v for rates in parts.values() for v, r in rates.items() if r.rows >= _FEW_ROWS}, key=_natural)
+        series = [(split, [_rate(rates.get(value), task) for value in values]) for split, rates in parts.items()]
+        charts.append(rate_chart(f"slice-{slug(task)}-{slug(name)}", name, values, series, joined=False))
+    rows: list[tuple[Inline, ...]] = [
+        (name, value.value, split, f"{value.rows:,}", fixed(value.rates[task]))
+        for name in ordered
+        for split, rates in profile.slices[name].items()
+        for value in rates
+    ]
+    caption = f"The features with few values that differ most in label rate; values with {_FEW_ROWS} rows or more."
+    numbers = Table(("Feature", "Value", "Split", "Rows", "Label rate"), tuple(rows), (3, 4))
+    return [Figure(f"Label rate of {task} by value", tuple(charts), caption, numbers)]
+
+
+def _rate(found: Rate | None, task: str) -> float | None:
+    return None if found is None or found.rows < _FEW_ROWS else found.rates[task]
+
+
+def _spread(rates: list[Rate], task: str) -> float:
+    """Return the standard deviation of the label rate over the rows."""
+    known = [(r.rows, rate) for r in rates if (rate := r.rates[task]) is not None]
+    total = sum(rows for rows, _ in known)
+    if not total:
+        return 0.0
+    mean = sum(rows * rate for rows, rate in known) / total
+    return math.sqrt(sum(rows * (rate - mean) ** 2 for rows, rate in known) / total)
+
+
+def _natural(value: str) -> tuple[int, float, str]:
+    """Sort numbers as numbers, then words."""
+    text = value.removeprefix("id ")
+    return (0, float(text), "") if text.isdigit() else (1, 0.0, value)
