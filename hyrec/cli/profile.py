@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from hyrec.data.profiling.columns import Columns
 from hyrec.data.profiling.figures import Values
-from hyrec.data.profiling.findings import Finding
+from hyrec.data.profiling.findings import Finding, in_short
 from hyrec.data.profiling.profile import FeatureFigures, Profile
 from hyrec.plain_text import table
-
-_ALIKE = 4
-"""Notes of one kind that the terminal shows; suspected leaks are all shown."""
 
 
 def as_text(profile: Profile) -> str:
@@ -131,16 +126,4 @@ def size(count: float) -> str:
 def _findings(findings: list[Finding]) -> list[str]:
     if not findings:
         return ["Nothing suspicious was found."]
-    lines, seen = [], Counter[str]()
-    for finding in sorted(findings, key=lambda f: (not f.is_leak, f.kind, -f.value)):
-        seen[finding.kind] += 1
-        if finding.is_leak or seen[finding.kind] <= _ALIKE:
-            lines.append(str(finding))
-    folded = sum(max(0, count - _ALIKE) for kind, count in seen.items() if not _leaks(findings, kind))
-    if folded:
-        lines.append(f"note   and {folded} more of these kinds, which --out FOLDER writes.")
-    return ["\n".join(lines)]
-
-
-def _leaks(findings: list[Finding], kind: str) -> bool:
-    return any(finding.is_leak for finding in findings if finding.kind == kind)
+    return ["\n".join(map(str, in_short(findings)))]

@@ -9,7 +9,7 @@ from hyrec.cli.profile_rates import rates_section
 from hyrec.data.profiling.checks import MUCH_NEW, MUCH_PSI
 from hyrec.data.profiling.drift import Drift
 from hyrec.data.profiling.figures import Values
-from hyrec.data.profiling.findings import Finding
+from hyrec.data.profiling.findings import Finding, in_short
 from hyrec.data.profiling.leaks import FAR_AUC, FAR_GAP, LEAK_AUC
 from hyrec.data.profiling.profile import FeatureFigures, Profile
 from hyrec.studies.report.blocks import Block, Bullets, Code, Document, Figure, Inline, Section, Strong, Table, Text
@@ -42,7 +42,7 @@ def _document(profile: Profile) -> Document:
 
 def _lead(profile: Profile) -> tuple[Block, ...]:
     leaks = [finding for finding in profile.findings if finding.is_leak]
-    notes = sorted((f for f in profile.findings if not f.is_leak), key=lambda f: (f.kind, -f.value))
+    notes = [finding for finding in in_short(profile.findings) if not finding.is_leak]
     many = f"{len(leaks)} suspected leak{'' if len(leaks) == 1 else 's'}"
     out: list[Block] = []
     if leaks:
@@ -50,15 +50,14 @@ def _lead(profile: Profile) -> tuple[Block, ...]:
     else:
         out.append(Text((Strong("No leak is suspected."), " What was looked for is told at the end.")))
     if notes:
-        out += [Text(f"{len(notes)} more to know:"), Bullets(tuple(map(_told, notes[:12])))]
-    if len(notes) > 12:
-        out.append(Text(f"{len(notes) - 12} more are in the tables below and in profile.json.", small=True))
+        out += [Text("Worth knowing:"), Bullets(tuple(map(_told, notes)))]
     note = sampled(profile)
     return (*out, Text(note, small=True)) if note else tuple(out)
 
 
 def _told(finding: Finding) -> Inline:
-    return Code(finding.where), f": {finding.told} {finding.advice}"
+    where = finding.where if " " in finding.where else Code(finding.where)
+    return where, f": {finding.told} {finding.advice}"
 
 
 def _features_section(profile: Profile) -> Section:

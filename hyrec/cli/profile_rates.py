@@ -11,7 +11,7 @@ from hyrec.studies.report.blocks import Block, Figure, Inline, Section, Table
 from hyrec.studies.report.charts import rate_chart
 from hyrec.studies.report.numbers import fixed, slug
 
-_PANELS, _FEW_ROWS = 6, 200
+_PANELS, _LEAST_SHARE = 6, 0.005
 
 
 def rates_section(profile: Profile) -> Section:
@@ -65,28 +65,30 @@ def _days(profile: Profile, task: str) -> list[Block]:
 def _slices(profile: Profile, task: str) -> list[Block]:
     """Show the features whose values differ most in label rate, and all of them as numbers."""
     first = next(iter(profile.splits))
-    ordered = sorted(profile.slices, key=lambda name: -_spread(profile.slices[name].get(first, []), task))
-    if not ordered:
+    ordered = sorted(profile.slices, key=lambda name: -_spread(profile.slices[name].get(first, []), task))[:_PANELS]
+    charts, rows = [], []
+    for name in ordered:
+        parts = {split: _usual(profile, split, rates, task) for split, rates in profile.slices[name].items()}
+        values = sorted({value for rates in parts.values() for value in rates}, key=_natural)
+        series = [(split, [rates.get(value) for value in values]) for split, rates in parts.items()]
+        title = f"Label rate of {task} by {name}"
+        charts.append(rate_chart(f"slice-{slug(task)}-{slug(name)}", title, values, series, heading=name, joined=False))
+        for split, rates in profile.slices[name].items():
+            rows += [(name, r.value, split, f"{r.rows:,}", fixed(r.rates[task])) for r in rates]
+    if not charts:
         return []
-    charts = []
-    for name in ordered[:_PANELS]:
-        parts = {split: {r.value: r for r in rates} for split, rates in profile.slices[name].items()}
-        values = sorted({v for rates in parts.values() for v, r in rates.items() if r.rows >= _FEW_ROWS}, key=_natural)
-        series = [(split, [_rate(rates.get(value), task) for value in values]) for split, rates in parts.items()]
-        charts.append(rate_chart(f"slice-{slug(task)}-{slug(name)}", name, values, series, joined=False))
-    rows: list[tuple[Inline, ...]] = [
-        (name, value.value, split, f"{value.rows:,}", fixed(value.rates[task]))
-        for name in ordered
-        for split, rates in profile.slices[name].items()
-        for value in rates
-    ]
-    caption = f"The features with few values that differ most in label rate; values with {_FEW_ROWS} rows or more."
+    caption = (
+        f"The features with few values that differ most in label rate; values of {_LEAST_SHARE:.1%} of a split's rows "
+        "or more. All such features are in profile.json."
+    )
     numbers = Table(("Feature", "Value", "Split", "Rows", "Label rate"), tuple(rows), (3, 4))
     return [Figure(f"Label rate of {task} by value", tuple(charts), caption, numbers)]
 
 
-def _rate(found: Rate | None, task: str) -> float | None:
-    return None if found is None or found.rows < _FEW_ROWS else found.rates[task]
+def _usual(profile: Profile, split: str, rates: list[Rate], task: str) -> dict[str, float | None]:
+    """Return the label rates of values that are not too rare for one."""
+    least = _LEAST_SHARE * profile.splits[split].rows_read
+    return {rate.value: rate.rates[task] for rate in rates if rate.rows >= least}
 
 
 def _spread(rates: list[Rate], task: str) -> float:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from hyrec.data.profiling.drift import Drift
+from hyrec.data.profiling.figures import Values
 from hyrec.data.profiling.findings import Finding
 from hyrec.data.profiling.labels import SplitFigures, moment
 from hyrec.data.profiling.leaks import FEW_ROWS
 from hyrec.data.profiling.rows import SplitRows
+from hyrec.plain_text import duration
 
 MUCH_PSI, MUCH_NEW, MUCH_REPEATED = 0.25, 0.2, 0.001
 """Beyond which drift, new ids and repeated rows are told."""
@@ -51,8 +53,10 @@ def _overlaps(splits: Mapping[str, SplitRows]) -> Iterator[Finding]:
             end = float(earlier.time.max())
             share = float((later.time < end).mean())
             if share:
-                said = f"{share:.2%} of its rows are earlier than the end of {earlier.name} ({moment(end)} UTC)."
-                advice = "Split by time, or figures are better than those of a model in use."
+                early = duration(end - float(later.time.min()))
+                of = f"the end of {earlier.name} ({moment(end)} UTC)"
+                said = f"{share:.2%} of its rows are earlier than {of}, by up to {early}."
+                advice = "Split by time, or figures are too good; a day column may end its days at another hour."
                 yield Finding("time_overlap", later.name, share, said, advice)
 
 
@@ -81,6 +85,14 @@ def history_findings(splits: Mapping[str, SplitRows]) -> Iterator[Finding]:
 def _share(masks: list[np.ndarray | None]) -> float:
     given = [mask for mask in masks if mask is not None]
     return float(sum(mask.sum() for mask in given) / max(1, sum(len(mask) for mask in given)))
+
+
+def constant_findings(train: Mapping[str, Values]) -> Iterator[Finding]:
+    """Find features that say nothing: one value, and never missing, or missing always."""
+    for name, values in train.items():
+        if (values.distinct == 1 and not values.missing and not values.oov) or values.missing == 1:
+            said = f"every training row has {'no value' if values.missing == 1 else 'the same value'}."
+            yield Finding("constant_feature", name, 1.0, said, "Drop it: nothing can be learned from it.", False)
 
 
 def drift_findings(drifts: Mapping[str, Drift], later: str, rows: int) -> Iterator[Finding]:

@@ -193,10 +193,11 @@ def bar_chart(
 @_styled
 def rate_chart(
     name: str,
-    heading: str,
+    title: str,
     values: Sequence[str],
     series: Sequence[tuple[str, Sequence[float | None]]],
     *,
+    heading: str = "",
     joined: bool,
 ) -> Chart:
     """Draw rates of several series over values in order, joined by lines where the order is that of time."""
@@ -204,20 +205,21 @@ def rate_chart(
     for number, (label, rates) in enumerate(series):
         color, marker = _SERIES[number % len(_SERIES)]
         known = [(place, rate) for place, rate in enumerate(rates) if rate is not None]
-        line = "-" if joined else ""
-        axes.plot(
-            [p for p, _ in known], [r for _, r in known], line, color=color, marker=marker, label=label, markersize=5
-        )
-    few = 4 if joined else 6
-    step = max(1, -(-len(values) // few))
-    places = range(0, len(values), step)
+        look: dict[str, Any] = {
+            "color": color,
+            "marker": marker,
+            "linestyle": "-" if joined else "none",
+            "markersize": 5,
+        }
+        axes.plot([place for place, _ in known], [rate for _, rate in known], label=label, **look)
+    places = range(0, len(values), max(1, -(-len(values) // (4 if joined else 6))))
     axes.set_xticks(places, [shorten(values[place], 12) for place in places], rotation=0 if joined else 30)
     axes.set_xlim(-0.5, len(values) - 0.5)
-    axes.set_ylim(bottom=0)
+    highest = max((rate for _, rates in series for rate in rates if rate is not None), default=1.0)
+    axes.set_ylim(0, 1.08 * highest or 1.0)
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    if series:
-        figure.legend(loc="outside lower left", ncols=3)
-    return Chart(name, heading, figure)
+    figure.legend(loc="outside lower left", ncols=3)
+    return Chart(name, title, figure)
 
 
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:

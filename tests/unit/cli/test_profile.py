@@ -1,5 +1,7 @@
 """What ``hyrec data profile`` prints and writes, and says of files that it cannot read."""
 
+import dataclasses
+import importlib.util
 import json
 
 import polars as pl
@@ -9,6 +11,7 @@ from hyrec.cli.main import main
 from hyrec.cli.profile import as_text
 from hyrec.data.parquet.policy import DataError
 from hyrec.data.profiling import find_sources, profile
+from tests.unit.data.profiling.logs import SPLITS, log, schema, write
 
 
 def told(files, max_rows=0):
@@ -61,3 +64,53 @@ def test_what_is_written_is_strict_json(tmp_path, capsys):
     text = (tmp_path / "out" / "profile.json").read_text()
     assert json.loads(text, parse_constant=pytest.fail)["columns"]["rows"] == 2
     assert "profile.json" in capsys.readouterr().out
+
+
+def test_without_the_extra_the_figures_are_written_and_the_way_to_the_page_is_told(tmp_path, capsys, monkeypatch):
+    found = importlib.util.find_spec
+    absent = {"jinja2"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in absent else found(name, *rest))
+    pl.DataFrame({"user": [1]}).write_parquet(tmp_path / "a.parquet")
+    assert main(["data", "profile", str(tmp_path / "a.parquet"), "--out", str(tmp_path / "out")]) == 0
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["profile.json"]
+    assert "pip install 'hyrec[report]'" in capsys.readouterr().out
+
+
+def test_of_a_built_folder_splits_features_and_all_leaks_are_told(tmp_path, capsys):
+    columns = log()
+    for split in SPLITS:
+        columns[split]["extra"] = columns[split]["click"] * 1.0
+    columns["validate"]["click"] = columns["validate"]["click"] * 0
+    assert main(["data", "profile", str(write(tmp_path / "log", columns))]) == 0
+    text = capsys.readouterr().out
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("leak?")] == ["validate:", "extra:"]
+    assert "1,200" in text
+
+
+def test_a_sample_of_a_split_is_told(tmp_path, capsys):
+    assert main(["data", "profile", str(write(tmp_path / "log", log())), "--max_rows", "300"]) == 0
+    assert "train 300 of 1,200" in capsys.readouterr().out
+
+
+def test_csv_with_a_schema_gives_the_figures_of_parquet(tmp_path):
+    columns, spec = log(), schema()
+    write(tmp_path / "a", columns)
+    (tmp_path / "b").mkdir()
+    for split, values in columns.items():
+        joined = {n: ["^".join(map(str, v)) for v in c] if isinstance(c, list) else c for n, c in values.items()}
+        pl.DataFrame(joined).write_csv(tmp_path / "b" / f"{split}.csv")
+    separated = dataclasses.replace(spec.sequences["seen"], separator="^")
+    tags = dataclasses.replace(spec.features["tags"], separator="^")
+    joined_schema = dataclasses.replace(spec, sequences={"seen": separated}, features={**spec.features, "tags": tags})
+    joined_schema.save(tmp_path / "b" / "schema.yaml")
+    parts = [json.loads(profile(find_sources([str(tmp_path / name)]), 0).to_json()) for name in "ab"]
+    for part in parts:
+        part.pop("name"), part.pop("epoch_bytes")
+        for figures in part["splits"].values():
+            figures.pop("handled")  # empty texts are no lists
+    assert parts[0] == parts[1]
+
+
+def test_a_folder_without_anything_to_profile_is_told(tmp_path, mistake):
+    (tmp_path / "empty").mkdir()
+    assert "holds no train, validate or test" in mistake("data", "profile", str(tmp_path / "empty"))
