@@ -25,7 +25,7 @@ def sampled(profile: Profile) -> str:
     cut = [f"{name} {f.rows_read:,} of {f.rows:,}" for name, f in profile.splits.items() if f.rows_read < f.rows]
     if not cut:
         return ""
-    return f"A sample, the first rows of every row group: {', '.join(cut)} rows. --max_rows 0 reads all."
+    return f"A sample, spread over the files: {', '.join(cut)} rows. --max_rows 0 reads all."
 
 
 def share(value: float | None) -> str:

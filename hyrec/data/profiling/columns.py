@@ -48,7 +48,7 @@ def describe_columns(files: Sequence[Path], max_rows: int) -> Columns:
     Raises:
         DataError: For a file that is not Parquet, or files whose columns differ.
     """
-    counts = [_num_rows(file) for file in files]
+    counts = [num_rows(file) for file in files]
     total = sum(counts)
     share = min(1.0, max_rows / max(1, total)) if max_rows else 1.0
     parts = [_read(file, round(count * share)) for file, count in zip(files, counts, strict=True)]
@@ -61,7 +61,12 @@ def describe_columns(files: Sequence[Path], max_rows: int) -> Columns:
     return Columns(total, rows.height, len(files), {column.name: _describe(column) for column in rows})
 
 
-def _num_rows(file: Path) -> int:
+def num_rows(file: Path) -> int:
+    """Return the rows of a Parquet file.
+
+    Raises:
+        DataError: For a file that is not Parquet.
+    """
     try:
         return int(open_parquet(file).metadata.num_rows)
     except (OSError, ValueError) as error:

@@ -99,12 +99,12 @@ def moment(seconds: float) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def slices(rows: SplitRows, schema: Schema) -> dict[str, dict[int, Rate]]:
+def slices(rows: SplitRows) -> dict[str, dict[int, Rate]]:
     """Return the rates by id of every feature that has few ids."""
     found: dict[str, dict[int, Rate]] = {}
     for name, ids in rows.ids.items():
-        distinct = np.unique(ids) if schema.features[name].num_ids <= 10_000 else np.unique(ids[:10_000])
-        if 2 <= len(distinct) <= SLICE_IDS and len(distinct := np.unique(ids)) <= SLICE_IDS:
+        distinct = np.unique(ids[:10_000])  # most features have too many ids already there
+        if len(distinct) <= SLICE_IDS and 2 <= len(distinct := np.unique(ids)) <= SLICE_IDS:
             masks = {int(value): ids == value for value in distinct}
             found[name] = {
                 value: Rate(str(value), int(mask.sum()), rates_of(rows.labels, mask)) for value, mask in masks.items()

@@ -16,7 +16,7 @@ from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.policy import DataError, Policies
 from hyrec.data.parquet.source import index_split
 from hyrec.data.profiling.checks import constant_findings, drift_findings, history_findings, split_findings
-from hyrec.data.profiling.columns import Columns, describe_columns
+from hyrec.data.profiling.columns import Columns, describe_columns, num_rows
 from hyrec.data.profiling.costs import TableCost, table_costs
 from hyrec.data.profiling.drift import Drift, feature_drift, id_drift
 from hyrec.data.profiling.figures import Lengths, Values, feature_values, length_figures, side_values
@@ -25,7 +25,6 @@ from hyrec.data.profiling.labels import Rate, SplitFigures, describe_split, slic
 from hyrec.data.profiling.leaks import Halves, feature_aucs, suspected
 from hyrec.data.profiling.rows import SplitRows, read_rows
 from hyrec.data.profiling.sources import Sources, as_parquet
-from hyrec.parquet import open_parquet
 from hyrec.schema import MISSING_ID, OOV_ID, Schema
 
 
@@ -112,7 +111,7 @@ def _with_schema(sources: Sources, schema: Schema, files: dict[str, list[Path]],
     rows: dict[str, SplitRows] = {}
     sizes, findings = {}, []
     for split, listed in files.items():
-        if not sum(open_parquet(file).metadata.num_rows for file in listed):
+        if not sum(map(num_rows, listed)):
             findings.append(Finding("empty_split", split, 0.0, "it has no rows.", "Check the limits of the split."))
             continue
         index = index_split([str(file) for file in listed], Decoder(schema, Policies()))
@@ -180,7 +179,7 @@ def _named_slices(sources: Sources, schema: Schema, rows: Mapping[str, SplitRows
     """Return the slices of every split by feature, with the values that ids stand for where they are known."""
     out: dict[str, dict[str, list[Rate]]] = {}
     for split, part in rows.items():
-        for name, by_id in slices(part, schema).items():
+        for name, by_id in slices(part).items():
             words = _words(sources.vocabulary, schema.table_of(name), by_id)
             out.setdefault(name, {})[split] = [Rate(words[i], r.rows, r.rates) for i, r in by_id.items()]
     return out

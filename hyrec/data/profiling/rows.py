@@ -22,6 +22,8 @@ from hyrec.data.parquet.source import SplitIndex
 from hyrec.schema import Schema, SequenceSpec
 
 _EVERY_EVENT = 2**40
+_SPACED_GROUPS = 32
+"""Row groups that a sample is spread over, at least."""
 
 
 class IdCounts:
@@ -128,7 +130,7 @@ def read_rows(name: str, index: SplitIndex, schema: Schema, max_rows: int) -> Sp
         name: The split.
         index: Its rows.
         schema: What they hold.
-        max_rows: Most stored rows to read, the first ones of every row group. 0 reads all.
+        max_rows: About how many stored rows to read at most, spread over the row groups. 0 reads all.
 
     Raises:
         DataError: For values that cannot be used.
@@ -137,17 +139,23 @@ def read_rows(name: str, index: SplitIndex, schema: Schema, max_rows: int) -> Sp
     features = {n: replace(feature, max_length=0) for n, feature in schema.features.items()}
     whole = replace(schema, features=features, sequences=sequences)
     decoder = Decoder(whole, Policies(unequal_lengths="truncate"))
-    share = min(1.0, max_rows / index.num_rows) if max_rows else 1.0
     parts, sides, handled = [], _Sides(schema), Counter[Handled]()
-    for chunk in _chunks(RowReader(index, decoder, threads=False), index, share):
+    for chunk in _chunks(RowReader(index, decoder, threads=False), index, max_rows):
         parts.append(_columns(chunk, schema, sides))
         handled.update({key: int(counts.sum()) for key, counts in chunk.notes.items()})
     return _joined(name, index.num_samples, parts, sides, dict(handled))
 
 
-def _chunks(reader: RowReader, index: SplitIndex, share: float) -> Iterator[Chunk]:
-    for number, group in enumerate(index.groups):
-        yield from reader.read(number, 0, math.ceil(group.num_rows * share))
+def _chunks(reader: RowReader, index: SplitIndex, max_rows: int) -> Iterator[Chunk]:
+    """Read all rows, or the first ones of evenly spaced row groups: whole groups where there are many."""
+    sizes = [group.num_rows for group in index.groups]
+    chosen = list(range(len(sizes)))
+    if max_rows and max_rows < index.num_rows:
+        many = max(_SPACED_GROUPS, math.ceil(len(sizes) * max_rows / index.num_rows))
+        chosen = sorted(set(np.linspace(0, len(sizes) - 1, many).round().astype(int).tolist()))
+    share = min(1.0, max_rows / sum(sizes[number] for number in chosen)) if max_rows else 1.0
+    for number in chosen:
+        yield from reader.read(number, 0, math.ceil(sizes[number] * share))
 
 
 class _Sides:
