@@ -74,30 +74,24 @@ def _features_section(profile: Profile) -> Section:
         chart = bar_chart("psi", title, moved, "PSI", mark=MUCH_PSI)
         blocks.append(Figure(title, (chart,), f"Below .1 is little; the dotted line at {MUCH_PSI} and beyond is much."))
     first, last = next(iter(profile.splits)), list(profile.splits)[-1]
-    header = ("Feature", "Kind", "Table", "Missing", f"Missing {last}", "OOV", f"OOV {last}", "Distinct",
-              "Ids covered", "New ids", "PSI", "AUC alone", "Least .. median .. most")  # fmt: skip
-    rows = tuple(_feature_row(profile, name, f, first, last) for name, f in profile.features.items())
-    caption = f"All features: {first}, and where named so {last}; shares of values."
-    blocks.append(Table(header, rows, range(3, 12), caption))
+    rows = tuple(_feature_row(name, f, first, last, best_auc(profile, name)) for name, f in profile.features.items())
+    caption = f"All features: {first}, and where named so {last}; shares of values. Ids covered: of {last}, by {first}."
+    blocks.append(Table(("Feature", *_header(last), "Least .. median .. most"), rows, range(2, 12), caption))
     return Section("features", "Features", tuple(blocks))
 
 
-def _feature_row(profile: Profile, name: str, f: FeatureFigures, first: str, last: str) -> tuple[Inline, ...]:
+def _header(last: str) -> tuple[str, ...]:
+    names = ("Missing", f"Missing {last}", "OOV", f"OOV {last}", "Distinct", "Ids covered", "New ids")
+    return ("Kind", "AUC alone", "PSI", *names)
+
+
+def _feature_row(name: str, f: FeatureFigures, first: str, last: str, auc: str) -> tuple[Inline, ...]:
     before, after = f.splits.get(first, Values(0.0)), f.splits.get(last, Values(0.0))
     drift = f.drift or Drift(float("nan"), 0.0)
     return (
-        *(
-            Code(name),
-            f.kind,
-            f.table,
-            share(before.missing),
-            share(after.missing),
-            share(before.oov),
-            share(after.oov),
-        ),
-        f"{before.distinct:,}",
-        *(share(drift.coverage), share(drift.new_ids), "" if f.drift is None else f"{drift.psi:.2f}"),
-        *(best_auc(profile, name), number_range(before)),
+        *(Code(name), f.kind, auc, "" if f.drift is None else f"{drift.psi:.2f}"),
+        *(share(before.missing), share(after.missing), share(before.oov), share(after.oov), f"{before.distinct:,}"),
+        *(share(drift.coverage), share(drift.new_ids), number_range(before)),
     )
 
 
@@ -125,11 +119,14 @@ def _history_section(profile: Profile) -> Section | None:
         "when it was built, so there it is what may have been cut. “Longer” are cut when they are read."
     )
     first, last = next(iter(profile.splits)), list(profile.splits)[-1]
-    sides = tuple(_feature_row(profile, name, f, first, last)[:11] for name, f in profile.sides.items())
-    heads = ("Feature of events", "Kind", "Table", "Missing", f"Missing {last}", "OOV", f"OOV {last}", "Distinct",
-             "Ids covered", "New ids", "PSI")  # fmt: skip
-    tables: tuple[Block, ...] = (Table(header, rows, range(2, 9), caption),)
-    return Section("lengths", "Histories and lists", (*tables, *([Table(heads, sides, range(3, 11))] if sides else [])))
+    blocks: list[Block] = [Table(header, rows, range(2, 9), caption)]
+    if profile.sides:
+        sides = [_feature_row(name, f, first, last, "") for name, f in profile.sides.items()]
+        kept = [0, 1, *range(3, 11)]  # no AUC, no range
+        heads = ("Feature of events", *_header(last))
+        cells = tuple(tuple(row[i] for i in kept) for row in sides)
+        blocks.append(Table(tuple(heads[i] for i in kept), cells, range(2, 10), "What the events of histories hold."))
+    return Section("lengths", "Histories and lists", tuple(blocks))
 
 
 def _costs_section(profile: Profile) -> Section:

@@ -17,29 +17,43 @@ _PANELS, _LEAST_SHARE = 6, 0.005
 def rates_section(profile: Profile) -> Section:
     """Show how often each label is positive."""
     tasks = list(next(iter(profile.splits.values())).rates)
-    blocks: list[Block] = [_splits(profile, tasks)]
+    blocks = _splits(profile, tasks)
     for task in tasks:
         blocks += [*_days(profile, task), *_slices(profile, task)]
     return Section("labels", "Labels", tuple(blocks))
 
 
-def _splits(profile: Profile, tasks: list[str]) -> Table:
-    header = ["Split", "Rows", "First", "Last (UTC)", "Repeated", "Repeated impressions", "Groups"]
-    header += [f"{word}{f' ({task})' if len(tasks) > 1 else ''}" for task in tasks for word in _WORDS]
+def _splits(profile: Profile, tasks: list[str]) -> list[Block]:
+    header = [
+        "Split",
+        "Rows",
+        *_titles(("Label rate", "Unknown"), tasks),
+        "First",
+        "Last (UTC)",
+        "Repeated rows",
+        "Same user, item, time",
+    ]
     rows: list[tuple[Inline, ...]] = []
+    inside: list[tuple[Inline, ...]] = []
     for name, f in profile.splits.items():
-        cells = [name, f"{f.rows:,}", f.begin, f.end, share(f.repeated_rows), share(f.repeated_impressions)]
-        cells.append("" if f.groups is None else f"{f.groups.count:,}")
-        for task in tasks:
-            both = (
-                ["", ""] if f.groups is None else [share(f.groups.with_both[task]), share(f.groups.rows_in_both[task])]
-            )
-            cells += [fixed(f.rates[task]), share(f.unknown[task]), *both]
-        rows.append(tuple(cells))
-    return Table(tuple(header), tuple(rows), (1, *range(4, len(header))))
+        rates = [text for task in tasks for text in (fixed(f.rates[task]), share(f.unknown[task]))]
+        rows.append(
+            (name, f"{f.rows:,}", *rates, f.begin, f.end, share(f.repeated_rows), share(f.repeated_impressions))
+        )
+        if f.groups is not None:
+            both = [share(part[task]) for task in tasks for part in (f.groups.with_both, f.groups.rows_in_both)]
+            inside.append((name, f"{f.groups.count:,}", *both))
+    right = [i for i, word in enumerate(header) if word not in ("Split", "First", "Last (UTC)")]
+    blocks: list[Block] = [Table(tuple(header), tuple(rows), right)]
+    if inside:
+        names = ("Split", "Groups", *_titles(("Groups with both labels", "Rows in those"), tasks))
+        caption = "Only groups with both labels tell how well rows are ranked within a group."
+        blocks.append(Table(names, tuple(inside), range(1, len(names)), caption))
+    return blocks
 
 
-_WORDS = ("Label rate", "Unknown", "Groups with both", "Rows in those")
+def _titles(words: tuple[str, ...], tasks: list[str]) -> list[str]:
+    return [word if len(tasks) == 1 else f"{word} ({task})" for task in tasks for word in words]
 
 
 def _days(profile: Profile, task: str) -> list[Block]:

@@ -95,6 +95,15 @@ def constant_findings(train: Mapping[str, Values]) -> Iterator[Finding]:
             yield Finding("constant_feature", name, 1.0, said, "Drop it: nothing can be learned from it.", False)
 
 
+def vocabulary_findings(values: Mapping[str, Values], later: str) -> Iterator[Finding]:
+    """Find features of which many values share the row of all that the vocabulary does not hold."""
+    for name, told in values.items():
+        if told.oov is not None and told.oov >= MUCH_NEW:
+            said = f"{told.oov:.1%} of its values in {later} are out of vocabulary."
+            advice = "They share one row of the table: lower min_count, or hash them."
+            yield Finding("out_of_vocabulary", name, told.oov, said, advice, False)
+
+
 def drift_findings(drifts: Mapping[str, Drift], later: str, rows: int) -> Iterator[Finding]:
     """Judge how far evaluation is from training."""
     if rows < FEW_ROWS:

@@ -9,6 +9,7 @@ from typing import Literal
 FindingKind = Literal[
     "predicts_label", "equals_label", "known_by_label", "late_events", "newest_is_impression", "constant_label",
     "empty_split", "time_overlap", "repeated_rows", "repeated_impressions", "drift", "new_ids", "constant_feature",
+    "out_of_vocabulary",
 ]  # fmt: skip
 
 
@@ -40,6 +41,7 @@ _MANY, _SHOWN = 3, 8
 _TOGETHER: dict[str, str] = {
     "drift": "PSI between training and evaluation is much",
     "new_ids": "many values have ids that training never saw",
+    "out_of_vocabulary": "many values are out of vocabulary",
     "constant_feature": "every training row has the same value",
 }
 

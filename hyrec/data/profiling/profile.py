@@ -15,7 +15,13 @@ import polars as pl
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.policy import DataError, Policies
 from hyrec.data.parquet.source import index_split
-from hyrec.data.profiling.checks import constant_findings, drift_findings, history_findings, split_findings
+from hyrec.data.profiling.checks import (
+    constant_findings,
+    drift_findings,
+    history_findings,
+    split_findings,
+    vocabulary_findings,
+)
 from hyrec.data.profiling.columns import Columns, describe_columns, num_rows
 from hyrec.data.profiling.costs import TableCost, table_costs
 from hyrec.data.profiling.drift import Drift, feature_drift, id_drift
@@ -127,6 +133,7 @@ def _with_schema(sources: Sources, schema: Schema, files: dict[str, list[Path]],
     drifts = {name: f.drift for name, f in (features | sides).items() if f.drift is not None}
     findings += [*split_findings(rows, splits), *history_findings(rows), *suspected(halves, schema, aucs)]
     findings += constant_findings({name: f.splits[first] for name, f in features.items()})
+    findings += vocabulary_findings({name: f.splits[last] for name, f in (features | sides).items()}, last)
     findings += drift_findings(drifts, last, rows[last].num_rows)
     return Profile(
         sources.name,

@@ -140,3 +140,12 @@ def test_hashed_ids_of_texts_are_profiled(tmp_path: Path) -> None:
     )
     tag = profile(find_sources([str(write(tmp_path / "log", columns, hashed))]), 0).features["tag"]
     assert tag.splits["train"].distinct == 10
+
+
+def test_a_feature_that_never_changes_and_one_out_of_vocabulary_are_told(tmp_path: Path) -> None:
+    columns = log()
+    for values in columns.values():
+        values["extra"] = np.ones(1200)
+        values["tag"] = [*values["tag"][:800].tolist(), *[99] * 400]
+    found = profile(find_sources([str(write(tmp_path / "log", columns))]), 0).findings
+    assert [(f.kind, f.where) for f in found] == [("constant_feature", "extra"), ("out_of_vocabulary", "tag")]
