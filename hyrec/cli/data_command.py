@@ -26,7 +26,7 @@ def configure(parser: StrictParser) -> None:
         "apply": "new rows, with the ids of an earlier build, for hyrec predict",
         "extend": "an earlier build, grown by new rows and their ids",
         "simulate": "a simulated log whose click probabilities are known",
-        "profile": "columns, missing values and list lengths of Parquet files",
+        "profile": "what a data set holds: label rates, missing values, drift, costs and suspected leaks",
     }
     parser.actions("action", {name: (f"{__name__}:{name}", text) for name, text in actions.items()})
 
@@ -205,13 +205,35 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def profile(parser: StrictParser) -> None:
     """Add the options of ``hyrec data profile``."""
-    parser.add_argument("files", nargs="+", help="Parquet files")
-    parser.add_argument("--rows", type=int, default=100_000, help="rows to read, from the start; 0 reads all")
+    add = parser.add_argument
+    add("files", nargs="+", help="folder of a built data set, or Parquet or CSV files; names say their splits")
+    add("--schema", default="", help="what the files hold. Default: the folder's schema.yaml, else columns alone")
+    add("--max_rows", type=int, default=500_000, help="rows to read of each split; 0 reads all. Default: 500000")
+    add("--out", default="", help="folder to write profile.json and profile.html to")
     parser.set_defaults(run=_profile)
 
 
 def _profile(options: argparse.Namespace) -> int:
-    from hyrec.cli.profile import profile
+    from hyrec.cli.profile import as_text
+    from hyrec.data.profiling import find_sources, profile
+    from hyrec.files import write_text
 
-    print(profile([find_file(file, "file") for file in options.files], options.rows))
+    if options.max_rows < 0:
+        raise CommandError(f"--max_rows must be at least 0 (0 reads all), got {options.max_rows}.")
+    found = profile(find_sources(options.files, options.schema), options.max_rows)
+    print(as_text(found))
+    if not options.out:
+        return 0
+    written = [write_text(Path(options.out) / "profile.json", found.to_json())]
+    from hyrec.studies.report import ReportExtraMissingError, require_report_extra
+
+    try:
+        require_report_extra(f"{written[0]} holds all of it.")
+    except ReportExtraMissingError as error:
+        print(f"Note: {error}")
+    else:
+        from hyrec.cli.profile_page import page
+
+        written.append(write_text(Path(options.out) / "profile.html", page(found)))
+    print(f"written   {' and '.join(map(str, written))}")
     return 0

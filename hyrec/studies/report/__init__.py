@@ -15,14 +15,18 @@ class ReportExtraMissingError(ModuleNotFoundError, ValueError):
     """A report was asked for, and what draws it is not installed."""
 
 
-def require_report_extra() -> None:
-    """Raise ``ReportExtraMissingError``, with the command that helps, unless a report can be drawn and laid out."""
+_KEPT = "All that it is made of stays in the study's folder, and hyrec ablate report FOLDER writes it at any time."
+
+
+def require_report_extra(kept: str = _KEPT) -> None:
+    """Raise ``ReportExtraMissingError``, with the command that helps, unless a report can be drawn and laid out.
+
+    Args:
+        kept: What is there nevertheless, for the message.
+    """
     missing = [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]
     if missing:
-        raise ReportExtraMissingError(
-            f"No report without {' and '.join(missing)}: pip install 'hyrec[report]'. All that it is made of stays in "
-            "the study's folder, and hyrec ablate report FOLDER writes it at any time."
-        )
+        raise ReportExtraMissingError(f"No report without {' and '.join(missing)}: pip install 'hyrec[report]'. {kept}")
 
 
 def write_report(folder: str | Path, baseline: str = "", findings: Findings | None = None) -> Path:

@@ -72,13 +72,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report; ``lead`` comes before the first heading: notices, then the summary."""
+    """A whole report; ``lead`` comes before the first heading: notices, then the summary; ``kind`` says of what."""
 
     title: str
     question: str
     facts: tuple[str, ...]
     lead: tuple[Block, ...]
     sections: tuple[Section, ...]
+    kind: str = "Study"
 
 
 def absent(said: str, reason: object = "") -> Text:

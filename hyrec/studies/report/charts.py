@@ -172,6 +172,56 @@ def reliability_chart(name: str, variant: str, points: Sequence[Point], tone: To
     return Chart(name, f"Reliability of {variant}", figure)
 
 
+@_styled
+def bar_chart(
+    name: str, title: str, rows: Sequence[tuple[str, float]], label: str, *, mark: float, start: float = 0.0
+) -> Chart:
+    """Draw numbers as bars, one below the other; those beyond a dotted mark have another colour."""
+    figure, axes = _panel(_WIDE, 70 + 22 * len(rows), "")
+    colours = [COLOURS["worse"] if value >= mark else COLOURS["series-1"] for _, value in rows]
+    axes.barh(range(len(rows)), [value - start for _, value in rows], left=start, height=0.62, color=colours)
+    if mark <= 2 * max((value for _, value in rows), default=0.0):
+        axes.axvline(mark, **_ZERO)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), [shorten(text) for text, _ in rows])
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.set_xlabel(label)
+    return Chart(name, title, figure)
+
+
+@_styled
+def rate_chart(
+    name: str,
+    title: str,
+    values: Sequence[str],
+    series: Sequence[tuple[str, Sequence[float | None]]],
+    *,
+    heading: str = "",
+    joined: bool,
+) -> Chart:
+    """Draw rates of several series over values in order, joined by lines where the order is that of time."""
+    figure, axes = _panel(_PANEL, 230, heading)
+    for number, (label, rates) in enumerate(series):
+        color, marker = _SERIES[number % len(_SERIES)]
+        known = [(place, rate) for place, rate in enumerate(rates) if rate is not None]
+        look: dict[str, Any] = {
+            "color": color,
+            "marker": marker,
+            "linestyle": "-" if joined else "none",
+            "markersize": 5,
+        }
+        axes.plot([place for place, _ in known], [rate for _, rate in known], label=label, **look)
+    places = range(0, len(values), max(1, -(-len(values) // (4 if joined else 6))))
+    axes.set_xticks(places, [shorten(values[place], 12) for place in places], rotation=0 if joined else 30)
+    axes.set_xlim(-0.5, len(values) - 0.5)
+    highest = max((rate for _, rates in series for rate in rates if rate is not None), default=1.0)
+    axes.set_ylim(0, 1.08 * highest or 1.0)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    figure.legend(loc="outside lower left", ncols=3)
+    return Chart(name, title, figure)
+
+
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
     """Move places as little as needed so that neighbours are ``apart``, between two ends where there is room."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
