@@ -19,7 +19,7 @@ from hyrec.schema import Schema
 _WIDTH = 118
 _PLAIN = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Any: "any value"}
 _EXAMPLES: dict[str, Any] = {
-    "files": ["log.parquet", "log_*.csv"], "user": "user_id", "item": "item_id", "time": "timestamp", "day": "date",
+    "files": ["shown.parquet", "shown_*.csv"], "user": "user_id", "item": "item_id", "time": "timestamp", "day": "date",
     "outcomes": ["is_click", "play_time"], "separator": "|", "column": "is_click", "value": 1, "key": "item_id",
     "on": "item_id", "last_time": "last_time", "before": "2022-04-25", "validate_from": "2022-05-03",
     "test_from": "2022-05-04", "train_from": "2022-04-25", "until": "2022-05-05", "source": "item", "per": "duration",

@@ -189,10 +189,12 @@ def _check_class(base: type, value: Any, place: str) -> Wrong | None:
     if not isinstance(value, Mapping):
         return Wrong(place, f"{place} must be a {base.__name__} class, got {value!r}.")
     path = value.get("class_path")
-    if path is None:
-        concrete = None if inspect.isabstract(base) or subclasses(base) else base
-        return None if concrete is None else _check_options(concrete, value, place, what=base.__name__)
-    found = _find_class(base, str(path), place)
+    if path is not None:
+        found = _find_class(base, str(path), place)
+    elif inspect.isabstract(base) or subclasses(base):
+        return None  # a later source says which
+    else:
+        found = base
     if isinstance(found, Wrong):
         return found
     flat, given = {k: v for k, v in value.items() if k not in CLASS_KEYS}, value.get("init_args") or {}
