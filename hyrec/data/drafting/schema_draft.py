@@ -33,7 +33,7 @@ def draft_schema(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
     if len(tables) > 1 or table.separators:
         raise RecipeError(
             f"--schema is for Parquet files with the same columns, got {shortened(one.pattern for one in tables)}.\n"
-            "Write CSV as Parquet first, with pandas, polars or DuckDB; without --schema a recipe is drafted, which reads CSV."
+            "Write CSV as Parquet first, with pandas, polars or DuckDB; a recipe reads CSV: drop --schema."
         )
     sample, guesses = table.sample, {column.name: guess(column) for column in table.sample}
     labels, others, why_label = find_labels(table, guesses, given.get("label", []), (), {})
