@@ -84,7 +84,7 @@ def test_every_row_is_read_by_the_drafted_schema(tmp_path):
 
 def test_csv_files_are_refused_with_the_way_to_parquet(tmp_path):
     rows().drop("user_tags", "vector").write_csv(tmp_path / "rows.csv")
-    with pytest.raises(RecipeError, match="sink_parquet"):
+    with pytest.raises(RecipeError, match="Write CSV as Parquet first"):
         draft_schema([str(tmp_path)], {})
 
 
