@@ -37,11 +37,6 @@ class Sources:
     splits: dict[str, list[Path]] = field(default_factory=dict)
     vocabulary: Path | None = None
 
-    @property
-    def files(self) -> list[Path]:
-        """Files of all splits."""
-        return [file for files in self.splits.values() for file in files]
-
 
 def find_sources(paths: Sequence[str], schema: str = "") -> Sources:
     """Find files and schema.
