@@ -95,6 +95,17 @@ def yaml_problem(error: yaml.YAMLError) -> str:
     return f"{line}: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
 
 
+def yaml_line(value: Any) -> str:
+    """Write a value as YAML on one line.
+
+    Example:
+        >>> print(yaml_line({"files": ["log.csv"], "threshold": 0.5}))
+        {files: [log.csv], threshold: 0.5}
+    """
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
+    return str(text).removesuffix("\n...\n").strip()
+
+
 def plain_value(text: str) -> Any:
     """Read a value of the command line as YAML; what is no YAML stays text.
 

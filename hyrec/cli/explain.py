@@ -8,10 +8,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-import yaml
-
 from hyrec.data.logs.recipe import Recipe
 from hyrec.definition import read_docstring
+from hyrec.files import yaml_line
 from hyrec.messages import CommandError, listed, nearest
 from hyrec.plain_text import table
 from hyrec.schema import Schema
@@ -151,7 +150,7 @@ def _about(key: Key, keys: list[Key]) -> str:
         lines.append("default  none: it has to be given")
     else:
         is_empty = key.section or key.default in ("", [])
-        lines.append(f"default  {'empty' if is_empty else _in_yaml(key.default)}")
+        lines.append(f"default  {'empty' if is_empty else yaml_line(key.default)}")
     if key.section:
         own = [k.field.name for k in keys if k.path.rpartition(".")[0] == key.path]
         lines.append(f"keys     {', '.join(own)}")
@@ -163,7 +162,7 @@ def _in_words(hint: Any) -> str:
     """Say a type in plain words, with the values that it allows."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return f"one of {', '.join(_in_yaml(value) for value in args)}"
+        return f"one of {', '.join(yaml_line(value) for value in args)}"
     if origin is dict:
         return "a mapping from names to " + (_in_words(args[1]) if args[1] not in _PLAIN else _PLAIN[args[1]])
     if origin is list:
@@ -180,9 +179,9 @@ def _example(key: Key) -> str:
     for part in reversed(path[2:]):
         value = {part: value}
     if len(path) > 1:
-        return f"{path[0]}:\n  {path[1]}: {_in_yaml(value)}"
+        return f"{path[0]}:\n  {path[1]}: {yaml_line(value)}"
     between = "\n  " if isinstance(value, dict) else " "
-    return f"{path[0]}:{between}{_in_yaml(value)}"
+    return f"{path[0]}:{between}{yaml_line(value)}"
 
 
 def _example_value(field: dataclasses.Field[Any], hint: Any) -> Any:
@@ -202,11 +201,6 @@ def _example_value(field: dataclasses.Field[Any], hint: Any) -> Any:
     name = "group_by" if field.name == "group" and origin is list else field.name
     example = _EXAMPLES.get(name, _default(field))
     return [example] if origin is list and not isinstance(example, list) else example
-
-
-def _in_yaml(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False)
-    return str(text).removesuffix("\n...\n").strip()
 
 
 def _no_such_key(asked: str, path: str, keys: list[Key]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hyrec.data.profiling.columns import Columns
-from hyrec.data.profiling.figures import Values
+from hyrec.data.profiling.figures import Lengths, Values
 from hyrec.data.profiling.findings import Finding, in_short
 from hyrec.data.profiling.profile import FeatureFigures, Profile
 from hyrec.plain_text import table
@@ -93,20 +93,13 @@ def _feature(name: str, figures: FeatureFigures, auc: str) -> list[str]:
 
 def _lengths(profile: Profile) -> str:
     header = ["history", "split", "mean", "p50", "p95", "max", "empty", "at max_length", "cut"]
-    rows = [
-        [
-            name,
-            split,
-            f"{f.mean:.1f}",
-            f"{f.p50:.0f}",
-            f"{f.p95:.0f}",
-            f"{f.max:,}",
-            *map(share, (f.empty, f.full, f.cut)),
-        ]
-        for name, splits in profile.lengths.items()
-        for split, f in splits.items()
-    ]
+    rows = [[name, split, *length_cells(f)] for name, splits in profile.lengths.items() for split, f in splits.items()]
     return table(header, rows, right=range(2, len(header)))
+
+
+def length_cells(f: Lengths) -> list[str]:
+    """Write mean, median, 95 % and largest length, and the shares that are empty, full and cut."""
+    return [f"{f.mean:.1f}", f"{f.p50:.0f}", f"{f.p95:.0f}", f"{f.max:,}", *map(share, (f.empty, f.full, f.cut))]
 
 
 def _costs(profile: Profile) -> str:

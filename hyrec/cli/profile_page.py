@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hyrec.cli.profile import best_auc, number_range, sampled, share, size
+from hyrec.cli.profile import best_auc, length_cells, number_range, sampled, share, size
 from hyrec.cli.profile_rates import rates_section
 from hyrec.data.profiling.checks import MUCH_NEW, MUCH_PSI
 from hyrec.data.profiling.drift import Drift
@@ -100,19 +100,7 @@ def _history_section(profile: Profile) -> Section | None:
     every = profile.lengths | {name: lengths for name, lengths in lists.items() if lengths}
     if not every:
         return None
-    rows = tuple(
-        (
-            Code(name),
-            split,
-            f"{f.mean:.1f}",
-            f"{f.p50:.0f}",
-            f"{f.p95:.0f}",
-            f"{f.max:,}",
-            *map(share, (f.empty, f.full, f.cut)),
-        )
-        for name, splits in every.items()
-        for split, f in splits.items()
-    )
+    rows = tuple((Code(name), split, *length_cells(f)) for name, splits in every.items() for split, f in splits.items())
     header = ("History or list", "Split", "Mean", "p50", "p95", "Max", "Empty", "At max_length", "Longer")
     caption = (
         "Lengths in entries. “At max_length” counts those as long as what is kept, or longer; a built data set was cut "

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from hyrec.data.drafting.columns import REQUEST, Guess, guess, words
+from hyrec.data.drafting.columns import REQUEST, Guess, words
 from hyrec.data.drafting.joins import Joined
 from hyrec.data.drafting.roles import Roles, Why
 from hyrec.data.drafting.time_split import Split
@@ -46,17 +46,18 @@ def draft_features(roles: Roles, joined: list[Joined], split: Split) -> tuple[li
         features.append(DraftedFeature(name, options, Why(f"the {role}"), _LARGE))
     known = {roles.user, roles.item, roles.time, *roles.group, *roles.outcomes}
     for column in [name for name in roles.log.columns if name and name not in known]:
-        if words(column) & REQUEST and roles.guesses[column].kind == "id":
+        if words(column) & REQUEST and roles.log.guesses[column].kind == "id":
             left[column] = Why("it names a request or session: of later ones the model knows nothing")
             continue
-        if _is_of_one_row(roles.log.sample[column], roles.guesses[column]):
+        if _is_of_one_row(roles.log.sample[column], roles.log.guesses[column]):
             left[column] = Why("every row has a value of its own, as if it counted them", sure=False)
             continue
         role = roles.belongs.get(column, "context")
-        _add(features, left, "log", column, roles.guesses[column], role)
+        _add(features, left, "log", column, roles.log.guesses[column], role)
     for of in joined:
-        for values in of.table.sample.drop("", of.key, strict=False) if not of.histories else ():
-            _add(features, left, of.name, values.name, guess(values), of.role)
+        for column, seen in of.table.guesses.items() if not of.histories else ():
+            if column not in ("", of.key):
+                _add(features, left, of.name, column, seen, of.role)
     return features, left
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
+from hyrec.data.drafting.columns import Guess, guess
 from hyrec.data.logs.files import csv_header, find_files, guarded
 from hyrec.data.logs.ids import from_csv, id_values, one_form
 from hyrec.data.logs.recipe_parts import RecipeError
@@ -57,6 +58,11 @@ class RawTable:
             rows = pl.concat([rows.slice(start, _SAMPLE // _BLOCKS) for start in starts])
         frame = self._collected(rows)
         return frame.with_columns([self._typed(column, as_id=False) for column in frame])
+
+    @cached_property
+    def guesses(self) -> dict[str, Guess]:
+        """What each column seems to hold."""
+        return {column.name: guess(column) for column in self.sample}
 
     def column(self, name: str, *, as_id: bool = False) -> pl.Series:
         """Read one column of all rows; ``as_id`` as for a CSV column of ids."""

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
-from hyrec.data.drafting.columns import guess
 from hyrec.data.drafting.features import DraftedFeature, draft_features
 from hyrec.data.drafting.joins import Joined, join
 from hyrec.data.drafting.raw_table import open_tables
 from hyrec.data.drafting.roles import Label, Roles, Why, find_roles
 from hyrec.data.drafting.time_split import Split, split_by_time, time_zone
+from hyrec.files import yaml_line
 
 _SIDE, _WEEK = 4, 8
 """Features of an event beside its item; days above which a week of them trains."""
@@ -81,14 +80,13 @@ def _log_lines(roles: Roles, zone: str, why_zone: Why, split: Split) -> list[str
     lines += [line(1, "time_unit", roles.unit)]
     lines += [line(1, "time_zone", zone, why_zone)] if roles.is_clock else []
     lines += ["  outcomes:  # known only after the impression: labels and events of the past, never features of it"]
-    lines += [f"    - {_flow(name)}{_comment(why)}" for name, why in roles.outcomes.items()]
+    lines += [f"    - {yaml_line(name)}{_comment(why)}" for name, why in roles.outcomes.items()]
     bounds = {"validate_from": split.validate_from, "test_from": split.test_from}
     lines += ["", line(0, "split", bounds, split.why), "", "tasks:"]
     why = roles.why["label"]
     for task, label in roles.labels.items():
-        options = {"column": label.column, **({"threshold": label.threshold} if label.threshold else {})}
         text = f"above {label.threshold:g} is positive, {label.rate:.1%} of the rows"
-        lines.append(line(1, task, options, Why(f"{why.text}; {text}" if why.text else text, why.sure)))
+        lines.append(line(1, task, label.options, Why(f"{why.text}; {text}" if why.text else text, why.sure)))
     if roles.others:
         lines.append(f"  # CHECK: these could be labels as well, as NAME: {{column: ...}}: {', '.join(roles.others)}")
     return [*lines, "", line(0, "group", roles.group, roles.why["group"])]
@@ -101,7 +99,7 @@ def _table_lines(joined: list[Joined]) -> list[str]:
         on = {"on": of.on} if of.on != of.key else {}
         lines.append(line(1, of.name, {"files": [of.table.pattern], "key": of.key, **on, "role": of.role}, of.why))
     for of in _snapshots(joined):
-        times = [column.name for column in of.table.sample if guess(column).kind == "time"]
+        times = [name for name, seen in of.table.guesses.items() if seen.kind == "time"]
         last = {"last_time": times[0]} if times else {}
         why = Why(f"it holds lists of the log's items: {', '.join(of.histories)}", sure=False)
         lines += ["", line(0, "snapshot", {"files": [of.table.pattern], "user": of.key, **last}, why)]
@@ -121,7 +119,7 @@ def _feature_lines(features: list[DraftedFeature], left: dict[str, Why], derived
 
 def _derived(roles: Roles, split: Split) -> list[str]:
     """Return what the time tells: hours, and weekdays if those of the test rows can be among those that train."""
-    hour = ["hour"] if roles.guesses[roles.time].kind == "time" else []
+    hour = ["hour"] if roles.log.guesses[roles.time].kind == "time" else []
     return [*hour, "weekday"] if roles.is_clock and split.num_days > _WEEK else hour
 
 
@@ -169,7 +167,7 @@ def _condition(label: Label, values: pl.Series) -> dict[str, Any]:
 
 def line(depth: int, key: str, value: Any, why: Why | None = None) -> str:
     """Write a key and its value on a line of YAML, with the reason as a comment."""
-    return f"{'  ' * depth}{_flow(key)}: {_flow(value)}{_comment(why) if why else ''}"
+    return f"{'  ' * depth}{yaml_line(key)}: {yaml_line(value)}{_comment(why) if why else ''}"
 
 
 def shortened(names: Iterable[str], most: int = 5) -> str:
@@ -180,11 +178,6 @@ def shortened(names: Iterable[str], most: int = 5) -> str:
 
 def _comment(why: Why) -> str:
     return f"  # {'guessed' if why.sure else 'CHECK'}: {why.text}" if why.text else ""
-
-
-def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
-    return str(text).removesuffix("\n...\n").strip()
 
 
 def _told(why: Why) -> str:

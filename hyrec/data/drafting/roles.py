@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,6 @@ from hyrec.data.drafting.columns import (
     REQUEST,
     USER,
     Guess,
-    guess,
     is_binary,
     is_named,
     share,
@@ -54,6 +53,11 @@ class Label:
     threshold: float
     rate: float
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """A task of it, as recipes and schemas write one."""
+        return {"column": self.column, **({"threshold": self.threshold} if self.threshold else {})}
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -61,7 +65,6 @@ class Roles:
 
     Args:
         log: The log.
-        guesses: What each of its columns seems to hold.
         user: Column of the user.
         item: Column of the item.
         time: Column of the time.
@@ -76,7 +79,6 @@ class Roles:
     """
 
     log: RawTable
-    guesses: dict[str, Guess]
     user: str
     item: str
     time: str
@@ -101,39 +103,35 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
             if not any(name in table.columns for table in tables):
                 known = [column for table in tables for column in table.columns]
                 raise RecipeError(f"--{option}: no file has a column {name!r}.{suggest(name, known)}")
-    seen = [{column.name: guess(column) for column in table.sample} for table in tables]
-    found = [
-        _user_item_time(table, guesses, given, _keys_of_others(table, tables))
-        for table, guesses in zip(tables, seen, strict=True)
-    ]
+    found = [_user_item_time(table, given, _keys_of_others(table, tables)) for table in tables]
     has_labels = [all(name in table.columns for name in given.get("label", [])) for table in tables]
     best = max(range(len(tables)), key=lambda place: (has_labels[place], len(found[place]), tables[place].num_rows))
-    log, roles, guesses = tables[best], found[best], seen[best]
+    log, roles, guesses = tables[best], found[best], tables[best].guesses
     if not log.num_rows:
         raise RecipeError(f"{log.pattern} holds a header and no rows.")
     for role in ("user", "item", "time"):
         if role not in roles:
-            raise RecipeError(_not_found(role, log, guesses))
+            raise RecipeError(_not_found(role, log))
     (user, why_user), (item, why_item), (time, why_time) = (roles[role] for role in ("user", "item", "time"))
     taken = {user, item, time}
     belongs = _determined(log.sample, {"user": user, "item": item}, taken)
-    labels, others, why_label = find_labels(log, guesses, given.get("label", []), taken, belongs)
+    labels, others, why_label = find_labels(log, given.get("label", []), taken, belongs)
     is_clock = guesses[time].kind in ("time", "day")
-    group, why_group = _group(log.sample, guesses, user, taken, is_clock)
+    group, why_group = _group(log, user, taken, is_clock)
     rest = [name for name in log.columns if name not in {*taken, *group} and guesses[name].kind != "none"]
     outcomes = find_outcomes(log.sample, rest, next(iter(labels.values())), others, belongs)
     outcomes |= {label.column: Why("the label") for label in labels.values()}
     return Roles(
-        log, guesses, user, item, time, guesses[time].unit or "s", is_clock, labels, others, outcomes, group, belongs,
+        log, user, item, time, guesses[time].unit or "s", is_clock, labels, others, outcomes, group, belongs,
         {"user": why_user, "item": why_item, "time": why_time, "label": why_label, "group": why_group},
     )  # fmt: skip
 
 
-def _not_found(role: str, log: RawTable, guesses: dict[str, Guess]) -> str:
+def _not_found(role: str, log: RawTable) -> str:
     """Say what no column looks like, which columns there are, and what helps."""
     told = [f"No column of {log.pattern} looks like the {role}; name it with --{role} COLUMN."]
     told += [
-        f"{name!r} holds {seen.why}." for name, seen in guesses.items() if role == "time" and seen.why == FRACTIONS
+        f"{name!r} holds {seen.why}." for name, seen in log.guesses.items() if role == "time" and seen.why == FRACTIONS
     ]
     told.append(listed(log.columns, "Columns"))
     if log.separators and any(re.fullmatch(r"[\d.]+", name) for name in log.columns):
@@ -164,14 +162,16 @@ def _keys_of_others(table: RawTable, tables: list[RawTable]) -> dict[str, set[st
 
 
 def _user_item_time(
-    table: RawTable, guesses: dict[str, Guess], given: dict[str, list[str]], keys: dict[str, set[str]]
+    table: RawTable, given: dict[str, list[str]], keys: dict[str, set[str]]
 ) -> dict[str, tuple[str, Why]]:
     found = {role: (given[role][0], GIVEN) for role in given if role != "label" and given[role][0] in table.columns}
     taken = {name for name, _ in found.values()}
-    if "time" not in given and (time := _time(table, guesses)):
+    if "time" not in given and (time := _time(table)):
         found["time"] = time
     taken |= {name for name, _ in found.values()}
-    free = [name for name in table.columns if name not in taken and _may_be_key(table.sample[name], guesses[name])]
+    free = [
+        name for name in table.columns if name not in taken and _may_be_key(table.sample[name], table.guesses[name])
+    ]
     for role, vocabulary in (("user", USER), ("item", ITEM)):
         named = [name for name in free if is_named(name, vocabulary) and not words(name) & REQUEST]
         named = named or [name for name in free if keys.get(name, set()) & vocabulary]
@@ -193,8 +193,9 @@ def _reason(name: str, keys: dict[str, set[str]]) -> str:
     return "its name" if is_named(name, USER | ITEM) else f"the key of {'_'.join(sorted(keys[name]))}"
 
 
-def _time(table: RawTable, guesses: dict[str, Guess]) -> tuple[str, Why] | None:
+def _time(table: RawTable) -> tuple[str, Why] | None:
     """Return the column of the time; without a clock one that counts, as a place in a user's history."""
+    guesses = table.guesses
     times = [name for name, seen in guesses.items() if seen.kind == "time"]
     if times:
         best = max(times, key=lambda name: (not words(name) & OUTCOME, guesses[name].sure, guesses[name].distinct))
@@ -224,10 +225,10 @@ def _determined(sample: pl.DataFrame, keys: dict[str, str], taken: Collection[st
 
 
 def find_labels(
-    log: RawTable, guesses: dict[str, Guess], given: list[str], taken: Collection[str], belongs: dict[str, str]
+    log: RawTable, given: list[str], taken: Collection[str], belongs: dict[str, str]
 ) -> tuple[dict[str, Label], list[str], Why]:
     """Return the labels by task name, other columns that might be, and why it is these."""
-    sample = log.sample
+    sample, guesses = log.sample, log.guesses
     free = [name for name in log.columns if name not in taken and guesses[name].distinct > 1]
     binary = [name for name in free if is_binary(sample[name])]
     named = [name for name in binary if words(name) & OUTCOME]
@@ -274,11 +275,10 @@ def _label(values: pl.Series) -> Label:
     return Label(values.name, best, rates[best])
 
 
-def _group(
-    sample: pl.DataFrame, guesses: dict[str, Guess], user: str, taken: Collection[str], is_clock: bool
-) -> tuple[list[str], Why]:
+def _group(log: RawTable, user: str, taken: Collection[str], is_clock: bool) -> tuple[list[str], Why]:
+    sample = log.sample
     for name in sample.columns:
-        if name in taken or not words(name) & REQUEST or guesses[name].kind not in ("id", "dense"):
+        if name in taken or not words(name) & REQUEST or log.guesses[name].kind not in ("id", "dense"):
             continue
         rows = sample.height / max(1, sample[name].n_unique())
         if rows > 1.2 and is_determined(sample[name], sample[user]):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hyrec.data.drafting.columns import ITEM, REQUEST, USER, Guess, guess, is_named, words
+from hyrec.data.drafting.columns import ITEM, REQUEST, USER, Guess, is_named, words
 from hyrec.data.drafting.features import feature_name
 from hyrec.data.drafting.raw_table import RawTable, open_tables
 from hyrec.data.drafting.recipe_draft import Draft, line, shortened
@@ -35,10 +35,10 @@ def draft_schema(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
             f"--schema is for Parquet files with the same columns, got {shortened(one.pattern for one in tables)}.\n"
             "Write CSV as Parquet first, with pandas, polars or DuckDB; a recipe reads CSV: drop --schema."
         )
-    sample, guesses = table.sample, {column.name: guess(column) for column in table.sample}
-    labels, others, why_label = find_labels(table, guesses, given.get("label", []), (), {})
+    sample, guesses = table.sample, table.guesses
+    labels, others, why_label = find_labels(table, given.get("label", []), (), {})
     times = given.get("time") or [name for name, seen in guesses.items() if seen.kind == "time"][:1]
-    groups = given.get("user") or _groups(sample, guesses)
+    groups = given.get("user") or _groups(table)
     columns = [label.column for label in labels.values()]
     outcomes = find_outcomes(
         sample, [name for name in sample.columns if name not in columns], next(iter(labels.values())), others, {}
@@ -48,7 +48,7 @@ def draft_schema(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
     left: list[str] = []
     prefixes = Counter(_prefix(name) for name in sample.columns)
     for name in [name for name in sample.columns if name not in known]:
-        options = _options(table, name, guesses[name])
+        options = _options(table, name)
         if not options:
             left.append(f"  # left out: {name}: {guesses[name].why}")
             continue
@@ -60,10 +60,11 @@ def draft_schema(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
     left += [f"  # CHECK: left out: {name}: {why.text}" for name, why in outcomes.items()]
     lines = ["# Drafted by 'hyrec data init --schema'. Look at '# CHECK:' first.", "tasks:"]
     for task, label in labels.items():
-        options = {"column": label.column, **({"threshold": label.threshold} if label.threshold else {})}
-        lines.append(line(1, task, options, Why(f"{why_label.text}; {label.rate:.1%} are positive", why_label.sure)))
+        lines.append(
+            line(1, task, label.options, Why(f"{why_label.text}; {label.rate:.1%} are positive", why_label.sure))
+        )
     lines += [line(0, "group_column", name, Why("query-level AUC compares its rows")) for name in groups]
-    lines += _time_lines(table, times, guesses) if times else []
+    lines += _time_lines(table, times) if times else []
     lines += ["features:", *features, *left]
     decisions = [
         ("rows", table.pattern, f"{table.num_rows:,}, of which {sample.height:,} were looked at"),
@@ -76,20 +77,21 @@ def draft_schema(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
     return Draft("\n".join([*lines, ""]), directory, table.files, decisions)
 
 
-def _groups(sample: pl.DataFrame, guesses: dict[str, Guess]) -> list[str]:
+def _groups(table: RawTable) -> list[str]:
+    sample, guesses = table.sample, table.guesses
     ids = [
         name for name in sample.columns if guesses[name].kind == "id" and sample.height > 1.2 * guesses[name].distinct
     ]
     return [name for of in (REQUEST, USER) for name in ids if is_named(name, of)][:1]
 
 
-def _time_lines(table: RawTable, times: list[str], guesses: dict[str, Guess]) -> list[str]:
-    name, unit = times[0], guesses[times[0]].unit or "s"
+def _time_lines(table: RawTable, times: list[str]) -> list[str]:
+    name, seen = times[0], table.guesses[times[0]]
     moments = table.column(name).drop_nulls().sort()
     bounds = [moments[int(part * len(moments))] for part in (0.8, 0.9)]
     texts = [bound.isoformat() if hasattr(bound, "isoformat") else str(int(bound)) for bound in bounds]
     split = dict(zip(("validate_from", "test_from"), texts, strict=True))
-    why = Why(guesses[name].why, guesses[name].sure)
+    why, unit = Why(seen.why, seen.sure), seen.unit or "s"
     return [line(0, "time_column", name, why), line(0, "time_unit", unit), line(0, "split", split, Why("80/10/10"))]
 
 
@@ -98,9 +100,9 @@ def _prefix(name: str) -> str:
     return re.split(r"[\d_.]", name, maxsplit=1)[0] or name
 
 
-def _options(table: RawTable, name: str, seen: Guess) -> dict[str, Any]:
+def _options(table: RawTable, name: str) -> dict[str, Any]:
     """Return what a column is as a feature; nothing for one that is left out."""
-    values = table.sample[name]
+    values, seen = table.sample[name], table.guesses[name]
     if isinstance(values.dtype, (pl.List, pl.Array)) and seen.kind == "none":
         widths = values.drop_nulls().cast(pl.List(values.dtype.inner)).list.len()
         is_vector = values.dtype.inner.is_numeric() and widths.n_unique() == 1

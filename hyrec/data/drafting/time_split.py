@@ -43,7 +43,7 @@ class Split:
 def time_zone(roles: Roles) -> tuple[str, Why]:
     """Return the zone in which a column of days has the days of the times."""
     unknown = "UTC", Why("no column tells: hours and days are of this zone", sure=False)
-    days = [name for name, seen in roles.guesses.items() if seen.kind == "day"]
+    days = [name for name, seen in roles.log.guesses.items() if seen.kind == "day"]
     if not days or not roles.is_clock:
         return unknown
     rows = roles.log.sample.drop_nulls([days[0], roles.time])

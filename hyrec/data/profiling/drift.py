@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hyrec.data.parquet.chunk import Array
-from hyrec.data.profiling.figures import id_counts
+from hyrec.data.profiling.figures import binned
 from hyrec.data.profiling.rows import IdCounts, SplitRows
 from hyrec.schema import NUM_RESERVED_IDS, Feature
 
@@ -37,7 +37,7 @@ def feature_drift(train: SplitRows, test: SplitRows, name: str, feature: Feature
     """Compare a feature in two splits."""
     if feature.kind == "dense":
         return _of_numbers(train.dense[name], test.dense[name])
-    return id_drift(id_counts(train, name), id_counts(test, name))
+    return id_drift(train.id_counts[name], test.id_counts[name])
 
 
 def id_drift(before: IdCounts, after: IdCounts) -> Drift:
@@ -61,16 +61,8 @@ def _of_numbers(before: Array, after: Array) -> Drift:
     """Compare numbers; of a feature with several, return the one that moved most."""
     found = []
     for column in range(before.shape[1]):
-        old, new = before[:, column], after[:, column]
-        known = old[~np.isnan(old)]
-        edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(known) else np.zeros(0)
-        counted = []
-        for values in (old, new):
-            # A value that many rows have (0, above all) is an edge; those rows lie on its left, always.
-            at = np.searchsorted(edges, values, side="left")
-            at[np.isnan(values)] = len(edges) + 1
-            counted.append(np.bincount(at, minlength=len(edges) + 2))
-        found.append(_psi(counted[0], counted[1]))
+        old, new, size = binned(before[:, column], after[:, column], _BINS)
+        found.append(_psi(np.bincount(old, minlength=size), np.bincount(new, minlength=size)))
     return Drift(*max(found))
 
 

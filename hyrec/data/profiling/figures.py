@@ -8,7 +8,7 @@ import numpy as np
 
 from hyrec.data.parquet.chunk import Array, Packed
 from hyrec.data.profiling.rows import EventFacts, IdCounts, SplitRows
-from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, Feature, Schema
+from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, Feature
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,20 @@ def length_figures(lengths: Array, max_length: int) -> Lengths:
     return Lengths(float(lengths.mean()), p50, p95, int(lengths.max()), float((lengths == 0).mean()), full, cut)
 
 
-def id_counts(rows: SplitRows, name: str) -> IdCounts:
-    """Count the ids of a feature of kind ``id``, ``multi_id`` or ``weighted_ids``."""
-    counts = IdCounts()
-    counts.add(rows.ids[name] if name in rows.ids else rows.lists[name].arrays["ids"])
-    return counts
+def binned(before: Array, after: Array, most: int) -> tuple[Array, Array, int]:
+    """Put numbers into ``most`` bins of equal mass of ``before``, NaN into the last.
+
+    Returns:
+        The bins of both, and how many there are.
+    """
+    known = before[~np.isnan(before)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, most + 1)[1:-1])) if len(known) else np.zeros(0)
+    # A value that many rows have (0, above all) is an edge; those rows lie on its left, always.
+    old, new = (
+        np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="left"))
+        for values in (before, after)
+    )
+    return old, new, len(edges) + 2
 
 
 def feature_values(rows: SplitRows, name: str, feature: Feature) -> Values:
@@ -74,7 +83,7 @@ def feature_values(rows: SplitRows, name: str, feature: Feature) -> Values:
     lengths = None
     if name in rows.lists:
         lengths = length_figures(np.diff(rows.lists[name].offsets), feature.max_length)
-    return _ids(id_counts(rows, name), lengths)
+    return _ids(rows.id_counts[name], lengths)
 
 
 def side_values(facts: EventFacts) -> dict[str, Values]:
@@ -83,7 +92,7 @@ def side_values(facts: EventFacts) -> dict[str, Values]:
     return {side: _ids(counts, None) for side, counts in facts.sides.items()} | numbers
 
 
-def is_known(rows: SplitRows, name: str, schema: Schema) -> Array:
+def is_known(rows: SplitRows, name: str) -> Array:
     """Return in which samples a feature has a value, be it out of vocabulary."""
     if name in rows.ids:
         return np.asarray(rows.ids[name] != MISSING_ID)

@@ -103,11 +103,11 @@ def slices(rows: SplitRows) -> dict[str, dict[int, Rate]]:
     """Return the rates by id of every feature that has few ids."""
     found: dict[str, dict[int, Rate]] = {}
     for name, ids in rows.ids.items():
-        distinct = np.unique(ids[:10_000])  # most features have too many ids already there
-        if len(distinct) <= SLICE_IDS and 2 <= len(distinct := np.unique(ids)) <= SLICE_IDS:
-            masks = {int(value): ids == value for value in distinct}
+        counts = rows.id_counts[name]
+        if 2 <= len(counts.ids) <= SLICE_IDS:
             found[name] = {
-                value: Rate(str(value), int(mask.sum()), rates_of(rows.labels, mask)) for value, mask in masks.items()
+                value: Rate(str(value), count, rates_of(rows.labels, ids == value))
+                for value, count in zip(counts.ids.tolist(), counts.counts.tolist(), strict=True)
             }
     return found
 
@@ -146,7 +146,7 @@ def _repeated_impressions(rows: SplitRows, schema: Schema) -> float | None:
     """Return the share of rows with user, item and time of an earlier one; ids that stand for many are left out."""
     largest = {
         role: max(
-            ((feature.num_ids, name) for name, feature in schema.features.items() if _is_id(feature, role)),
+            ((f.num_ids, name) for name, f in schema.features.items() if f.kind == "id" and f.role == role),
             default=(0, ""),
         )[1]
         for role in ("user", "item")
@@ -160,7 +160,3 @@ def _repeated_impressions(rows: SplitRows, schema: Schema) -> float | None:
     keys = np.stack([user[told], item[told], rows.time[told].view(np.int64)], 1).astype(np.int64)
     order = np.lexsort(keys.T)
     return float((np.diff(keys[order], axis=0) == 0).all(1).sum() / len(user))
-
-
-def _is_id(feature: object, role: str) -> bool:
-    return getattr(feature, "kind", "") == "id" and getattr(feature, "role", "") == role

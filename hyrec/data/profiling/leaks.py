@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hyrec.data.parquet.chunk import Array, Packed
-from hyrec.data.profiling.figures import is_known
+from hyrec.data.profiling.figures import binned, is_known
 from hyrec.data.profiling.findings import Finding
 from hyrec.data.profiling.rows import SplitRows
 from hyrec.metrics.functional import expected_auc
@@ -95,14 +95,14 @@ class _Judge:
 def _scored(halves: Halves, judge: _Judge) -> Iterator[tuple[str, list[float]]]:
     fit, held = halves.fit, halves.held
     for name in fit.ids:
-        known = np.unique(fit.ids[name])
+        known = fit.id_counts[name].ids
         rates = judge.rates(np.searchsorted(known, fit.ids[name]), len(known))
         yield name, [judge.auc(_of_known(held.ids[name], known, rates, float(judge.labels[judge.fit].mean())))]
     for name, numbers in fit.dense.items():
         pairs = zip(numbers.T[:_MOST_COLUMNS], held.dense[name].T[:_MOST_COLUMNS], strict=True)
         yield name, [auc for before, after in pairs for auc in _of_numbers(before, after, judge)]
     for name, lists in fit.lists.items():
-        yield name, [_of_lists(lists, held.lists[name], judge)]
+        yield name, [_of_lists(lists, held.lists[name], fit.id_counts[name].ids, judge)]
     for name, facts in fit.events.items():
         other = held.events[name]
         yield f"{name} (length)", _of_numbers(facts.lengths.astype(np.float32), other.lengths.astype(np.float32), judge)
@@ -117,22 +117,16 @@ def _of_known(ids: Array, known: Array, rates: Array, base: float) -> Array:
 
 
 def _of_numbers(before: Array, after: Array, judge: _Judge) -> list[float]:
+    old, new, size = binned(before, after, _BINS)
+    rates = judge.rates(old, size)
     known = before[~np.isnan(before)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(known) else np.zeros(0)
-    bins = []
-    for values in (before, after):
-        at = np.searchsorted(edges, values, side="left")
-        at[np.isnan(values)] = len(edges) + 1
-        bins.append(at)
-    rates = judge.rates(bins[0], len(edges) + 2)
     middle = float(np.median(known)) if len(known) else 0.0
     raw = judge.auc(np.where(np.isnan(after), middle, after))
-    return [judge.auc(rates[bins[1]]), max(raw, 1 - raw)]
+    return [judge.auc(rates[new]), max(raw, 1 - raw)]
 
 
-def _of_lists(before: Packed, after: Packed, judge: _Judge) -> float:
+def _of_lists(before: Packed, after: Packed, known: Array, judge: _Judge) -> float:
     owner = np.repeat(np.arange(len(before.offsets) - 1), np.diff(before.offsets))
-    known = np.unique(before.arrays["ids"])
     base = float(judge.labels[judge.fit].mean())
     if not len(known):
         return 0.5
@@ -167,7 +161,7 @@ def _present(halves: Halves, schema: Schema, task: str) -> Iterator[Finding]:
     base = float(labels[told].mean()) if told.any() else 0.0
     if not 0 < base < 1:
         return
-    known = {name: is_known(rows, name, schema) for name in schema.features}
+    known = {name: is_known(rows, name) for name in schema.features}
     known |= {f"sequence {name}": facts.lengths > 0 for name, facts in rows.events.items()}
     for name, there in known.items():
         for word, mask in (("known", there & told), ("missing", ~there & told)):

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,14 @@ class SplitRows:
     def num_rows(self) -> int:
         """Samples that were read."""
         return len(self.row_hash)
+
+    @cached_property
+    def id_counts(self) -> dict[str, IdCounts]:
+        """How often each id occurs, by feature of kind ``id``, ``multi_id`` or ``weighted_ids``."""
+        counts = {name: IdCounts() for name in (*self.ids, *self.lists)}
+        for name, counted in counts.items():
+            counted.add(self.ids[name] if name in self.ids else self.lists[name].arrays["ids"])
+        return counts
 
 
 def item_features(schema: Schema) -> dict[str, tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
+from hyrec.data.logs.files import csv_header
+from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.parquet.policy import DataError
 from hyrec.messages import suggest
 from hyrec.schema import Schema
@@ -17,7 +18,6 @@ from hyrec.schema import Schema
 SPLITS = ("train", "validate", "test")
 _NAMES = {"train": "train", "training": "train", "val": "validate", "valid": "validate", "validate": "validate",
           "validation": "validate", "test": "test", "eval": "test"}  # fmt: skip
-_SEPARATORS = ",\t;|"
 _FORMS = (".parquet", ".csv", ".tsv")
 
 
@@ -36,11 +36,6 @@ class Sources:
     schema: Schema | None
     splits: dict[str, list[Path]] = field(default_factory=dict)
     vocabulary: Path | None = None
-
-    @property
-    def files(self) -> list[Path]:
-        """Files of all splits."""
-        return [file for files in self.splits.values() for file in files]
 
 
 def find_sources(paths: Sequence[str], schema: str = "") -> Sources:
@@ -107,18 +102,11 @@ def as_parquet(file: Path, folder: Path) -> Path:
         return file
     target = folder / f"{len(list(folder.iterdir()))}-{file.stem}.parquet"
     try:
+        separator, _ = csv_header(file, [], file.name, "")
         # Types are those of all rows: an id that is a number in the first hundred may be a text later.
-        lazy = pl.scan_csv(file, separator=_separator(file), infer_schema_length=None, glob=False)
+        lazy = pl.scan_csv(file, separator=separator, infer_schema_length=None, glob=False)
         lazy.sink_parquet(target, row_group_size=16384)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{file} is not a readable CSV file: {str(error).splitlines()[0]}") from error
+    except (pl.exceptions.PolarsError, OSError, RecipeError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise DataError(f"{file} is not a readable CSV file: {reason}") from error
     return target
-
-
-def _separator(file: Path) -> str:
-    with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        head = lines.readline()
-    try:
-        return csv.Sniffer().sniff(head, _SEPARATORS).delimiter
-    except csv.Error:  # one column
-        return ","

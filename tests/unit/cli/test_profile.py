@@ -43,6 +43,13 @@ def test_csv_is_read_like_parquet(tmp_path):
     assert told([tmp_path / "a.csv"]) == told([tmp_path / "b.parquet"])
 
 
+def test_a_comma_inside_a_name_of_a_csv_header_does_not_part_columns(tmp_path):
+    (tmp_path / "a.csv").write_text("user;item;size (x, y)\n1;2;3\n")
+    assert [line.partition("  ")[0] for line in told([tmp_path / "a.csv"]).splitlines()[2:]] == [
+        "user", "item", "size (x, y)",
+    ]  # fmt: skip
+
+
 def test_a_file_that_is_no_parquet_and_files_of_other_columns_are_told(tmp_path):
     pl.DataFrame({"user": [1]}).write_parquet(tmp_path / "a.parquet")
     pl.DataFrame({"item": [1]}).write_parquet(tmp_path / "b.parquet")
