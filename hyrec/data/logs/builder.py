@@ -101,7 +101,7 @@ def _schema(recipe: Recipe, encoded: dict[str, Encoded], sequences: dict[str, Se
     try:
         return Schema(
             features={name: column.feature for name, column in encoded.items()},
-            tasks={name: replace(task, column=task.column or name) for name, task in recipe.tasks.items()},
+            tasks={name: replace(task, column=recipe.labels[name]) for name, task in recipe.tasks.items()},
             sequences=sequences,
             groups=recipe.groups,
             group_column=recipe.group_column,
@@ -130,7 +130,7 @@ def raw_columns(recipe: Recipe, rows: Roles, store: Store, groups: Groups) -> di
     """Return the columns that are written as they are: ids, time, group and labels (of new rows, if any is known)."""
     log, asked = recipe.log, rows.logs.asked_rows[0]
     values = {name: asked.column(name) for name in dict.fromkeys([log.user, log.item, log.time])}
-    labels = {name: asked.column(name) for name in [task.column or name for name, task in recipe.tasks.items()]}
+    labels = {name: asked.column(name) for name in recipe.labels.values()}
     if rows.logs.asked is None or any(label.null_count() < len(label) for label in labels.values()):
         values |= labels
     if recipe.group_column in values and len(recipe.group_by) > 1:
