@@ -13,7 +13,7 @@ import yaml
 from hyrec.data.logs.counters import counter_values
 from hyrec.data.logs.encode import Encoded, Encoder
 from hyrec.data.logs.groups import Groups
-from hyrec.data.logs.output import data_set_folder
+from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import Column, RecipeError
@@ -63,9 +63,7 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
     )
     schema = replace(schema, fingerprint={**schema.fingerprint, **_dense_digests(recipe, schema)})
 
-    (out / "vocabulary").mkdir()
-    for table, vocabulary in encoder.vocabularies.items():
-        vocabulary.save(out / "vocabulary" / f"{table}.parquet")
+    save_fitted(out, recipe, schema, encoder.vocabularies)
     columns = raw_columns(recipe, rows, store, groups)
     for name, of_feature in encoded.items():
         if of_feature.feature.column in columns:
@@ -80,8 +78,6 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
         write(
             out / f"{name}.parquet", np.flatnonzero(split == number), columns, lists, schema.fingerprint, row_group_size
         )
-    schema.save(out / "schema.yaml")
-    recipe.save(out / "recipe.yaml")
     report.save(out / "report.json")
     return report
 
