@@ -27,7 +27,7 @@ def differences(one: Mapping[str, str], other: Mapping[str, str], *, grown: bool
     differ = []
     for name in sorted({*one} & {*other}):
         digests = one[name].split()
-        if other[name].split()[0] not in (digests if grown else digests[:1]):
+        if latest(other[name]) not in (digests if grown else digests[:1]):
             differ.append(name)
     tables = [name for name in differ if is_table(name)]
     dense = [name.removeprefix(DENSE) for name in differ if name.startswith(DENSE)]
@@ -39,6 +39,11 @@ def differences(one: Mapping[str, str], other: Mapping[str, str], *, grown: bool
 def grown(digest: str, before: str) -> str:
     """Return a digest with those of the vocabularies that it has grown out of, the latest first."""
     return " ".join([digest, *before.split()[:_ANCESTORS]])
+
+
+def latest(digest: str) -> str:
+    """Return the digest of what is there now, without those of what it has grown out of."""
+    return digest.split()[0]
 
 
 def is_table(name: str) -> bool:

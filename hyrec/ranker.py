@@ -224,7 +224,7 @@ class Ranker(L.LightningModule):
         self._log_metrics("test")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return one optimizer for tables and layers, with the schedule on both."""
+        """Return one optimizer for tables and layers, each with its schedule."""
         parts, total = self.optimizers_by_kind(), int(self.trainer.estimated_stepping_batches)
         optimizer = CombinedOptimizer(parts)
         schedules = {"dense": self.schedule, "sparse": self.sparse_schedule}

@@ -56,7 +56,6 @@ def run(options: argparse.Namespace) -> int:
     config = options.folder / "config.yaml"
     if not config.is_file():
         raise CommandError(f"{options.folder} is no folder of a run: it holds no config.yaml. `hyrec fit` prints it.")
-    chart = _chart if options.out is not None else None
     given = [] if any(str(one).startswith("--ckpt_path") for one in options.more) else ["--ckpt_path", "best"]
     experiment = Experiment.parse(["validate", "--config", str(config), *given, *options.more])
     model, data = experiment.model(), experiment.data()
@@ -79,10 +78,10 @@ def run(options: argparse.Namespace) -> int:
     of = f" of task {model.primary_task}" if len(model.schema.tasks) > 1 else ""
     print(f"{options.metric}{of} of the rows as they are: {known:.4f}\n")
     print(as_text(options.metric, found))
-    if chart is not None:
+    if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         save(options.out, options.metric, known, found)
-        chart(options.out, options.metric, found)
+        _chart(options.out, options.metric, found)
         print(f"\nwritten to {options.out}: importance.json, importance.csv and, with hyrec[report], importance.svg")
     return 0
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hyrec.batch import Batch, Jagged, SequenceInput
+from hyrec.sample_batch import select_rows
 
 
 def permuted_features(batches: Sequence[Batch], names: Sequence[str], generator: torch.Generator) -> list[Batch]:
@@ -65,11 +66,9 @@ def _permuted_lists(
 ) -> tuple[dict[str, list[Tensor]], list[Tensor]]:
     """Put packed lists in another order over all batches; return their columns and offsets by batch."""
     lengths = torch.cat([o.diff() for o in offsets])
-    first = lengths.cumsum(0) - lengths
-    taken = lengths[order]
-    place = torch.arange(int(taken.sum())) - (taken.cumsum(0) - taken).repeat_interleave(taken)
-    source = first[order].repeat_interleave(taken) + place
-    by_batch = taken.split(list(sizes))
+    places = Jagged(torch.arange(int(lengths.sum())), torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+    taken = select_rows(places, order)
+    by_batch = taken.offsets.diff().split(list(sizes))
     entries = [int(part.sum()) for part in by_batch]
-    moved = {name: list(torch.cat(list(parts))[source].split(entries)) for name, parts in columns.items()}
+    moved = {name: list(torch.cat(list(parts))[taken.values].split(entries)) for name, parts in columns.items()}
     return moved, [torch.cat([part.new_zeros(1), part.cumsum(0)]) for part in by_batch]

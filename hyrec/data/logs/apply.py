@@ -21,7 +21,7 @@ from hyrec.data.logs.sequences import sequence
 from hyrec.data.logs.state import FOLDER, LOG, State
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store, column, write
-from hyrec.fingerprint import DENSE, is_table
+from hyrec.fingerprint import DENSE, is_table, latest
 from hyrec.messages import suggest
 from hyrec.schema import Schema
 
@@ -114,7 +114,7 @@ def read_build(built: Path) -> tuple[Recipe, Schema, dict[str, Vocabulary]]:
     for table in filter(is_table, schema.fingerprint):
         path = built / "vocabulary" / f"{table}.parquet"
         vocabularies[table] = guarded(path, "Parquet", Vocabulary.load, path)
-        if vocabularies[table].fingerprint != schema.fingerprint[table].split()[0]:
+        if vocabularies[table].fingerprint != latest(schema.fingerprint[table]):
             raise RecipeError(f"{path} is of another build than schema.yaml beside it: its ids mean other values.")
     return recipe, schema, vocabularies
 

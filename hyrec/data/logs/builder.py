@@ -13,7 +13,7 @@ import yaml
 from hyrec.data.logs.counters import counter_values
 from hyrec.data.logs.encode import Encoded, Encoder
 from hyrec.data.logs.groups import Groups
-from hyrec.data.logs.output import data_set_folder
+from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import Column, RecipeError
@@ -63,9 +63,7 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
     )
     schema = replace(schema, fingerprint={**schema.fingerprint, **_dense_digests(recipe, schema)})
 
-    (out / "vocabulary").mkdir()
-    for table, vocabulary in encoder.vocabularies.items():
-        vocabulary.save(out / "vocabulary" / f"{table}.parquet")
+    save_fitted(out, recipe, schema, encoder.vocabularies)
     columns = raw_columns(recipe, rows, store, groups)
     for name, of_feature in encoded.items():
         if of_feature.feature.column in columns:
@@ -80,8 +78,6 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
         write(
             out / f"{name}.parquet", np.flatnonzero(split == number), columns, lists, schema.fingerprint, row_group_size
         )
-    schema.save(out / "schema.yaml")
-    recipe.save(out / "recipe.yaml")
     report.save(out / "report.json")
     return report
 
@@ -101,7 +97,7 @@ def _schema(recipe: Recipe, encoded: dict[str, Encoded], sequences: dict[str, Se
     try:
         return Schema(
             features={name: column.feature for name, column in encoded.items()},
-            tasks={name: replace(task, column=task.column or name) for name, task in recipe.tasks.items()},
+            tasks={name: replace(task, column=recipe.labels[name]) for name, task in recipe.tasks.items()},
             sequences=sequences,
             groups=recipe.groups,
             group_column=recipe.group_column,
@@ -130,7 +126,7 @@ def raw_columns(recipe: Recipe, rows: Roles, store: Store, groups: Groups) -> di
     """Return the columns that are written as they are: ids, time, group and labels (of new rows, if any is known)."""
     log, asked = recipe.log, rows.logs.asked_rows[0]
     values = {name: asked.column(name) for name in dict.fromkeys([log.user, log.item, log.time])}
-    labels = {name: asked.column(name) for name in [task.column or name for name, task in recipe.tasks.items()]}
+    labels = {name: asked.column(name) for name in recipe.labels.values()}
     if rows.logs.asked is None or any(label.null_count() < len(label) for label in labels.values()):
         values |= labels
     if recipe.group_column in values and len(recipe.group_by) > 1:

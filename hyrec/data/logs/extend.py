@@ -10,14 +10,14 @@ import numpy as np
 from hyrec.data.logs.applied import ApplyReport
 from hyrec.data.logs.apply import read_build, refuse_nothing, write_asked
 from hyrec.data.logs.encode import Encoder
-from hyrec.data.logs.output import data_set_folder
+from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.logs.state import FOLDER, State
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store
 from hyrec.feature import Feature
-from hyrec.fingerprint import grown
+from hyrec.fingerprint import grown, latest
 from hyrec.schema import Schema
 
 
@@ -65,11 +65,7 @@ def extend(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row
         vocabularies = {table: of.grown(table, seen[table]) for table, of in vocabularies.items()}
         schema = _grown(schema, vocabularies)
         report = write_asked(recipe, logs, store, schema, vocabularies, folder / "train.parquet", row_group_size)
-        (folder / "vocabulary").mkdir()
-        for table, vocabulary in vocabularies.items():
-            vocabulary.save(folder / "vocabulary" / f"{table}.parquet")
-        schema.save(folder / "schema.yaml")
-        recipe.save(folder / "recipe.yaml")
+        save_fitted(folder, recipe, schema, vocabularies)
         report.save(folder / "report.json")
         return report
 
@@ -86,7 +82,7 @@ def _grown(schema: Schema, vocabularies: dict[str, Vocabulary]) -> Schema:
 
     fingerprint = dict(schema.fingerprint)
     for table, vocabulary in vocabularies.items():
-        if vocabulary.fingerprint != fingerprint[table].split()[0]:
+        if vocabulary.fingerprint != latest(fingerprint[table]):
             fingerprint[table] = grown(vocabulary.fingerprint, fingerprint[table])
     sequences = {name: replace(spec, features=resized(spec.features, name)) for name, spec in schema.sequences.items()}
     return replace(schema, features=resized(schema.features), sequences=sequences, fingerprint=fingerprint)

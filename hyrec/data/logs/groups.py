@@ -90,7 +90,7 @@ class Groups:
             value = floats[self._looked_at]
             moving = np.union1d(moving, self._group[moves(same, value)])
             for name, task in self.recipe.tasks.items():
-                label = self.rows.logs.rows.column(task.column or name).gather(self._looked_at)
+                label = self.rows.logs.rows.column(self.recipe.labels[name]).gather(self._looked_at)
                 known = label.is_not_null().to_numpy()
                 positive = is_positive(label.drop_nulls(), task).to_numpy()
                 right, pairs = ordered_pairs(same[known], value[known], positive)

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import polars as pl
 import pyarrow as pa
 
 from hyrec.data.logs.files import is_full
+from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.logs.state import FOLDER
+from hyrec.data.logs.vocabulary import Vocabulary
+from hyrec.schema import Schema
 
 _PARTS = ("train", "validate", "test", "predict")
 _FILES = ("schema.yaml", "recipe.yaml", "report.json", *(f"{name}.parquet" for name in _PARTS))
@@ -58,6 +61,15 @@ def data_set_folder(out: Path) -> Iterator[tuple[Path, Path]]:
         raise RecipeError(
             f"The logs hold something that cannot be worked with ({type(error).__name__}): {reason}"
         ) from error
+
+
+def save_fitted(folder: Path, recipe: Recipe, schema: Schema, vocabularies: Mapping[str, Vocabulary]) -> None:
+    """Write what a build has fitted beside its rows: what later rows are encoded with."""
+    (folder / "vocabulary").mkdir()
+    for table, vocabulary in vocabularies.items():
+        vocabulary.save(folder / "vocabulary" / f"{table}.parquet")
+    schema.save(folder / "schema.yaml")
+    recipe.save(folder / "recipe.yaml")
 
 
 def _move(made: Path, out: Path, aside: Path) -> None:

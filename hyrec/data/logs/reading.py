@@ -122,7 +122,7 @@ def read_logs(
         by_place = np.argsort(place)
         asked, input_row = (values[by_place].astype(np.uint32) for values in (new_rows, place))
         is_event = is_kept.copy()
-        for label in {task.column or name for name, task in recipe.tasks.items()}:
+        for label in {*recipe.labels.values()}:
             is_event |= source.read(label).is_not_null().to_numpy()[order]
     notes = check_unit(time if asked is None else time[asked], log.time_unit, f"log.time, column {log.time!r}")
     day_start = moment if log.day else day_starts(time, log.time_zone, log.time_unit)
@@ -183,7 +183,7 @@ def read_logs(
 
 def _refuse_half_outcomes(recipe: Recipe, source: Source) -> None:
     """Refuse files with labels that lack other outcomes: their rows are events, which histories would get wrong."""
-    labels = {task.column or name for name, task in recipe.tasks.items()}
+    labels = {*recipe.labels.values()}
     for path, absent in source.absent.items():
         lacking = sorted(absent & source.columns)
         for label in sorted(labels - absent) if lacking else []:
@@ -276,7 +276,7 @@ def _log_columns(recipe: Recipe) -> set[str]:
     columns = {log.user, log.item, log.time, *recipe.group_by, *_columns_of(recipe, LOG)}
     if DAY in recipe.group_by and DAY not in {log.user, log.item, log.time, *_columns_of(recipe, LOG)}:
         columns.remove(DAY)
-    columns |= {task.column or name for name, task in recipe.tasks.items()}
+    columns |= {*recipe.labels.values()}
     columns |= {table.on or table.key for table in recipe.tables.values()}
     return columns | ({log.day} if log.day else set())
 

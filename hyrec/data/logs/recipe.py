@@ -68,7 +68,12 @@ class Recipe:
     @property
     def outcomes(self) -> set[str]:
         """Columns of the log that are known only after the impression, labels included."""
-        return {*self.log.outcomes, *(task.column or name for name, task in self.tasks.items())}
+        return {*self.log.outcomes, *self.labels.values()}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Column of the log that holds the label, by task."""
+        return {name: task.column or name for name, task in self.tasks.items()}
 
     @property
     def group_by(self) -> list[str]:

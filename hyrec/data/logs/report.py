@@ -115,7 +115,7 @@ def report_of(
 ) -> BuildReport:
     """Count what was read, kept and left out."""
     logs, masks = rows.logs, {split: rows.split == number for number, split in enumerate(SPLITS)}
-    labels = {task.column or name: logs.rows.column(task.column or name) for name, task in recipe.tasks.items()}
+    labels = {column: logs.rows.column(column) for column in recipe.labels.values()}
     dropped = sum(logs.dropped.values())
     return BuildReport(
         files=logs.files,
@@ -140,7 +140,7 @@ def report_of(
 def _base_rates(recipe: Recipe, labels: dict[str, pl.Series], mask: Mask) -> dict[str, float]:
     rates = {}
     for name, task in recipe.tasks.items():
-        known = labels[task.column or name].filter(pl.Series(mask)).drop_nulls()
+        known = labels[recipe.labels[name]].filter(pl.Series(mask)).drop_nulls()
         positive = is_positive(known, task).to_numpy()
         rates[name] = float(positive.mean()) if len(positive) else 0.0
     return rates
