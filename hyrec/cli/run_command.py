@@ -7,6 +7,8 @@ import signal
 import warnings
 from types import FrameType
 
+import torch
+
 from hyrec.callbacks.run_guard import Stopped
 from hyrec.config.experiment import Experiment
 
@@ -22,10 +24,17 @@ def run(arguments: list[str]) -> int:
             signal.signal(number, _end)
     try:
         Experiment.parse(arguments).run()
+        _leave_group()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def _leave_group() -> None:
+    """Stop the threads of the process group: Lightning leaves those of gloo to the end of Python, which may abort."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _end(number: int, frame: FrameType | None) -> None:
