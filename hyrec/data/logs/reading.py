@@ -82,7 +82,8 @@ def read_logs(
     log, split = recipe.log, recipe.split
     check_zone(log.time_zone)
     columns = _log_columns(recipe)
-    optional = recipe.outcomes if built is not None else frozenset[str]()
+    optional = recipe.outcomes | (split.columns - columns) if built is not None else frozenset[str]()
+    columns |= split.columns
     source = open_files(log.files, directory, "log.files", columns, store.folder, log.separator, optional)
     if built is not None:
         _refuse_half_outcomes(recipe, source)
@@ -185,7 +186,7 @@ def _refuse_half_outcomes(recipe: Recipe, source: Source) -> None:
     """Refuse files with labels that lack other outcomes: their rows are events, which histories would get wrong."""
     labels = {*recipe.labels.values()}
     for path, absent in source.absent.items():
-        lacking = sorted(absent & source.columns)
+        lacking = sorted(absent & source.columns & recipe.outcomes)
         for label in sorted(labels - absent) if lacking else []:
             if source.column_of(path, label).null_count() < source.num_rows([path])[0]:
                 raise RecipeError(

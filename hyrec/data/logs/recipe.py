@@ -10,14 +10,15 @@ from typing import Any, cast
 
 import yaml
 
+from hyrec.data.logs.log_split import LogSplit
 from hyrec.data.logs.recipe_parts import (
     LOG,
     Column,
     Counter,
     EventSequence,
     Log,
-    LogSplit,
     RecipeError,
+    Refresh,
     Snapshot,
     Table,
 )
@@ -32,7 +33,10 @@ class Recipe:
 
     Args:
         log: The impression log.
-        split: Time split.
+        split: Which rows train, validate and test, in one of four ways: by moments (``validate_from``, ``test_from``),
+            by shares (``validate_share``, ``test_share``), by the last rows of each user (``leave_one_out``), or by a
+            ``column``. Vocabularies and statistics see the rows that train only. By moments and by shares these are
+            the earliest; otherwise a row that trains may see earlier events that validate or test for others.
         features: Features of an impression by name.
         tasks: Labels by task name; their columns count as outcomes.
         tables: User and item tables by name.
@@ -126,12 +130,29 @@ def _validate(recipe: Recipe) -> None:
                 raise RecipeError(f"{where}.features.{name}: an event holds one id each; use derive: first.")
     for condition in recipe.log.keep:
         _refuse_outcome(recipe, condition.column, "log.keep", "would select impressions by what came of them")
+    _validate_split(recipe)
     for grouped in recipe.group:
         _refuse_outcome(recipe, grouped, "group", "would compare impressions by what came of them")
     for name, counter in recipe.counters.items():
         _validate_counter(recipe, name, counter)
     if not recipe.log.delay >= 0:
         raise RecipeError(f"log.delay must be 0 or more seconds, got {recipe.log.delay}.")
+
+
+def _validate_split(recipe: Recipe) -> None:
+    for column in sorted(recipe.split.columns):
+        _refuse_outcome(recipe, column, "split", "would part impressions by what came of them")
+        if late := [where for where, refresh in _refreshed(recipe) if refresh == "train"]:
+            raise RecipeError(
+                f"{late[0]}.refresh is 'train': figures that freeze at the moment from which on rows validate. A split "
+                f"by {column!r} has no such moment. Use event or day, or split by moments or shares."
+            )
+
+
+def _refreshed(recipe: Recipe) -> list[tuple[str, Refresh]]:
+    """Return how often counters and sequences are refreshed."""
+    counters = [(f"counters.{name}", counter.refresh) for name, counter in recipe.counters.items()]
+    return [*counters, *((f"sequences.{name}", spec.refresh) for name, spec in recipe.sequences.items())]
 
 
 def _validate_column(recipe: Recipe, name: str, column: Column, where: str, *, may_be_outcome: bool) -> None:

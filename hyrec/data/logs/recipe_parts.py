@@ -114,23 +114,6 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class LogSplit:
-    """Moments that part the log's rows by time; a day or an ISO date-time in ``log.time_zone``.
-
-    Args:
-        validate_from: Rows before it train. Vocabularies and statistics see these rows only.
-        test_from: Rows from ``validate_from`` to it validate; rows from it on test.
-        train_from: Earlier rows are history only. Empty: all train.
-        until: Rows from this moment on are not used. Empty: all are.
-    """
-
-    validate_from: str
-    test_from: str
-    train_from: str = ""
-    until: str = ""
-
-
-@dataclass(frozen=True)
 class Column:
     """One feature, or one piece of side information of an event.
 

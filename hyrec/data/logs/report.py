@@ -15,9 +15,8 @@ from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.roles import Roles
 from hyrec.data.logs.rows import Mask
+from hyrec.data.logs.splitting import SPLITS
 from hyrec.schema import MISSING_ID, OOV_ID, Task
-
-SPLITS = ("train", "validate", "test")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class BuildReport:
         snapshot_hidden: Impressions that are not later than their user's snapshot and do not see it.
         repeated: Rows that repeat another in every column that the recipe reads, kept or dropped as it says.
         notes: Anything else worth knowing.
-        warnings: Counters that move between the rows of a group, which are compared with one another.
+        warnings: Splits without rows or with one label, and counters that move between the rows of a group, which are
+            compared with one another.
     """
 
     files: list[str]
@@ -133,8 +133,28 @@ def report_of(
         snapshot_hidden=int(((rows.split >= 0) & ~rows.sees_snapshot).sum()),
         repeated=logs.repeated,
         notes=[*_notes(recipe, logs), *told[1]],
-        warnings=told[0],
+        warnings=[*_split_warnings(recipe, labels, masks), *told[0]],
     )
+
+
+def _split_warnings(recipe: Recipe, labels: dict[str, pl.Series], masks: dict[str, Mask]) -> list[str]:
+    """Tell of splits without rows, and of labels that have one value in a split."""
+    warnings, sizes = [], {split: int(mask.sum()) for split, mask in masks.items()}
+    for split, mask in masks.items():
+        if not sizes[split]:
+            others = ", ".join(f"{name} {rows:,}" for name, rows in sizes.items())
+            warnings.append(f"{split} has no rows ({others}): change split.")
+            continue
+        for name, task in recipe.tasks.items():
+            known = labels[recipe.labels[name]].filter(pl.Series(mask)).drop_nulls()
+            positives = int(is_positive(known, task).sum())
+            if positives in (0, len(known)):
+                found = f"the {len(known):,} known of {sizes[split]:,} labels of {name!r} are all "
+                found += "positive" if positives else "negative"
+                if not len(known):
+                    found = f"none of {sizes[split]:,} labels of {name!r} is known"
+                warnings.append(f"{split}: {found}: there is nothing to {'learn' if split == 'train' else 'rank'}.")
+    return warnings
 
 
 def _base_rates(recipe: Recipe, labels: dict[str, pl.Series], mask: Mask) -> dict[str, float]:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from hyrec.data.logs.history import NEVER, UNTIMED, Ints, Positions, slices
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import RecipeError, Refresh
+from hyrec.data.logs.recipe_parts import Refresh
 from hyrec.data.logs.rows import Mask, rows_of
-from hyrec.data.logs.times import bound, local_times
+from hyrec.data.logs.splitting import split_numbers
+from hyrec.data.logs.times import bound
 from hyrec.data.moments import UNITS
 
 
@@ -28,7 +29,7 @@ class Roles:
         sees_snapshot: Rows that are later than their user's snapshot.
         sees_all_snapshots: Rows that are later than everybody's.
         seen: First moment that each row does not see any more: its time less ``log.delay``.
-        frozen: First moment that is not seen by what is frozen at ``split.validate_from``.
+        frozen: First moment that is not seen by what is frozen when validation begins.
     """
 
     logs: Logs
@@ -84,21 +85,7 @@ class Roles:
 
 def part(recipe: Recipe, logs: Logs) -> Roles:
     """Decide which rows train, validate, test, and which are history."""
-    split = recipe.split
-    limits = [
-        bound(split.validate_from, recipe, "split.validate_from"),
-        bound(split.test_from, recipe, "split.test_from"),
-    ]
-    if limits[0] > limits[1]:
-        raise RecipeError(f"split.validate_from {split.validate_from} is after split.test_from {split.test_from}.")
-    number = np.searchsorted(np.array(limits), logs.moment, side="right").astype(np.int8)
-    if split.train_from:
-        number[logs.moment < bound(split.train_from, recipe, "split.train_from")] = -1
-    if not (number == 0).any():
-        raise RecipeError(
-            f"No row trains: the log's days are {_day_range(logs, recipe)}, split.train_from is "
-            f"{split.train_from or 'open'} and split.validate_from {split.validate_from}."
-        )
+    number = split_numbers(recipe, logs)
     delay = round(recipe.log.delay * UNITS[recipe.log.time_unit])
     seen = logs.time - delay if delay else logs.time
     is_event = logs.is_event
@@ -112,7 +99,13 @@ def part(recipe: Recipe, logs: Logs) -> Roles:
             sees = of_user(recipe, logs, last).fill_null(UNTIMED).to_numpy() < seen
             newest = last.max()
             everyone = seen > (newest if isinstance(newest, int) else UNTIMED)
-    return Roles(logs, number, is_event, sees, everyone, seen, limits[0] - delay)
+    return Roles(logs, number, is_event, sees, everyone, seen, _frozen(recipe) - delay)
+
+
+def _frozen(recipe: Recipe) -> int:
+    """Return the moment at which ``refresh: train`` freezes; in splits without one nothing may."""
+    moment = recipe.split.validate_from
+    return bound(moment, recipe, "split.validate_from") if moment else NEVER
 
 
 def of_user(recipe: Recipe, logs: Logs, values: pl.Series) -> pl.Series:
@@ -121,11 +114,3 @@ def of_user(recipe: Recipe, logs: Logs, values: pl.Series) -> pl.Series:
     index = rows_of(logs.rows.column(recipe.log.user), logs.snapshot[recipe.log.user], written=False)
     assert index is not None
     return values.gather(index)
-
-
-def _day_range(logs: Logs, recipe: Recipe) -> str:
-    if not len(logs.moment):
-        return "none (no rows)"
-    ends = np.array([logs.moment.min(), logs.moment.max()])
-    first, last = local_times(ends, recipe.log.time_zone, recipe.log.time_unit).dt.strftime("%Y-%m-%d")
-    return f"{first} to {last}"
