@@ -187,7 +187,8 @@ class Experiment:
             return
         best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), "")
         rank_zero_info(f"Testing {best or 'the last step (no checkpoint was written)'}")
-        trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True if best else None)
+        weights_only = True if best else None
+        trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=weights_only, verbose=False)
 
     @property
     def _keeps_files(self) -> bool:
@@ -229,7 +230,7 @@ class Experiment:
 
     def _callbacks(self, checkpoint: Callback) -> list[Callback]:
         callbacks: list[Callback] = [RunGuard(self._config.on_nonfinite_loss)]
-        if self.command in ("fit", "test"):
+        if self.command != "predict":
             callbacks.append(BaselineTable())
         if self.command == "fit":
             callbacks.append(RankingProgress())
