@@ -16,7 +16,7 @@ from hyrec.data.logs.groups import Groups
 from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import Column, RecipeError
+from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
 from hyrec.data.logs.report import SPLITS, BuildReport, report_of
 from hyrec.data.logs.roles import Roles, part
 from hyrec.data.logs.sequences import sequence
@@ -52,7 +52,9 @@ def build(recipe: Recipe, input_dir: str | Path, out_dir: str | Path, *, row_gro
 def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_size: int) -> BuildReport:
     logs = read_logs(recipe, input_dir, store, keep=State(out / FOLDER))
     rows = part(recipe, logs)
-    events_to_fit = rows.is_event & (logs.moment < bound(recipe.split.validate_from, recipe, "split.validate_from"))
+    validate_from = bound(recipe.split.validate_from, recipe, "split.validate_from")
+    events_to_fit = {LOG: rows.is_event & (logs.moment < validate_from)}
+    events_to_fit |= {name: events.time < validate_from for name, events in logs.events.items()}
     encoder = Encoder(recipe, logs, store, rows.split == 0, events_to_fit)
     groups = Groups(recipe, rows)
     encoded = encoded_features(recipe, rows, encoder, groups)
