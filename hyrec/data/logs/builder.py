@@ -16,7 +16,7 @@ from hyrec.data.logs.groups import Groups
 from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import Column, RecipeError
+from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
 from hyrec.data.logs.report import BuildReport, report_of
 from hyrec.data.logs.roles import Roles, part
 from hyrec.data.logs.sequences import sequence
@@ -53,7 +53,9 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
     logs = read_logs(recipe, input_dir, store, keep=State(out / FOLDER))
     asked, recipe = recipe, with_moments(recipe, logs)
     rows = part(recipe, logs)
-    encoder = Encoder(recipe, logs, store, rows.split == 0, rows.is_event & (rows.split <= 0))
+    events_to_fit = {LOG: rows.is_event & (rows.split <= 0)}
+    events_to_fit |= {name: events.time < rows.trained_until for name, events in logs.events.items()}
+    encoder = Encoder(recipe, logs, store, rows.split == 0, events_to_fit)
     groups = Groups(recipe, rows)
     encoded = encoded_features(recipe, rows, encoder, groups)
     sequences = {name: sequence(recipe, name, rows, encoder) for name in recipe.sequences}

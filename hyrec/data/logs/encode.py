@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -24,7 +24,7 @@ from hyrec.data.logs.writer import Store, Stored
 from hyrec.schema import MISSING_ID, OOV_ID, Feature, Role
 
 _Place: TypeAlias = Literal["log", "asked", "past"]
-"""Whose values: all rows of the log, those that are asked for, or the events of the snapshot."""
+"""Whose values: all rows of the use's log, those that are asked for, or the events of the snapshot."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class _Use:
     column: Column
     sequence: str = ""
     snapshot: str = ""
+    log: str = LOG
 
     @property
     def table(self) -> str:
@@ -76,7 +77,8 @@ class Encoded:
 class Encoder:
     """Fits vocabularies and statistics once and encodes every column with them; encoded columns wait in the store.
 
-    Features are fitted on ``train_rows``, which train, side information on ``train_events``, those before validation.
+    Features are fitted on ``train_rows``, which train, side information on ``train_events``: by log, the
+    events before validation.
     With the vocabularies of an earlier build and its features by column, ``fitted``, nothing is fitted.
     """
 
@@ -84,10 +86,10 @@ class Encoder:
     logs: Logs
     store: Store
     train_rows: Mask
-    train_events: Mask
+    train_events: Mapping[str, Mask]
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
     fitted: dict[str, Feature] = field(default_factory=dict)
-    _encoded: dict[tuple[Signature, str, _Place], Stored] = field(init=False, default_factory=dict)
+    _encoded: dict[tuple[Signature, str, str, _Place], Stored] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.vocabularies:
@@ -145,16 +147,18 @@ class Encoder:
     def side_information(self, sequence: str, name: str, fulfilled: Mask, events: Positions) -> Encoded:
         """Encode side information for the events of a sequence, in the order in which they are wanted.
 
-        ``fulfilled`` marks the log's rows that are events; numbers of ``events`` beyond the log are of the snapshot.
+        ``fulfilled`` marks the rows of the sequence's log that are events; numbers of ``events`` beyond that log are of
+        the snapshot.
         """
         spec = self.recipe.sequences[sequence]
-        use = _Use(name, spec.features[name], sequence, spec.snapshot)
-        places: list[_Place] = ["log", "past"]
+        use = _Use(name, spec.features[name], sequence, spec.snapshot, spec.log)
+        places: list[_Place] = ["log", "past"] if spec.log == LOG else ["log"]
         both = [self._column(use, place).load().to_numpy(zero_copy_only=False) for place in places]
-        values = np.concatenate(both) if len(both[1]) else both[0]
+        values = np.concatenate(both) if len(both[-1]) else both[0]
         if use.column.kind == "dense":
-            listed = (self.logs.past.column(LIST) == spec.snapshot).to_numpy()
-            train = np.concatenate([self.train_events & fulfilled, listed])
+            train = self.train_events[spec.log] & fulfilled
+            if "past" in places:
+                train = np.concatenate([train, (self.logs.past.column(LIST) == spec.snapshot).to_numpy()])
             feature = self.dense(use.column, values, train, "", "user", f"s_{sequence}__{name}")
         else:
             size = self.vocabularies[use.table].size
@@ -170,17 +174,17 @@ class Encoder:
             yield _Use(name, column)
         for sequence, spec in self.recipe.sequences.items():
             for name, column in spec.features.items():
-                yield _Use(name, column, sequence, spec.snapshot)
+                yield _Use(name, column, sequence, spec.snapshot, spec.log)
 
     def _sightings(self, uses: list[_Use]) -> list[tuple[str, pl.DataFrame]]:
         """Return what a vocabulary is counted on: every row and snapshot event once for each column."""
-        on_events = {signature(use.name, use.column) for use in uses if use.sequence}
+        on_events = {(signature(use.name, use.column), use.log) for use in uses if use.sequence}
         seen: dict[tuple[Signature, str], tuple[str, pl.DataFrame]] = {}
         for use in uses:
             sig = signature(use.name, use.column)
-            if (sig, LOG) not in seen:
-                mask = self.train_events if sig in on_events else self.train_rows
-                seen[sig, LOG] = self._count(use, mask, "log")
+            if (sig, use.log) not in seen:
+                mask = self.train_events[use.log] if (sig, use.log) in on_events else self.train_rows
+                seen[sig, use.log] = self._count(use, mask, "log")
             if use.snapshot and self.logs.past.height:
                 listed = (self.logs.past.column(LIST) == use.snapshot).to_numpy()
                 seen[sig, f"snapshot {use.snapshot}"] = self._count(use, listed, "past")
@@ -196,7 +200,7 @@ class Encoder:
 
     def _column(self, use: _Use, place: _Place) -> Stored:
         dense = use.column.kind == "dense"
-        key = signature(use.name, use.column), "" if dense else use.table, place
+        key = signature(use.name, use.column), use.log, "" if dense else use.table, place
         if key not in self._encoded:
             values = self._values(use, place)
             encoded = values.entries.to_numpy() if dense else self._ids(use, values.entries)
@@ -219,6 +223,8 @@ class Encoder:
 
     def _values(self, use: _Use, place: _Place) -> Values:
         rows, time = (self.logs.past, None) if place == "past" else (self.logs.rows, self.logs.time)
+        if use.log != LOG:
+            rows, time = self.logs.events[use.log].rows, self.logs.events[use.log].time
         if place == "asked":
             rows, time = self.logs.asked_rows
         return column_values(rows, time, use.name, use.column, self.recipe, use.where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 import yaml
 
+from hyrec.data.logs.event_log import EventLog
 from hyrec.data.logs.log_split import LogSplit
 from hyrec.data.logs.recipe_parts import (
     LOG,
@@ -41,6 +43,7 @@ class Recipe:
         tasks: Labels by task name; their columns count as outcomes.
         tables: User and item tables by name.
         snapshot: Histories from before the log.
+        event_logs: Logs of other events by name, for sequences and counters: searches, purchases, plays.
         counters: Point-in-time counters by name.
         sequences: Behaviour sequences by name.
         groups: Order of the semantic groups.
@@ -59,6 +62,7 @@ class Recipe:
     tasks: dict[str, Task]
     tables: dict[str, Table] = field(default_factory=dict)
     snapshot: Snapshot | None = None
+    event_logs: dict[str, EventLog] = field(default_factory=dict)
     counters: dict[str, Counter] = field(default_factory=dict)
     sequences: dict[str, EventSequence] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
@@ -89,6 +93,13 @@ class Recipe:
         """Column of the data set that holds the group."""
         return "_".join(self.group_by)
 
+    def name_in(self, log: str, column: str) -> str:
+        """Return what a log calls a column of the impression log."""
+        if log == LOG:
+            return column
+        spec = self.event_logs[log]
+        return spec.names.get(column, spec.user if column == self.log.user else column)
+
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
         """Read and check a recipe.
@@ -112,10 +123,11 @@ class Recipe:
 
 
 def _validate(recipe: Recipe) -> None:
-    for kind in ("features", "tasks", "tables", "counters", "sequences"):
+    for kind in ("features", "tasks", "tables", "event_logs", "counters", "sequences"):
         for name in getattr(recipe, kind):
             if not re.fullmatch(r"\w[\w-]*", name):
                 raise RecipeError(f"{kind} has the name {name!r}; names are letters, digits, '_' and '-'.")
+    _validate_event_logs(recipe)
     made = {f"{name}_{value}": name for name, counter in recipe.counters.items() for value in counter.values}
     if clash := sorted(set(made) & set(recipe.features)):
         raise RecipeError(f"counters.{made[clash[0]]} makes the feature {clash[0]!r}, which features has already.")
@@ -123,7 +135,7 @@ def _validate(recipe: Recipe) -> None:
         _validate_column(recipe, name, column, f"features.{name}", may_be_outcome=False)
     for sequence, spec in recipe.sequences.items():
         where = f"sequences.{sequence}"
-        _refuse_without_snapshot(recipe, spec.snapshot, where)
+        _refuse_snapshot(recipe, spec.snapshot, spec.log, where)
         for name, column in spec.features.items():
             _validate_column(recipe, name, column, f"{where}.features.{name}", may_be_outcome=True)
             if column.kind == "multi_id":
@@ -190,7 +202,7 @@ def _validate_counter(recipe: Recipe, name: str, counter: Counter) -> None:
     if (counter.transform == "bucketize") != bool(counter.num_buckets):
         raise RecipeError(f"{where}: transform 'bucketize' goes with num_buckets, and only with it.")
     for column in (counter.snapshot_positives, counter.snapshot_events):
-        _refuse_without_snapshot(recipe, column, where)
+        _refuse_snapshot(recipe, column, counter.log, where)
     earlier = list(recipe.counters)[: list(recipe.counters).index(name)]
     if counter.backoff and counter.backoff not in earlier:
         raise RecipeError(
@@ -207,6 +219,33 @@ def _refuse_outcome(recipe: Recipe, column: str, where: str, why: str) -> None:
         )
 
 
-def _refuse_without_snapshot(recipe: Recipe, column: str, where: str) -> None:
+def _validate_event_logs(recipe: Recipe) -> None:
+    if LOG in recipe.event_logs:
+        raise RecipeError(f"event_logs has the name {LOG!r}, which is the impression log's; give it another one.")
+    made = {f"sequences.{name}": spec.log for name, spec in recipe.sequences.items()}
+    made |= {f"counters.{name}": counter.log for name, counter in recipe.counters.items()}
+    known = [LOG, *recipe.event_logs]
+    for where, log in made.items():
+        if log not in known:
+            raise RecipeError(f"{where}.log is {log!r}.{suggest(log, known)} Allowed: {', '.join(known)}.")
+    for name, spec in recipe.event_logs.items():
+        where = f"event_logs.{name}"
+        if name not in made.values():
+            raise RecipeError(f"{where} is used by nothing: write sequences.NAME.log: {name}, or leave it out.")
+        if not 0 <= spec.delay < math.inf:
+            raise RecipeError(f"{where}.delay must be 0 or more seconds, got {spec.delay}.")
+        named = {table.on or table.key for table in recipe.tables.values()}
+        named |= {key for counter in recipe.counters.values() if counter.log == name for key in counter.keys}
+        for column in spec.names:
+            if column not in named:
+                raise RecipeError(
+                    f"{where}.names has {column!r}, by which no table is joined and no counter of {name!r} counts."
+                    f"{suggest(column, named)} Allowed: {', '.join(sorted(named)) or 'none'}."
+                )
+
+
+def _refuse_snapshot(recipe: Recipe, column: str, log: str, where: str) -> None:
+    if column and log != LOG:
+        raise RecipeError(f"{where} reads {column!r} of the snapshot, which is of the impression log, not of {log!r}.")
     if column and recipe.snapshot is None:
         raise RecipeError(f"{where} reads {column!r} of a snapshot, but the recipe has no 'snapshot'.")

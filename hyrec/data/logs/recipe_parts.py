@@ -175,6 +175,9 @@ class Counter:
             (``age`` goes on to the row's own time). A rate of one's own that moves between the rows of a group goes
             up after a click and down after none, so that it ranks them backwards: it helps AUC and hurts an AUC by
             user. Give it a ``refresh`` that is rarer than a group lasts.
+        log: What is counted: ``log``, the impression log, or the name of an event log, which then has the columns of
+            the conditions, and those of the keys beside the impression log (``event_logs.NAME.names`` where they are
+            called otherwise).
         snapshot_positives: List column of the snapshot whose entries count as earlier positives.
         snapshot_events: List column of the snapshot whose entries count as earlier events; for a counter by
             user also a column of numbers.
@@ -192,6 +195,7 @@ class Counter:
     backoff: str = ""
     strength: float = 10.0
     refresh: Refresh = "event"
+    log: str = LOG
     snapshot_positives: str = ""
     snapshot_events: str = ""
     transform: Literal["none", "standardize", "bucketize"] = "standardize"
@@ -202,10 +206,12 @@ class Counter:
 
 @dataclass(frozen=True)
 class EventSequence:
-    """One behaviour sequence: the user's earlier log rows that fulfil the conditions, oldest first.
+    """One behaviour sequence: the user's earlier rows of a log that fulfil the conditions, oldest first.
 
     Args:
-        features: Side information of an event. Outcomes are allowed here: the events are over.
+        features: Side information of an event. Outcomes are allowed here: the events are over. Source ``log`` is the
+            log that the sequence is made of.
+        log: What the events are: ``log``, rows of the impression log, or the name of an event log.
         where: Conditions, for example ``[{column: is_click}]``. Empty: every impression.
         snapshot: List column of the snapshot that precedes the log's events. Those events have no time and no
             columns of the log but the item.
@@ -214,6 +220,7 @@ class EventSequence:
     """
 
     features: dict[str, Column]
+    log: str = LOG
     where: list[Condition] = field(default_factory=list)
     snapshot: str = ""
     refresh: Refresh = "event"

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hyrec.data.logs.encode import Encoded, Encoder
+from hyrec.data.logs.event_report import EventStats, event_stats
 from hyrec.data.logs.history import Positions
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
@@ -49,8 +50,9 @@ class BuildReport:
         snapshot_hidden: Impressions that are not later than their user's snapshot and do not see it.
         repeated: Rows that repeat another in every column that the recipe reads, kept or dropped as it says.
         notes: Anything else worth knowing.
-        warnings: Splits without rows or with one label, and counters that move between the rows of a group, which are
-            compared with one another.
+        warnings: Splits without rows or with one label, counters that move between the rows of a group, which are
+            compared with one another, and event logs that no impression sees.
+        events: By event log.
     """
 
     files: list[str]
@@ -69,6 +71,7 @@ class BuildReport:
     repeated: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    events: dict[str, EventStats] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the figures as JSON."""
@@ -86,6 +89,8 @@ class BuildReport:
         if self.snapshot_events:
             hidden = f"; hidden from {self.snapshot_hidden:,} impressions that are not later"
             lines.append(f"snapshot  {self.snapshot_events:,} events{hidden if self.snapshot_hidden else ''}")
+        for name, events in self.events.items():
+            lines += events.lines(name)
         for split, rows in self.splits.items():
             rates = ", ".join(f"{task} {rate:.4f}" for task, rate in self.base_rates[split].items())
             lines.append(f"{split:<9} {rows:,} rows, {rates}")
@@ -117,6 +122,7 @@ def report_of(
     logs, masks = rows.logs, {split: rows.split == number for number, split in enumerate(SPLITS)}
     labels = {column: logs.rows.column(column) for column in recipe.labels.values()}
     dropped = sum(logs.dropped.values())
+    events, unseen = event_stats(recipe, logs)
     return BuildReport(
         files=logs.files,
         rows_read=logs.rows.height + dropped,
@@ -133,7 +139,8 @@ def report_of(
         snapshot_hidden=int(((rows.split >= 0) & ~rows.sees_snapshot).sum()),
         repeated=logs.repeated,
         notes=[*_notes(recipe, logs), *told[1]],
-        warnings=[*_split_warnings(recipe, labels, masks), *told[0]],
+        warnings=[*_split_warnings(recipe, labels, masks), *told[0], *unseen],
+        events=events,
     )
 
 
@@ -190,7 +197,7 @@ def length_stats(start: Positions, end: Positions, max_length: int, used: Mask) 
 
 
 def _notes(recipe: Recipe, logs: Logs) -> list[str]:
-    notes = list(logs.notes)
+    notes = [*logs.notes, *(note for events in logs.events.values() for note in events.notes)]
     if recipe.snapshot is not None and logs.snapshot is None:
         notes.append(f"No snapshot ({', '.join(recipe.snapshot.files)}) was found: histories begin with the log.")
     return notes
