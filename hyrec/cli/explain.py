@@ -32,6 +32,7 @@ _EXAMPLES: dict[str, Any] = {
     "delay": 60.0, "threshold": 3.0, "mean": 4.2, "std": 1.5, "fingerprint": {"item": "3ecb1b159e94fd23"},
 }  # fmt: skip
 """Values in examples of keys whose default tells nothing."""
+_CONDITION = "play_time_ms >= 10000"
 _PLACED: dict[str, Any] = {"split.column": "fold"}
 """The same at places where a key of that name means another thing than elsewhere."""
 
@@ -173,6 +174,8 @@ def _in_words(hint: Any) -> str:
         return f"a list, each {_in_words(args[0])}"
     if type(None) in args:
         return _in_words(args[0])
+    if hasattr(hint, "from_text"):
+        return f"a condition such as {_CONDITION}, or a mapping of keys to values"
     return _PLAIN.get(hint, "a mapping of keys to values")
 
 
@@ -193,6 +196,8 @@ def _example_value(field: dataclasses.Field[Any], hint: Any) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if type(None) in args:
         return _example_value(field, args[0])
+    if hasattr(hint, "from_text"):
+        return _CONDITION
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         needed = [f for f in dataclasses.fields(hint) if f.default is f.default_factory is dataclasses.MISSING]

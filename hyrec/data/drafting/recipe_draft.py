@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from hyrec.condition import Condition
 from hyrec.data.drafting.features import DraftedFeature, draft_features
 from hyrec.data.drafting.joins import Joined, join
 from hyrec.data.drafting.raw_table import open_tables
@@ -156,13 +157,13 @@ def _history_lines(roles: Roles, features: list[DraftedFeature], split: Split, j
     return [*lines, line(2, "refresh", refresh), "    features: *side"]
 
 
-def _condition(label: Label, values: pl.Series) -> dict[str, Any]:
+def _condition(label: Label, values: pl.Series) -> str:
     """Return the condition of a positive, in the form that the label's column has."""
     if values.dtype == pl.Boolean:
-        return {"column": label.column, "value": True}
+        return str(Condition(label.column, "==", True))
     if not label.threshold and values.max() == 1 and values.n_unique() - (values.null_count() > 0) == 2:
-        return {"column": label.column}
-    return {"column": label.column, "op": ">", "value": label.threshold}
+        return str(Condition(label.column))
+    return str(Condition(label.column, ">", label.threshold))
 
 
 def line(depth: int, key: str, value: Any, why: Why | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hyrec.data.logs.recipe_parts import Condition
+from hyrec.condition import Condition
 
 
 @dataclass(frozen=True)

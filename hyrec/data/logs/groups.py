@@ -92,7 +92,7 @@ class Groups:
             for name, task in self.recipe.tasks.items():
                 label = self.rows.logs.rows.column(self.recipe.labels[name]).gather(self._looked_at)
                 known = label.is_not_null().to_numpy()
-                positive = is_positive(label.drop_nulls(), task).to_numpy()
+                positive = is_positive(label.drop_nulls(), task)
                 right, pairs = ordered_pairs(same[known], value[known], positive)
                 found += [(right / pairs, name)] if pairs else []
         if len(moving):

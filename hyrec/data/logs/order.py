@@ -45,7 +45,7 @@ def _kept(
     )
     for condition in log.keep:
         fulfilled = matching(as_stored, [condition], f"{where}.keep")
-        dropped[f"not {condition.column} {condition.op} {condition.value}"] = int((keep & ~fulfilled).sum())
+        dropped[f"not {condition}"] = int((keep & ~fulfilled).sum())
         keep &= fulfilled
     return np.flatnonzero(keep).astype(np.uint32), dropped
 

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from hyrec.condition import Condition
 from hyrec.schema import Role, Transform
 
 LOG, DAY = "log", "day"
-Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 Refresh = Literal["event", "day", "train"]
 
 
 class RecipeError(ValueError):
     """A recipe that cannot be used, or logs that do not fit it."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One comparison of a column with a value. A missing value fulfils no condition.
-
-    Args:
-        column: Column of the log, or ``table.column``.
-        op: The comparison.
-        value: What the column is compared with; a list for ``in`` and ``not in``.
-    """
-
-    column: str
-    op: Comparison = "=="
-    value: Any = 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +33,9 @@ class Log:
         time_zone: Zone of days and hours, for example ``Asia/Shanghai``.
         day: Column with the day a row belongs to, as 20220425 or 2022-04-25, which then decides the split.
             Empty: the row's time decides.
-        keep: Conditions that every row must fulfil, for impressions and histories. Not on outcomes.
+        keep: Conditions that every row must fulfil, for impressions and histories: ``[price > 0, 'tab in [1, 2]']``
+            (YAML asks for the quotes where a list stands in a list). Not on outcomes. Any condition may also be written
+            as ``{column: tab, op: in, value: [1, 2]}``; a missing value fulfils none.
         delay: Seconds until an event becomes visible: an impression at t sees the events before t - delay.
         repeated: What happens to rows that repeat another in every column that the recipe reads, as a log that
             was delivered twice has them: ``keep`` them all, ``drop`` all but one, or ``error``. The report counts
@@ -162,7 +149,8 @@ class Counter:
 
     Args:
         keys: Columns of the log or ``table.column``, together the key. Not outcomes.
-        positive: Conditions of a positive event. Empty: only ``count`` and ``age`` make sense.
+        positive: Conditions of a positive event, all of which hold, as ``[is_click]``. Empty: only ``count`` and
+            ``age`` make sense.
         where: Conditions of the events that are counted at all.
         values: Which features to make.
         prior: Rate of a key without events, between 0 and 1.
@@ -212,7 +200,7 @@ class EventSequence:
         features: Side information of an event. Outcomes are allowed here: the events are over. Source ``log`` is the
             log that the sequence is made of.
         log: What the events are: ``log``, rows of the impression log, or the name of an event log.
-        where: Conditions, for example ``[{column: is_click}]``. Empty: every impression.
+        where: Conditions, for example ``[is_click]`` or ``[play_time_ms >= 10000]``. Empty: every impression.
         snapshot: List column of the snapshot that precedes the log's events. Those events have no time and no
             columns of the log but the item.
         refresh: ``event``, ``day`` or ``train``, as for a counter.

@@ -168,15 +168,14 @@ def _base_rates(recipe: Recipe, labels: dict[str, pl.Series], mask: Mask) -> dic
     rates = {}
     for name, task in recipe.tasks.items():
         known = labels[recipe.labels[name]].filter(pl.Series(mask)).drop_nulls()
-        positive = is_positive(known, task).to_numpy()
+        positive = is_positive(known, task)
         rates[name] = float(positive.mean()) if len(positive) else 0.0
     return rates
 
 
-def is_positive(values: pl.Series, task: Task) -> pl.Series:
+def is_positive(values: pl.Series, task: Task) -> Mask:
     """Return which known labels of a task are positive."""
-    values = values.cast(pl.Float64)
-    return values.is_in(task.positive) if task.positive else values > task.threshold
+    return task.is_positive(values.cast(pl.Float64).to_numpy())
 
 
 def shares(encoded: dict[str, Encoded], mask: Mask, counted: int) -> dict[str, float]:

@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hyrec.condition import Condition
 from hyrec.data.logs.history import Ints, key_codes, runs
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import Condition, RecipeError
+from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.logs.rows import Mask, matching
 from hyrec.data.logs.times import bound, local_times
 from hyrec.files import yaml_line

@@ -145,8 +145,7 @@ class ValueDecoder:
         """Return float32 labels: 0, 1, or NaN where unknown."""
         stored, null = arrow.numbers(array)
         values, null, _ = _pick(stored, null, at)
-        positive = np.isin(values, task.positive) if task.positive else values > task.threshold
-        out = positive.astype(np.float32)
+        out = task.is_positive(values).astype(np.float32)
         is_float = values.dtype.kind == "f"
         unknown = np.isnan(values) if is_float else np.zeros(len(values), bool)
         if null is not None:
