@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hyrec.condition import Condition
+from hyrec.data.logs.recipe_parts import Repeated
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class EventLog:
         keep: Conditions that every event must fulfil, on columns of this log.
         names: What this log calls a column that a table is joined on or that counters have as key, where the impression
             log or the table calls it otherwise: ``{item_id: product_id}``.
+        unique: As ``log.unique``.
         repeated: As ``log.repeated``.
         separator: As ``log.separator``.
     """
@@ -37,5 +39,6 @@ class EventLog:
     delay: float = 0.0
     keep: list[Condition] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    repeated: Literal["keep", "drop", "error"] = "keep"
+    unique: list[str] = field(default_factory=list)
+    repeated: Repeated = "keep"
     separator: str = ""

@@ -7,22 +7,33 @@ import polars as pl
 
 from hyrec.data.logs.event_log import EventLog
 from hyrec.data.logs.files import Source
-from hyrec.data.logs.history import Positions
+from hyrec.data.logs.history import Positions, key_codes, runs
 from hyrec.data.logs.recipe_parts import Log, RecipeError
-from hyrec.data.logs.rows import Rows, matching
+from hyrec.data.logs.rows import Mask, Rows, matching
 
 _TIE, _PLACE = "number of the tie", "row of the ties"
 
 
 def ordered_rows(
-    log: Log | EventLog, source: Source, keys: pl.DataFrame, named: dict[str, str], where: str
+    log: Log | EventLog,
+    source: Source,
+    keys: pl.DataFrame,
+    named: dict[str, str],
+    where: str,
+    is_event: Mask | None = None,
 ) -> tuple[Positions, dict[str, int], int]:
     """Return the rows that are used in their order, how many are not, by reason, and how many repeat another.
 
     ``keys`` are sorted by, the first of them first; ``named`` are the columns of the log that they are, and what
-    messages call them. ``where`` is the log's place in the recipe.
+    messages call them. ``where`` is the log's place in the recipe. Rows that are no event repeat none by
+    ``log.unique``; None: all are events.
     """
     order, dropped = _kept(log, source, keys, named, where)
+    if log.unique:
+        events = order if is_event is None else order[is_event[order]]
+        repeats = _repeats(log, source, keys.select(pl.all().gather(events)), named, events, where)
+        dropped[f"repeats another by {', '.join(log.unique)}"] = len(repeats)
+        order = np.setdiff1d(order, repeats, assume_unique=True)
     kept = keys if len(order) == keys.height else keys[order]
     order = order[kept.select(pl.arg_sort_by(*keys.columns)).to_series().to_numpy()]
     del kept
@@ -48,6 +59,31 @@ def _kept(
         dropped[f"not {condition}"] = int((keep & ~fulfilled).sum())
         keep &= fulfilled
     return np.flatnonzero(keep).astype(np.uint32), dropped
+
+
+def _repeats(
+    log: Log | EventLog, source: Source, keys: pl.DataFrame, named: dict[str, str], rows: Positions, where: str
+) -> Positions:
+    """Return those of some rows that another, the first or last by ``log.unique``, stands for; ``keys`` are theirs."""
+    columns = [
+        keys[named[name]] if name in named else source.read(name, as_id=True).gather(rows) for name in log.unique
+    ]
+    code = key_codes(columns)
+    known = np.flatnonzero(pl.DataFrame(columns).select(pl.all_horizontal(pl.all().is_not_null())).to_series())
+    by_time = np.lexsort((rows[known], ~source.is_kept()[rows[known]], keys["time"].gather(known), code[known]))
+    order = known[by_time]
+    starts, ends = runs(code[order])
+    one_each = order[ends - 1 if log.repeated == "last" else starts]
+    repeats = np.setdiff1d(known, one_each, assume_unique=True)
+    if log.repeated == "error" and len(repeats):
+        most = int(np.argmax(ends - starts))
+        example = ", ".join(f"{column.name} {column[int(order[starts[most]])]!r}" for column in columns)
+        raise RecipeError(
+            f"{where}.repeated is 'error', and {len(repeats):,} of {len(rows):,} rows repeat another by {where}.unique "
+            f"({', '.join(log.unique)}); {int(ends[most] - starts[most]):,} rows have {example}. Write 'first' or "
+            "'last' to use one of them, or mend the log."
+        )
+    return rows[repeats]
 
 
 def _break_ties(

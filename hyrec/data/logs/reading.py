@@ -105,7 +105,12 @@ def read_logs(
         ]
     )
     named = {log.time: "time", log.user: "user", log.item: "item"}
-    order, dropped, repeated = ordered_rows(log, source, keys, named, "log")
+    labelled = None
+    if built is not None:
+        labelled = source.is_kept()
+        for label in {*recipe.labels.values()}:
+            labelled |= source.read(label).is_not_null().to_numpy()
+    order, dropped, repeated = ordered_rows(log, source, keys, named, "log", labelled)
     moment = time = keys["time"].gather(order).to_numpy()
     if log.day:
         moment = midnights(source.read(log.day).gather(order), log.time_zone, log.time_unit)
@@ -115,15 +120,12 @@ def read_logs(
         order, time, moment = order[early], time[early], moment[early]
     asked = input_row = None
     is_kept = source.is_kept()[order]
-    is_event = np.ones(len(order), dtype=np.bool_)
+    is_event = np.ones(len(order), dtype=np.bool_) if labelled is None else labelled[order]
     if built is not None:
         new_rows = np.flatnonzero(~is_kept)
         place = source.places()[order[new_rows]]
         by_place = np.argsort(place)
         asked, input_row = (values[by_place].astype(np.uint32) for values in (new_rows, place))
-        is_event = is_kept.copy()
-        for label in {*recipe.labels.values()}:
-            is_event |= source.read(label).is_not_null().to_numpy()[order]
     notes = check_unit(time if asked is None else time[asked], log.time_unit, f"log.time, column {log.time!r}")
     day_start = moment if log.day else day_starts(time, log.time_zone, log.time_unit)
     waiting = {

@@ -142,6 +142,11 @@ def _validate(recipe: Recipe) -> None:
                 raise RecipeError(f"{where}.features.{name}: an event holds one id each; use derive: first.")
     for condition in recipe.log.keep:
         _refuse_outcome(recipe, condition.column, "log.keep", "would select impressions by what came of them")
+    for unique in recipe.log.unique:
+        _refuse_outcome(recipe, unique, "log.unique", "would choose among rows by what came of them")
+    _validate_repeated(recipe.log, "log")
+    for name, events in recipe.event_logs.items():
+        _validate_repeated(events, f"event_logs.{name}")
     _validate_split(recipe)
     for grouped in recipe.group:
         _refuse_outcome(recipe, grouped, "group", "would compare impressions by what came of them")
@@ -165,6 +170,13 @@ def _refreshed(recipe: Recipe) -> list[tuple[str, Refresh]]:
     """Return how often counters and sequences are refreshed."""
     counters = [(f"counters.{name}", counter.refresh) for name, counter in recipe.counters.items()]
     return [*counters, *((f"sequences.{name}", spec.refresh) for name, spec in recipe.sequences.items())]
+
+
+def _validate_repeated(log: Log | EventLog, where: str) -> None:
+    allowed = ("first", "last", "error") if log.unique else ("keep", "drop", "error")
+    if log.repeated not in allowed:
+        so = f"with {where}.unique" if log.unique else f"without {where}.unique"
+        raise RecipeError(f"{where}.repeated is {log.repeated!r}; {so} it is one of {', '.join(allowed)}.")
 
 
 def _validate_column(recipe: Recipe, name: str, column: Column, where: str, *, may_be_outcome: bool) -> None:

@@ -9,6 +9,7 @@ from hyrec.condition import Condition
 from hyrec.schema import Role, Transform
 
 LOG, DAY = "log", "day"
+Repeated = Literal["keep", "drop", "error", "first", "last"]
 Refresh = Literal["event", "day", "train"]
 
 
@@ -37,9 +38,13 @@ class Log:
             (YAML asks for the quotes where a list stands in a list). Not on outcomes. Any condition may also be written
             as ``{column: tab, op: in, value: [1, 2]}``; a missing value fulfils none.
         delay: Seconds until an event becomes visible: an impression at t sees the events before t - delay.
+        unique: Columns whose values identify a row, such as ``[request_id, item_id]``. Rows without a value in one of
+            them never repeat another, and rows without a label that are given to ``hyrec data apply`` do not either.
+            Empty: all columns that the recipe reads. Not outcomes.
         repeated: What happens to rows that repeat another in every column that the recipe reads, as a log that
-            was delivered twice has them: ``keep`` them all, ``drop`` all but one, or ``error``. The report counts
-            them.
+            was delivered twice has them: ``keep`` them all, ``drop`` all but one, or ``error``. With ``unique``: the
+            ``first`` of each is used or the ``last``, by time and then by file and line, or ``error``. The report
+            counts them.
         separator: Between the columns of CSV files. Empty: of comma, tab, semicolon and ``|`` the one that finds
             the columns in the header.
     """
@@ -54,7 +59,8 @@ class Log:
     day: str = ""
     keep: list[Condition] = field(default_factory=list)
     delay: float = 0.0
-    repeated: Literal["keep", "drop", "error"] = "keep"
+    unique: list[str] = field(default_factory=list)
+    repeated: Repeated = "keep"
     separator: str = ""
 
 

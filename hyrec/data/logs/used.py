@@ -14,7 +14,7 @@ def log_columns(recipe: Recipe) -> set[str]:
     columns = {log.user, log.item, log.time, *recipe.group_by, *read}
     if DAY in recipe.group_by and DAY not in {log.user, log.item, log.time, *read}:
         columns.remove(DAY)
-    columns |= {*recipe.labels.values()}
+    columns |= {*recipe.labels.values(), *log.unique}
     columns |= {join_column(recipe, LOG, table) for table in tables_of(recipe, LOG)}
     return columns | ({log.day} if log.day else set())
 
@@ -23,7 +23,7 @@ def event_columns(recipe: Recipe, name: str) -> set[str]:
     """Return the columns of an event log that anything in the recipe reads."""
     spec = recipe.event_logs[name]
     joined = {join_column(recipe, name, table) for table in tables_of(recipe, name)}
-    return {spec.user, spec.time, *joined, *_own_columns(recipe, name)}
+    return {spec.user, spec.time, *spec.unique, *joined, *_own_columns(recipe, name)}
 
 
 def table_columns(recipe: Recipe, table: str) -> set[str]:
