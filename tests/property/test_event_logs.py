@@ -30,7 +30,7 @@ event_logs:
   purchases: {files: [purchases.csv], user: buyer, time: at, time_zone: Asia/Shanghai, names: {item: product}}
   plays: {files: [plays.csv], user: user, time: time, names: {item: track}}
 counters:
-  plays: {log: plays, keys: [item], positive: [{column: done}], values: [rate, count, age], strength: 1}
+  plays: {log: plays, keys: [item], positive: [{column: whole}], values: [rate, count, age], strength: 1}
   bought: {log: purchases, keys: [user, item], values: [count]}
 sequences:
   shown: {max_length: 2, features: {item: {table: item}}}
@@ -63,7 +63,7 @@ def events_of(drawn: list[tuple], *, finer: bool) -> list[Event]:
 
 
 def slow(events: list[Event], time: int, delay: int, refresh: str) -> list[Event]:
-    """Return the events that an impression at a time (seconds) sees, oldest first."""
+    """Return the events that an impression at a time (seconds) sees, oldest first; of one time in order of ``n``."""
     day = datetime.fromtimestamp(time, ZoneInfo(ZONE)).replace(hour=0, minute=0)
     seen = []
     for event in events:
@@ -74,7 +74,7 @@ def slow(events: list[Event], time: int, delay: int, refresh: str) -> list[Event
             visible = visible and event.ms < (VALIDATE_FROM - delay) * 1000
         if visible:
             seen.append(event)
-    return sorted(seen, key=lambda event: (event.ms, event.item, event.n))
+    return sorted(seen, key=lambda event: (event.ms, event.n))
 
 
 def write(folder: Path, log: pl.DataFrame, logs: dict[str, list[Event]]) -> Path:
@@ -92,7 +92,7 @@ def write(folder: Path, log: pl.DataFrame, logs: dict[str, list[Event]]) -> Path
         )
     if found := logs["plays"]:
         part = {"user": [e.user for e in found], "time": [e.ms // 1000 for e in found]}
-        part |= {"track": [e.item for e in found], "n": [e.n for e in found], "done": [e.n % 2 for e in found]}
+        part |= {"track": [e.item for e in found], "n": [e.n for e in found], "whole": [e.n % 2 for e in found]}
         pl.DataFrame(part).write_csv(folder / "plays.csv")
     return folder
 
