@@ -66,7 +66,8 @@ class Events:
                 "both alike; numbers with leading zeros, as 0012, are text."
             )
         dtype = second.dtype if first.dtype == pl.Null else first.dtype
-        return pl.concat([first.cast(dtype), second.cast(dtype)])
+        both: pl.Series = pl.concat([first.cast(dtype), second.cast(dtype)])
+        return both
 
 
 def read_events(
