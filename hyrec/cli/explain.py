@@ -30,6 +30,7 @@ _EXAMPLES: dict[str, Any] = {
     "groups": ["user", "item", "context"], "vocab_size": 1003, "hash_size": 100_000, "offset": 3, "min_count": 5,
     "unique": ["request_id", "item_id"],
     "weight_column": "tag_weights", "time_column": "time", "group_column": "user_id", "id_columns": ["user_id"],
+    "log": "searches", "names": {"item_id": "product_id"},
     "delay": 60.0, "threshold": 3.0, "mean": 4.2, "std": 1.5, "fingerprint": {"item": "3ecb1b159e94fd23"},
 }  # fmt: skip
 """Values in examples of keys whose default tells nothing."""

@@ -37,7 +37,7 @@ class EventStats:
 
     def lines(self, name: str) -> list[str]:
         """Say it in lines of a report."""
-        new = f", {self.new:,} of them new" if self.new < self.rows else ""
+        new = f" ({self.new:,} of them new)" if self.new < self.rows else ""
         repeat = f"; {self.repeated:,} repeat another in all columns that are read" if self.repeated else ""
         found = f"{self.found:,} of the impressions' {self.asking:,} users have any"
         return [

@@ -60,12 +60,14 @@ class Events:
             RecipeError: When one holds numbers and the other text.
         """
         first, second = one_form([of_log, own], written=self.written)
-        if first.dtype != second.dtype and pl.Null not in (first.dtype, second.dtype):
+        if len({first.dtype, second.dtype} - {pl.Null}) > 1:
             raise RecipeError(
                 f"{self.where}: {own.name!r} is {second.dtype}, and {of_log.name!r} of the log is {first.dtype}. Write "
                 "both alike; numbers with leading zeros, as 0012, are text."
             )
-        return pl.concat([first, second.alias(first.name)], how="vertical_relaxed")
+        dtype = second.dtype if first.dtype == pl.Null else first.dtype
+        both: pl.Series = pl.concat([first.cast(dtype), second.cast(dtype)])
+        return both
 
 
 def read_events(
