@@ -28,7 +28,7 @@ _EXAMPLES: dict[str, Any] = {
     "test": [4], "split": {"validate_from": "2022-05-03", "test_from": "2022-05-04"}, "backoff": "item_clicks",
     "snapshot": "watched", "snapshot_positives": "liked", "snapshot_events": "watched",
     "groups": ["user", "item", "context"], "vocab_size": 1003, "hash_size": 100_000, "offset": 3, "min_count": 5,
-    "unique": ["request_id", "item_id"],
+    "unique": ["request_id", "item_id"], "negatives": {"count": 4, "by": "popularity"},
     "weight_column": "tag_weights", "time_column": "time", "group_column": "user_id", "id_columns": ["user_id"],
     "log": "searches", "names": {"item_id": "product_id"},
     "delay": 60.0, "threshold": 3.0, "mean": 4.2, "std": 1.5, "fingerprint": {"item": "3ecb1b159e94fd23"},

@@ -12,6 +12,7 @@ from hyrec.data.logs.builder import encoded_features, raw_columns
 from hyrec.data.logs.encode import Encoder
 from hyrec.data.logs.files import guarded
 from hyrec.data.logs.groups import Groups
+from hyrec.data.logs.negatives import with_known_positives
 from hyrec.data.logs.output import data_set_folder
 from hyrec.data.logs.reading import Logs, read_logs
 from hyrec.data.logs.recipe import Recipe
@@ -56,6 +57,7 @@ def apply(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row_
         store = Store(working)
         logs = read_logs(recipe, Path(input_dir), store, built=State(Path(built) / FOLDER))
         refuse_nothing(logs)
+        logs = with_known_positives(recipe, logs)
         report = write_asked(recipe, logs, store, schema, vocabularies, folder / FILE, row_group_size)
         schema.save(folder / "schema.yaml")
         report.save(folder / "report.json")

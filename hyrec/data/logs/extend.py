@@ -39,6 +39,11 @@ def extend(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row
         RecipeError: When ``built`` is no build that can be used, or the files do not fit its recipe.
     """
     recipe, schema, vocabularies = read_build(Path(built))
+    if recipe.negatives:
+        raise RecipeError(
+            f"--built {str(built)!r} draws negatives, which new rows would need, too: build it again from all logs. "
+            "Rows to score go to 'hyrec data apply'."
+        )
     out = Path(out_dir)
     if out.resolve() == Path(built).resolve():
         raise RecipeError(f"--out {str(out)!r} is the build itself, whose models need it. Name another folder.")

@@ -13,6 +13,7 @@ from hyrec.data.logs.files import Source, open_files
 from hyrec.data.logs.history import Ints, Positions
 from hyrec.data.logs.ids import id_values
 from hyrec.data.logs.joins import join, read_table
+from hyrec.data.logs.negative_rule import REQUEST
 from hyrec.data.logs.order import ordered_rows
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import DAY, LOG, RecipeError
@@ -45,6 +46,8 @@ class Logs:
         asked: Rows to encode in the order of the files, where others are known already. None: all.
         input_row: Where each of these stood in the files, from 0 on.
         events: Event logs by name.
+        drawn: Rows that are drawn beside those of the log.
+        warnings: What may be a mistake in the recipe.
     """
 
     rows: Rows
@@ -62,6 +65,8 @@ class Logs:
     asked: Positions | None = None
     input_row: Positions | None = None
     events: dict[str, Events] = field(default_factory=dict)
+    drawn: int = 0
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def asked_rows(self) -> tuple[Rows, Ints]:
@@ -86,9 +91,20 @@ def read_logs(
     log, split = recipe.log, recipe.split
     check_zone(log.time_zone)
     columns = log_columns(recipe)
-    optional = recipe.outcomes | (split.columns - columns) if built is not None else frozenset[str]()
+    made = {*recipe.labels.values()} if recipe.negatives else set()
+    optional = recipe.outcomes | (split.columns - columns) if built is not None else made
     columns |= split.columns
     source = open_files(log.files, directory, "log.files", columns, store.folder, log.separator, optional)
+    for path in source.absent if made and built is None else ():
+        if present := sorted(made - source.absent[path]):
+            raise RecipeError(
+                f"log.files: {', '.join(source.names[:3])} has the column {present[0]!r}, which negatives make of logs "
+                f"without one. Give the task another name, and leave rows that are no positives out with log.keep."
+            )
+    if REQUEST in columns and recipe.negatives:
+        raise RecipeError(
+            f"The recipe reads the log's column {REQUEST!r}, a name that negatives give to their requests."
+        )
     if built is not None:
         _refuse_half_outcomes(recipe, source)
         source = source.after(built.open(BUILT_LOG, "log.files", columns))

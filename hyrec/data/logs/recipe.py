@@ -13,6 +13,7 @@ import yaml
 
 from hyrec.data.logs.event_log import EventLog
 from hyrec.data.logs.log_split import LogSplit
+from hyrec.data.logs.negative_rule import REQUEST, Negatives
 from hyrec.data.logs.recipe_parts import (
     LOG,
     Column,
@@ -44,6 +45,12 @@ class Recipe:
         tables: User and item tables by name.
         snapshot: Histories from before the log.
         event_logs: Logs of other events by name, for sequences and counters: searches, purchases, plays.
+        negatives: Where the log holds positives only: items drawn beside each row. The log then has no column of the
+            one task's label, which becomes 1 and for drawn rows 0. A drawn row is no event; it has the columns of its
+            positive, but properties of items have to come from tables, which are joined to the drawn item. The column
+            ``request`` numbers the positives; drawn rows have the number of theirs, and ``group`` is ``request`` unless
+            something else is written. What is fitted sees the log's own rows only. As nothing that a user has taken is
+            drawn, a counter by user and item tells a positive that is taken again.
         counters: Point-in-time counters by name.
         sequences: Behaviour sequences by name.
         groups: Order of the semantic groups.
@@ -63,6 +70,7 @@ class Recipe:
     tables: dict[str, Table] = field(default_factory=dict)
     snapshot: Snapshot | None = None
     event_logs: dict[str, EventLog] = field(default_factory=dict)
+    negatives: Negatives | None = None
     counters: dict[str, Counter] = field(default_factory=dict)
     sequences: dict[str, EventSequence] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
@@ -86,7 +94,7 @@ class Recipe:
     @property
     def group_by(self) -> list[str]:
         """Columns of the log, and ``day``, that query-level AUC groups by."""
-        return list(dict.fromkeys(self.group)) or [self.log.user]
+        return list(dict.fromkeys(self.group)) or [REQUEST if self.negatives else self.log.user]
 
     @property
     def group_column(self) -> str:
@@ -148,6 +156,8 @@ def _validate(recipe: Recipe) -> None:
     for name, events in recipe.event_logs.items():
         _validate_repeated(events, f"event_logs.{name}")
     _validate_split(recipe)
+    if recipe.negatives:
+        _validate_negatives(recipe)
     for grouped in recipe.group:
         _refuse_outcome(recipe, grouped, "group", "would compare impressions by what came of them")
     for name, counter in recipe.counters.items():
@@ -170,6 +180,27 @@ def _refreshed(recipe: Recipe) -> list[tuple[str, Refresh]]:
     """Return how often counters and sequences are refreshed."""
     counters = [(f"counters.{name}", counter.refresh) for name, counter in recipe.counters.items()]
     return [*counters, *((f"sequences.{name}", spec.refresh) for name, spec in recipe.sequences.items())]
+
+
+def _validate_negatives(recipe: Recipe) -> None:
+    if len(recipe.tasks) != 1 or any(task != Task(column=task.column) for task in recipe.tasks.values()):
+        raise RecipeError(
+            "negatives make the label of one task, 1 and 0: name one without a rule of its positives, as in "
+            "tasks: {taken: {}}."
+        )
+    item = recipe.log.item
+    for name, column in recipe.features.items():
+        if column.source == LOG and column.role in ("item", "cross") and (column.column or name) != item:
+            raise RecipeError(
+                f"features.{name} is a property of items in the log, and negatives are items without a row of it: read "
+                f"it from a table with the key {item!r}."
+            )
+    for name, table in recipe.tables.items():
+        if table.role == "item" and (table.on or table.key) != item:
+            raise RecipeError(
+                f"tables.{name} is of items but joined by {table.on or table.key!r} of the log, and negatives are "
+                f"items without a row of it: join it by {item!r}, or give it the role context."
+            )
 
 
 def _validate_repeated(log: Log | EventLog, where: str) -> None:

@@ -125,7 +125,7 @@ def report_of(
     events, unseen = event_stats(recipe, logs)
     return BuildReport(
         files=logs.files,
-        rows_read=logs.rows.height + dropped,
+        rows_read=logs.rows.height - logs.drawn + dropped,
         dropped=logs.dropped,
         history_only=int((rows.split < 0).sum()),
         splits={split: int(mask.sum()) for split, mask in masks.items()},
@@ -139,7 +139,7 @@ def report_of(
         snapshot_hidden=int(((rows.split >= 0) & ~rows.sees_snapshot).sum()),
         repeated=logs.repeated,
         notes=[*_notes(recipe, logs), *told[1]],
-        warnings=[*_split_warnings(recipe, labels, masks), *told[0], *unseen],
+        warnings=[*logs.warnings, *_split_warnings(recipe, labels, masks), *told[0], *unseen],
         events=events,
     )
 

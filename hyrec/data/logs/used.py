@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hyrec.data.logs.negative_rule import REQUEST
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import DAY, LOG, Column
 
@@ -14,6 +15,8 @@ def log_columns(recipe: Recipe) -> set[str]:
     columns = {log.user, log.item, log.time, *recipe.group_by, *read}
     if DAY in recipe.group_by and DAY not in {log.user, log.item, log.time, *read}:
         columns.remove(DAY)
+    if recipe.negatives and REQUEST in recipe.group_by:
+        columns.remove(REQUEST)
     columns |= {*recipe.labels.values(), *log.unique}
     columns |= {join_column(recipe, LOG, table) for table in tables_of(recipe, LOG)}
     return columns | ({log.day} if log.day else set())
