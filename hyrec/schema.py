@@ -40,7 +40,8 @@ class SequenceSpec:
     """One behaviour sequence: aligned list columns, one entry an event.
 
     Args:
-        features: Side information of an event by name; kinds ``id`` and ``dense`` of width 1.
+        features: Side information of an event by name: ``id``, ``dense`` of width 1, or ``multi_id`` (a list of lists
+            a row) with a ``max_length``.
         time_column: List column of event times, in the schema's ``time_unit``. Empty: the events have no times.
         separator: Between the entries of those columns that a file stores as texts (``17^4^33``), as of a feature.
         order: How the file stores the events. In memory they are oldest first, always.
@@ -243,10 +244,15 @@ def _validate(schema: Schema) -> None:
     first: dict[str, tuple[int, str]] = {}
     for where, table, feature in schema.every_feature():
         validate_feature(feature, where)
-        if where.startswith("sequences.") and (feature.kind not in ("id", "dense") or feature.width != 1):
+        if where.startswith("sequences.") and (feature.kind == "weighted_ids" or feature.width != 1):
             raise SchemaError(
                 f"{where} has kind {feature.kind!r} and width {feature.width}: "
-                "an event's features are 'id' or 'dense' of width 1."
+                "an event's features are 'id', 'multi_id', or 'dense' of width 1."
+            )
+        if where.startswith("sequences.") and feature.kind == "multi_id" and not feature.max_length:
+            raise SchemaError(
+                f"{where} of kind 'multi_id' needs a max_length, for example 8: the lists of all events take as much "
+                "room as the longest."
             )
         size, user = first.setdefault(table if feature.is_embedded else "", (feature.num_ids, where))
         if size != feature.num_ids:

@@ -114,8 +114,8 @@ def pad_batch(batch: Batch, schema: Schema, *, spare: int = 3, longer: int = 1) 
         features = {}
         for side, values in events.features.items():
             feature = schema.sequences[name].features[side]
-            fill = feature.num_ids - 1 if feature.kind == "id" else 1e6
-            features[side] = F.pad(values, (0, spare), value=fill)
+            fill = 1e6 if feature.kind == "dense" else feature.num_ids - 1
+            features[side] = F.pad(values, (0, 0) * (values.dim() - 1) + (0, spare), value=fill)
         time = None if events.time is None else F.pad(events.time, (0, spare), value=9e9)
         sequences[name] = SequenceInput(features, events.offsets, events.max_length + longer, time)
     return dataclasses.replace(batch, sequences=sequences)

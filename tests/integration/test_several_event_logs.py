@@ -24,7 +24,12 @@ sequences:
   clicked: {where: [{column: click}], features: {item: {table: item}}}
   searched: {log: searches, max_length: 20, features: {query: {}}}
   bought: {log: purchases, features: {product: {table: item}, colour: {source: products}}}
-  played: {log: plays, features: {item: {table: item}, seconds: {kind: dense, transform: log1p}}}
+  played:
+    log: plays
+    features:
+      item: {table: item}
+      seconds: {kind: dense, transform: log1p}
+      moods: {kind: multi_id, separator: "^", max_length: 3}
 """
 START, ROWS = 1_700_006_400, 300
 
@@ -42,6 +47,7 @@ def write_logs(folder: Path, first: int, rows: int, *, labelled: bool) -> None:
     at = (pl.from_epoch(pl.Series(time - 30)).dt.offset_by("8h")).dt.to_string("%Y-%m-%d %H:%M:%S")
     pl.DataFrame({"buyer": user, "at": at, "product": number * 3 % 29}).write_csv(folder / "purchases.csv")
     plays = pl.DataFrame({"user": user, "time": time - 60, "item": number * 5 % 29, "seconds": number % 90})
+    plays = plays.with_columns(moods=pl.Series([f"m{n % 5}^m{n % 3}" if n % 4 else "" for n in number]))
     plays.write_csv(folder / "plays.csv")
 
 

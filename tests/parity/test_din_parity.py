@@ -5,10 +5,13 @@ import torch
 
 from hyrec.baselines import DIN
 from hyrec.sample_batch import random_batch
+from hyrec.schema import Schema
 from hyrec.testing.batches import tiny_schema
 from tests.references import din as reference
 
-SCHEMA = tiny_schema()
+PLAIN = tiny_schema().to_dict()
+PLAIN["sequences"]["searches"]["features"]["words"] = {"kind": "multi_id", "vocab_size": 17, "max_length": 3}
+SCHEMA = Schema.from_dict(PLAIN)
 
 
 @pytest.fixture(params=[1, [1, 3, 2, 2]], ids=["flat", "candidates of requests"])
@@ -42,7 +45,11 @@ def expected(network, batch, sample):
         unit = torch.nn.Sequential(pooling.first, torch.nn.ReLU(), pooling.score)
         interests[name] = reference.interest(q, events_of(network, batch, name, "item", request), unit)
     interests["clicks"] = torch.cat([interests["clicks"], reference.mean(dwell_of(batch, request))])
-    interests["searches"] = reference.mean(events_of(network, batch, "searches", "word", request))
+    lists = events_of(network, batch, "searches", "words", request)  # the row of padding is zero
+    known = (batch.sequences["searches"].features["words"] > 0).sum(1, keepdim=True).clamp(min=1)
+    own = slice(*batch.sequences["searches"].offsets[request : request + 2])
+    searches = [events_of(network, batch, "searches", "word", request), lists.sum(1) / known[own]]
+    interests["searches"] = reference.mean(torch.cat(searches, 1))
     embedded = [value[sample] for value in network.features(batch, network.tables).values()]
     return network.mlp(torch.cat([*embedded, *(interests[name] for name in SCHEMA.sequences)]))[0]
 

@@ -121,7 +121,7 @@ class Encoder:
             max_length=column.max_length,
         )
         if column.kind == "multi_id":
-            return Encoded(feature, *self._lists(use))
+            return Encoded(feature, *self._lists(use, self._asked))
         return Encoded(feature, self._column(use, self._asked))
 
     def dense(
@@ -153,6 +153,8 @@ class Encoder:
         spec = self.recipe.sequences[sequence]
         use = _Use(name, spec.features[name], sequence, spec.snapshot, spec.log)
         places: list[_Place] = ["log", "past"] if spec.log == LOG else ["log"]
+        if use.column.kind == "multi_id":
+            return self._event_lists(use, places, events)
         both = [self._column(use, place).load().to_numpy(zero_copy_only=False) for place in places]
         values = np.concatenate(both) if len(both[-1]) else both[0]
         if use.column.kind == "dense":
@@ -208,8 +210,27 @@ class Encoder:
             self._encoded[key] = self.store.put(pa.array(taken, from_pandas=True))
         return self._encoded[key]
 
-    def _lists(self, use: _Use) -> tuple[Stored, Stored | None]:
-        values = self._values(use, self._asked)
+    def _event_lists(self, use: _Use, places: list[_Place], events: Positions) -> Encoded:
+        """Encode a list for each of the events; those of each place are numbered behind those of the one before."""
+        lists, position, held = [], [], 0
+        for place in places:
+            stored, index = self._lists(use, place)
+            lists.append(stored.load())
+            own = np.arange(len(lists[-1])) if index is None else index.load().to_numpy()
+            position.append(own + held)
+            held += len(lists[-1])
+        feature = Feature(
+            kind="multi_id",
+            column=f"s_{use.sequence}__{use.name}",
+            vocab_size=self.vocabularies[use.table].size,
+            table=use.column.table,
+            max_length=use.column.max_length,
+        )
+        taken = pa.array(np.concatenate(position)[events])
+        return Encoded(feature, self.store.put(pa.concat_arrays(lists).take(taken)))
+
+    def _lists(self, use: _Use, place: _Place) -> tuple[Stored, Stored | None]:
+        values = self._values(use, place)
         entries, offsets = flat(values.entries)
         ids = pa.array(self._ids(use, id_values(entries, use.where)))
         if values.index is None:

@@ -146,8 +146,11 @@ def _validate(recipe: Recipe) -> None:
         _refuse_snapshot(recipe, spec.snapshot, spec.log, where)
         for name, column in spec.features.items():
             _validate_column(recipe, name, column, f"{where}.features.{name}", may_be_outcome=True)
-            if column.kind == "multi_id":
-                raise RecipeError(f"{where}.features.{name}: an event holds one id each; use derive: first.")
+            if column.kind == "multi_id" and not column.max_length:
+                raise RecipeError(
+                    f"{where}.features.{name} of kind 'multi_id' needs a max_length, for example 8: the lists of all "
+                    "events take as much room as the longest. Or use derive: first."
+                )
     for condition in recipe.log.keep:
         _refuse_outcome(recipe, condition.column, "log.keep", "would select impressions by what came of them")
     for unique in recipe.log.unique:

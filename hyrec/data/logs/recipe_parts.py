@@ -120,7 +120,7 @@ class Column:
         separator: Parts the entries of a list that is stored as a string.
         min_count: Rows of the training span that a value needs for an id of its own; rarer ones are out of
             vocabulary. 0: 1, or what another user of the same table says.
-        max_length: Longest list that is kept. 0 keeps all.
+        max_length: Longest list that is kept: its first entries. 0 keeps all, which lists of events cannot.
         transform: What the model does to a ``dense`` value. Statistics come from the training span.
         num_buckets: For ``bucketize``: buckets of equal mass on the training span.
         boundaries: For ``bucketize``: limits, instead of ``num_buckets``.

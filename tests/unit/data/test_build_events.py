@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from hyrec.data.logs import BuildReport, Recipe, RecipeError, apply, build, extend
+from hyrec.data.parquet import ParquetData
+from hyrec.schema import Schema
 
 DAY, START = 86_400, int(datetime(2023, 5, 1, tzinfo=UTC).timestamp())
 LOG = pl.DataFrame(
@@ -165,6 +167,45 @@ def test_repeated_events_are_counted_and_kept_or_dropped(tmp_path, repeated, see
     rows, report = built(tmp_path, recipe, purchases=pl.concat([PURCHASES, PURCHASES]))
     assert rows["s_bought__price"][2].to_list() == seen
     assert report.events["purchases"].repeated == 4
+
+
+@pytest.mark.parametrize("csv", [False, True], ids=["parquet", "csv"])
+@pytest.mark.parametrize("source", ["log", "products"])
+def test_an_event_may_hold_a_list_of_ids_of_its_log_or_of_a_table(tmp_path, csv, source):
+    tags = {"source": source, "kind": "multi_id", "separator": "|", "max_length": 2, "table": "tag"}
+    recipe = changed("sequences.bought.features.tags", tags)
+    recipe["features"]["colour"] = {"column": "item", "table": "tag"}
+    purchases = PURCHASES.with_columns(tags=pl.Series(["red|new", "", "old", "far"]))
+    products = PRODUCTS.with_columns(tags=pl.Series(["", "red|new", "old"]))
+    rows, _ = built(tmp_path, recipe, csv=csv, purchases=purchases, products=products)
+    third = rows["s_bought__tags"][2].to_list()  # of a purchase of "b" and one of "a"
+    assert [values(tmp_path, "tag", ids) for ids in third] == [["red", "new"], []]
+    assert rows["s_bought__tags"][1].to_list() == []
+    known = pl.read_parquet(tmp_path / "out" / "vocabulary" / "tag.parquet")["value"]
+    assert set(known) == {"a", "b", "red", "new", "old"} | ({"far"} if source == "log" else set())
+    data = ParquetData(Schema.load(tmp_path / "out" / "schema.yaml"), predict=str(tmp_path / "out" / "train.parquet"))
+    (batch,) = data.predict_dataloader()
+    assert batch.sequences["bought"].features["tags"].shape[1] == 2
+
+
+def test_lists_of_the_snapshot_s_events_are_those_of_their_tables(tmp_path):
+    recipe = {key: part for key, part in RECIPE.items() if key not in ("event_logs", "sequences")}
+    recipe["snapshot"] = {"files": ["past.*"], "user": "user"}
+    recipe["tables"] = {"products": {"files": ["products.*"], "key": "product_id", "on": "item"}}
+    tags = {"source": "products", "kind": "multi_id", "separator": "|", "max_length": 2}
+    own = {"kind": "multi_id", "separator": ",", "column": "item", "max_length": 1}
+    recipe["sequences"] = {"seen": {"snapshot": "liked", "features": {"tags": tags, "own": own}}}
+    products = PRODUCTS.with_columns(tags=pl.Series(["x", "y|z", None]))
+    past = pl.DataFrame({"user": ["u1"], "liked": [["b", "c"]]})
+    rows, _ = built(tmp_path, recipe, products=products, past=past)
+    third = rows["s_seen__tags"][2].to_list()
+    assert [values(tmp_path, "seen.tags", ids) for ids in third] == [["y", "z"], [], ["x"]]
+    assert [len(ids) for ids in rows["s_seen__own"][2].to_list()] == [1, 1, 1]
+
+
+def test_lists_of_events_need_a_longest_length(tmp_path):
+    with pytest.raises(RecipeError, match="tags of kind 'multi_id' needs a max_length, for example 8"):
+        Recipe.from_dict(changed("sequences.bought.features.tags", {"kind": "multi_id"}))
 
 
 def test_the_order_of_the_lines_does_not_matter(tmp_path):
