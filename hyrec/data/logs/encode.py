@@ -106,7 +106,8 @@ class Encoder:
         use = _Use(name, self.recipe.features[name])
         column = use.column
         tables = self.recipe.tables
-        role: Role = column.role or (tables[column.source].role if column.source != LOG else "context")
+        of_log: Role = "cross" if column.derive == "cross" else "context"
+        role: Role = column.role or (tables[column.source].role if column.source != LOG else of_log)
         if column.kind == "dense":
             stored = self._column(use, self._asked)
             values = stored.load().to_numpy(zero_copy_only=False)

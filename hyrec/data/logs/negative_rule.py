@@ -17,7 +17,8 @@ class Negatives:
 
     Args:
         count: Distinct items drawn for each row, of those that rows of the training span hold; a user's items of the
-            log's rows up to the row's moment, that moment included, are never drawn.
+            log's rows up to the row's moment, that moment included, are never drawn. Nor are items that only later
+            rows hold, so that there a new item tells the positive; the build says how many rows have one.
         by: ``uniform``: all these items alike, or ``popularity``: as often as rows of the training span hold them.
         seed: Of the draws. They follow from it, the log and the number of the row alone.
     """

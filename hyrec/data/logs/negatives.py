@@ -49,6 +49,9 @@ def with_negatives(recipe: Recipe, logs: Logs) -> Logs:
     note = f"Negatives: {len(of_row):,} items drawn by {spec.by} of {len(sampler.pool):,} in rows that train"
     if fewer:
         note += f"; {fewer:,} of {len(written):,} rows have fewer than {spec.count}, as their users took the others"
+    if new := int((~np.isin(item[number > 0], sampler.pool)).sum()):
+        note += f"; {new:,} rows that validate or test hold other items, which are never drawn: there a new item tells"
+        note += " the positive"
     return replace(
         logs,
         rows=_expanded(recipe, rows, place, np.concatenate([every, holder[drawn_item]])[order], is_event),
@@ -103,15 +106,18 @@ def _with_columns(rows: Rows, made: dict[str, pl.Series]) -> Rows:
 def _item_properties(recipe: Recipe, rows: Rows, item: Positions) -> Iterator[str]:
     """Tell of features that are the same in all rows of an item: beside another item they give it away."""
     num_items = len(np.unique(item))
-    for name, column in recipe.features.items():
-        of_log = column.column or name
-        if column.source != LOG or column.derive in ("hour", "weekday") or of_log in (recipe.log.item, recipe.log.user):
-            continue
-        values = rows.column(of_log, as_id=True)
+    of_log = {
+        read: name
+        for name, column in recipe.features.items()
+        for read in column.reads(name)
+        if column.source == LOG and read in rows.names - {recipe.log.item, recipe.log.user, recipe.log.time}
+    }
+    for read, name in of_log.items():
+        values = rows.column(read, as_id=True)
         if values.dtype.is_nested() or values.n_unique() == 1 or num_items == len(item):
             continue
         if len(np.unique(key_codes([pl.Series(item), values]))) == num_items:
             yield (
                 f"features.{name} is the same in all rows of an item, but beside a drawn item it is that of the "
-                f"positive, which gives the drawn ones away: move {of_log!r} to a table of items."
+                f"positive, which gives the drawn ones away: move {read!r} to a table of items."
             )

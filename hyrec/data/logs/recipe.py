@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import yaml
 
+from hyrec.data.logs.derived_rules import validate_derived
 from hyrec.data.logs.event_log import EventLog
 from hyrec.data.logs.log_split import LogSplit
 from hyrec.data.logs.negative_rule import REQUEST, Negatives
@@ -193,7 +194,8 @@ def _validate_negatives(recipe: Recipe) -> None:
         )
     item = recipe.log.item
     for name, column in recipe.features.items():
-        if column.source == LOG and column.role in ("item", "cross") and (column.column or name) != item:
+        of_log = column.source == LOG and not column.columns
+        if of_log and column.role in ("item", "cross") and (column.column or name) != item:
             raise RecipeError(
                 f"features.{name} is a property of items in the log, and negatives are items without a row of it: read "
                 f"it from a table with the key {item!r}."
@@ -218,8 +220,9 @@ def _validate_column(recipe: Recipe, name: str, column: Column, where: str, *, m
     if column.source not in sources:
         hint = suggest(column.source, sources)
         raise RecipeError(f"{where}.source is {column.source!r}.{hint} Allowed: {', '.join(sources)}.")
-    if column.source == LOG and not may_be_outcome and column.derive not in ("hour", "weekday"):
-        for used in (column.column or name, column.per):
+    validate_derived(column, where)
+    if column.source == LOG and not may_be_outcome:
+        for used in column.reads(name):
             _refuse_outcome(recipe, used, where, "is not known when the impression is scored")
     if column.per and column.kind != "dense":
         raise RecipeError(f"{where}.per is a division: it goes with kind 'dense', got {column.kind!r}.")
@@ -227,7 +230,8 @@ def _validate_column(recipe: Recipe, name: str, column: Column, where: str, *, m
         raise RecipeError(f"{where} derives an age in days: it needs kind 'dense', got {column.kind!r}.")
     if column.derive == "age" and may_be_outcome:
         raise RecipeError(f"{where} derives an age; the age of an event comes from its time, leave it out.")
-    if (column.transform == "bucketize") != bool(column.num_buckets or column.boundaries):
+    limited = bool(column.num_buckets or (column.boundaries and column.derive != "bins"))
+    if (column.transform == "bucketize") != limited:
         raise RecipeError(f"{where}: transform 'bucketize' goes with num_buckets or boundaries, and only with it.")
     if column.transform != "none" and column.kind != "dense":
         raise RecipeError(f"{where} has a transform, which is for kind 'dense', but its kind is {column.kind!r}.")

@@ -9,6 +9,8 @@ from hyrec.condition import Condition
 from hyrec.schema import Role, Transform
 
 LOG, DAY = "log", "day"
+DERIVED = ("hour", "weekday", "year", "month", "age", "first", "bins", "cross")
+"""What a column derives without a plugin."""
 Repeated = Literal["keep", "drop", "error", "first", "last"]
 Refresh = Literal["event", "day", "train"]
 
@@ -114,8 +116,13 @@ class Column:
         source: ``log`` or the name of a table.
         column: Column of the source. Empty: the feature's own name.
         kind: ``id``, ``multi_id`` (a list, or a string with ``separator``) or ``dense``.
-        derive: ``hour`` or ``weekday`` of the impression, ``age`` = days from the column's date to the
-            impression, or ``first`` entry of a list.
+        derive: ``hour`` or ``weekday`` of the impression; ``year`` or ``month`` of the column's date, or of the
+            impression where no column of the log is named; ``age`` = days from the column's date to the impression;
+            ``first`` entry of a list; ``bins``: the number of ``boundaries`` that a number is not below, as an id;
+            ``cross``: the combination of ids of ``columns``; or the name of a function that an installed package has
+            under the entry point group ``hyrec.derive``: it takes a Polars series for each of ``columns`` and returns
+            one, row by row. An expression is none of these: nothing in a recipe is run.
+        columns: For ``cross`` and functions: columns of the source, of the log also ``table.column``.
         per: Divide by this column of the same source; a zero there gives a missing value.
         separator: Parts the entries of a list that is stored as a string.
         min_count: Rows of the training span that a value needs for an id of its own; rarer ones are out of
@@ -123,16 +130,17 @@ class Column:
         max_length: Longest list that is kept: its first entries. 0 keeps all, which lists of events cannot.
         transform: What the model does to a ``dense`` value. Statistics come from the training span.
         num_buckets: For ``bucketize``: buckets of equal mass on the training span.
-        boundaries: For ``bucketize``: limits, instead of ``num_buckets``.
+        boundaries: For ``bucketize``: limits, instead of ``num_buckets``; for ``bins``: limits that ascend.
         group: Semantic group.
-        role: Empty: the table's role, or ``context`` for the log.
+        role: Empty: the table's role, or for the log ``context``, and ``cross`` for a cross.
         table: Embedding table, to share it.
     """
 
     source: str = LOG
     column: str = ""
     kind: Literal["id", "multi_id", "dense"] = "id"
-    derive: Literal["", "hour", "weekday", "age", "first"] = ""
+    derive: str = ""
+    columns: list[str] = field(default_factory=list)
     per: str = ""
     separator: str = ""
     min_count: int = 0
@@ -143,6 +151,17 @@ class Column:
     group: str = ""
     role: Literal["", "user", "item", "context", "cross"] = ""
     table: str = ""
+
+    @property
+    def is_of_moment(self) -> bool:
+        """Whether it comes from the impression's time, and no column is read."""
+        of_log = self.source == LOG and not self.column
+        return self.derive in ("hour", "weekday") or (self.derive in ("year", "month") and of_log)
+
+    def reads(self, name: str) -> list[str]:
+        """Return the columns that it reads, as it names them."""
+        own = self.columns or ([] if self.is_of_moment else [self.column or name])
+        return [*own, *([self.per] if self.per else [])]
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,10 @@ def _uses(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
         plain += [(log, recipe.name_in(log, key)) for log in (LOG, counter.log) for key in counter.keys]
         plain += [(counter.log, condition.column) for condition in (*counter.positive, *counter.where)]
     for log, name, column in named:
-        if column.derive not in ("hour", "weekday"):
-            yield log, column.source, column.column or name
-        if column.per:
-            yield log, column.source, column.per
+        if column.columns and column.source == LOG:
+            plain += [(log, read) for read in column.columns]
+        else:
+            yield from ((log, column.source, read) for read in column.reads(name))
     for log, name in plain:
         table, _, column_name = name.partition(".")
         yield (log, table, column_name) if table in recipe.tables else (log, LOG, name)

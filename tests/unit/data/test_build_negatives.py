@@ -152,6 +152,15 @@ def test_rows_with_fewer_items_left_are_told_on_screen(tmp_path, capsys):
     assert "of 40 rows have fewer than 9, as their users took the others" in told
 
 
+def test_items_that_only_later_rows_hold_are_told(tmp_path):
+    log = LOG.with_columns(item=pl.when(pl.col("time") == pl.col("time").max()).then(pl.lit("i11")).otherwise("item"))
+    parts, report = built(tmp_path, log)
+    trained = set(parts["train"]["item"])
+    later = sum(item not in trained for name in ("validate", "test") for item in parts[name].filter(taken=1)["item"])
+    assert later
+    assert f"{later} rows that validate or test hold other items" in "\n".join(report.notes)
+
+
 def test_a_property_of_items_in_the_log_is_warned_of(tmp_path):
     log = LOG.join(ITEMS.select("item", shop="colour"), on="item", maintain_order="left")
     _, report = built(tmp_path, log, features={**RECIPE["features"], "shop": {}})

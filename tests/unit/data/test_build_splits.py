@@ -177,3 +177,19 @@ def test_nothing_freezes_in_a_split_without_a_moment(split):
     recipe["counters"]["seen"]["refresh"] = "train"
     with pytest.raises(RecipeError, match=r"counters\.seen\.refresh is 'train'"):
         Recipe.from_dict(recipe)
+
+
+def test_vocabularies_of_event_logs_hold_what_precedes_the_last_row_that_trains(tmp_path):
+    (tmp_path / "in").mkdir()
+    LOG.write_parquet(tmp_path / "in" / "log.parquet")
+    searches = pl.DataFrame({"user": 1, "at": [START, START + 8 * 3600, START + 9 * 3600], "query": ["x", "y", "z"]})
+    searches.write_parquet(tmp_path / "in" / "searches.parquet")
+    recipe = {
+        **RECIPE,
+        "split": {"leave_one_out": "user"},
+        "event_logs": {"searches": {"files": ["searches.parquet"], "user": "user", "time": "at"}},
+        "sequences": {"searched": {"log": "searches", "features": {"query": {}}}},
+    }
+    build(Recipe.from_dict(recipe), tmp_path / "in", tmp_path / "out")  # the last row that trains is i, after 8 hours
+    known = pl.read_parquet(tmp_path / "out" / "vocabulary" / "searched.query.parquet")["value"].to_list()
+    assert sorted(known) == ["x", "y"]
