@@ -67,4 +67,4 @@ def _uses(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
             yield log, column.source, column.per
     for log, name in plain:
         table, _, column_name = name.partition(".")
-        yield (log, table, column_name) if table in recipe.tables else (log, LOG, name)
+        yield (log, table, column_name) if column_name and table in recipe.tables else (log, LOG, name)
