@@ -16,7 +16,7 @@ from hyrec.schema import Schema
 
 
 def tiny_schema() -> Schema:
-    """Return a schema with every feature kind, a shared table, three sequences (one untimed), two tasks."""
+    """Return a schema with every feature kind, shared tables, three sequences (one untimed), two tasks."""
     item = {"vocab_size": 31, "table": "item"}
     return Schema.from_dict(
         {
@@ -48,7 +48,13 @@ def tiny_schema() -> Schema:
                     "max_length": 12,
                 },
                 "searches": {"features": {"word": {"vocab_size": 17}}, "time_column": "searches_time", "max_length": 7},
-                "likes": {"features": {"item": item}, "max_length": 5},
+                "likes": {
+                    "features": {
+                        "item": item,
+                        "topics": {"kind": "multi_id", "vocab_size": 11, "table": "topics", "max_length": 3},
+                    },
+                    "max_length": 5,
+                },
             },
             "tasks": {"click": {}, "like": {}},
             "group_column": "query",

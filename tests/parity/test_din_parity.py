@@ -5,13 +5,10 @@ import torch
 
 from hyrec.baselines import DIN
 from hyrec.sample_batch import random_batch
-from hyrec.schema import Schema
 from hyrec.testing.batches import tiny_schema
 from tests.references import din as reference
 
-PLAIN = tiny_schema().to_dict()
-PLAIN["sequences"]["searches"]["features"]["words"] = {"kind": "multi_id", "vocab_size": 17, "max_length": 3}
-SCHEMA = Schema.from_dict(PLAIN)
+SCHEMA = tiny_schema()
 
 
 @pytest.fixture(params=[1, [1, 3, 2, 2]], ids=["flat", "candidates of requests"])
@@ -26,6 +23,15 @@ def events_of(network, batch, sequence, field, request):
     events = batch.sequences[sequence]
     ids = events.features[field][events.offsets[request] : events.offsets[request + 1]]
     return network.tables[SCHEMA.table_of(field, sequence)](ids)
+
+
+def topics_of(network, batch, request):
+    """Return the mean row of each event's list; zeros for an empty one."""
+    events = batch.sequences["likes"]
+    lists = events.features["topics"][events.offsets[request] : events.offsets[request + 1]]
+    table = network.tables["topics"].weight
+    means = [table[ids[ids > 0]].mean(0) if (ids > 0).any() else table[0] for ids in lists]
+    return torch.stack(means) if means else table.new_zeros(0, table.shape[1])
 
 
 def dwell_of(batch, request):
@@ -45,11 +51,8 @@ def expected(network, batch, sample):
         unit = torch.nn.Sequential(pooling.first, torch.nn.ReLU(), pooling.score)
         interests[name] = reference.interest(q, events_of(network, batch, name, "item", request), unit)
     interests["clicks"] = torch.cat([interests["clicks"], reference.mean(dwell_of(batch, request))])
-    lists = events_of(network, batch, "searches", "words", request)  # the row of padding is zero
-    known = (batch.sequences["searches"].features["words"] > 0).sum(1, keepdim=True).clamp(min=1)
-    own = slice(*batch.sequences["searches"].offsets[request : request + 2])
-    searches = [events_of(network, batch, "searches", "word", request), lists.sum(1) / known[own]]
-    interests["searches"] = reference.mean(torch.cat(searches, 1))
+    interests["likes"] = torch.cat([interests["likes"], reference.mean(topics_of(network, batch, request))])
+    interests["searches"] = reference.mean(events_of(network, batch, "searches", "word", request))
     embedded = [value[sample] for value in network.features(batch, network.tables).values()]
     return network.mlp(torch.cat([*embedded, *(interests[name] for name in SCHEMA.sequences)]))[0]
 

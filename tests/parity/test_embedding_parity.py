@@ -28,7 +28,7 @@ from tests.references.primitives import Weights
 
 
 def all_kinds() -> Schema:
-    """The tiny schema with a standardised number, and bucketised and listed side information besides."""
+    """The tiny schema with a standardised number, and a bucketised side information besides."""
     plain = tiny_schema().to_dict()
     plain["features"]["score"] = {
         "kind": "dense",
@@ -42,12 +42,6 @@ def all_kinds() -> Schema:
         "kind": "dense",
         "transform": "bucketize",
         "boundaries": [-0.5, 0.0, 0.5],
-    }
-    plain["sequences"]["likes"]["features"]["topics"] = {
-        "kind": "multi_id",
-        "vocab_size": 11,
-        "table": "topics",
-        "max_length": 3,
     }
     return Schema.from_dict(plain)
 

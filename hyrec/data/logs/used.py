@@ -70,4 +70,4 @@ def _uses(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
             yield from ((log, column.source, read) for read in column.reads(name))
     for log, name in plain:
         table, _, column_name = name.partition(".")
-        yield (log, table, column_name) if table in recipe.tables else (log, LOG, name)
+        yield (log, table, column_name) if column_name and table in recipe.tables else (log, LOG, name)
