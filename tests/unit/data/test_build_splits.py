@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from hyrec.cli.main import main
-from hyrec.data.logs import Recipe, RecipeError, apply, build
+from hyrec.data.logs import Recipe, RecipeError, apply, build, extend
 from hyrec.data.logs.report import BuildReport
 
 START, DAY = 1_700_006_400, 86_400  # 15 November 2023, 00:00 UTC
@@ -126,6 +126,16 @@ def test_later_rows_need_nothing_of_the_split(tmp_path, split):
     assert apply(tmp_path / "out", tmp_path / "new", tmp_path / "scored").rows == 2
     seen = pl.read_parquet(tmp_path / "scored" / "predict.parquet")["f_seen_count"].exp().round() - 1
     assert seen.to_list() == [4, 2]
+
+
+@pytest.mark.parametrize("split", [{"leave_one_out": "user"}, FOLDS, RECIPE["split"]], ids=["last", "column", "share"])
+def test_builds_grow_however_they_are_split(tmp_path, split):
+    built(tmp_path, split)
+    (tmp_path / "new").mkdir()
+    new = {"user": [1, 3], "item": ["a", "z"], "time": [START + DAY, START + DAY], "click": [1, 0]}
+    pl.DataFrame(new).write_parquet(tmp_path / "new" / "log.parquet")
+    assert extend(tmp_path / "out", tmp_path / "new", tmp_path / "grown").rows == 2
+    assert pl.read_parquet(tmp_path / "grown" / "train.parquet")["item"].to_list() == ["a", "z"]
 
 
 def test_an_empty_split_is_told_with_the_others_sizes(tmp_path, capsys):
