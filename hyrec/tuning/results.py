@@ -111,7 +111,7 @@ def overlay(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Example:
         >>> overlay({"model.mixer.expansion": 2, "model.mixer": "RankMixer", "model.d_model": 64})
-        {'model': {'mixer': {'class_path': 'RankMixer', 'expansion': 2}, 'd_model': 64}}
+        {'model': {'mixer': {'class_path': 'RankMixer', 'init_args': {'expansion': 2}}, 'd_model': 64}}
     """
     tree: dict[str, Any] = {}
     for name in sorted(options, key=lambda name: name.count(".")):
@@ -123,7 +123,7 @@ def overlay(options: Mapping[str, Any]) -> dict[str, Any]:
             inner = node.setdefault(part, {})
             if not isinstance(inner, dict):
                 inner = node[part] = {"class_path": inner}
-            node = inner
+            node = inner.setdefault("init_args", {}) if "class_path" in inner else inner
         value = options[name]
         node[last] = plain_value(value) if isinstance(value, str) else value  # as the command line reads it
     return tree
