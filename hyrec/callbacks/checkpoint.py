@@ -31,8 +31,8 @@ class BestCheckpoint(ModelCheckpoint):
     Args:
         monitor: Metric that chooses the best state. Default: ``val/auc``, or without it the model's first metric that
             has a better end. AUC within groups is no default: where known rates move inside a group, over-fitting can
-            raise it. Without validation, and as long as the metric is undefined (NaN), the newest state counts as the
-            best.
+            raise it. Without validation, as long as the metric is undefined (NaN), and where epochs are days
+            (``data.by_day``), the newest state counts as the best.
         mode: Whether a larger (``max``) or a smaller (``min``) value is better. Default: as the metric says.
         every_n_train_steps: Also write ``last.ckpt`` every so many steps. Default: after validations and epochs only.
         train_time_interval: Also write it after so much time, as ``00:00:10:00`` (days, hours, minutes, seconds).
@@ -85,8 +85,10 @@ class BestCheckpoint(ModelCheckpoint):
         if self.dirpath is None:
             self.dirpath = str(Path(trainer.default_root_dir).absolute() / "checkpoints")
         metrics = metrics_of(pl_module)
-        has_rows: Any = getattr(getattr(trainer, "datamodule", None), "has", None)
-        if self.monitor is None and (has_rows is None or has_rows("validate")):
+        data = getattr(trainer, "datamodule", None)
+        has_rows: Any = getattr(data, "has", None)
+        # days are no measure of one another: where epochs are days, the newest state is the best
+        if self.monitor is None and not getattr(data, "days", []) and (has_rows is None or has_rows("validate")):
             best = [name for name, metric in metrics.items() if metric.mode]
             self.monitor = f"val/{'auc' if 'auc' in best else [*best, 'loss'][0]}"
         if self.monitor is not None and self._follows_metric:

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from hyrec.callbacks.baseline_table import BaselineTable
 from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.callbacks.day_by_day import DayByDay
 from hyrec.callbacks.log_lines import progress_of
 from hyrec.callbacks.prediction_writer import PredictionWriter
 from hyrec.callbacks.progress import RankingProgress
@@ -234,6 +235,8 @@ class Experiment:
             callbacks.append(BaselineTable())
         if self.command == "fit":
             callbacks.append(RankingProgress())
+            if self._config.data.init_args.get("by_day"):
+                callbacks.append(DayByDay())
             if self._config.trainer.enable_checkpointing is not False and self._keeps_files:
                 callbacks.append(checkpoint)
         saves = self._config.save_predictions and self._keeps_files
