@@ -106,13 +106,14 @@ def _settled(run: SearchRun) -> dict[str, Any]:
     path = run.folder / SEARCH_FILE
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     before = stored or {"trials": run.sweep.run_cap or DEFAULT_TRIALS, "seed": 0 if run.seed is None else run.seed}
-    settings = {**before, **run.sweep.content, "trials": run.trials or before["trials"]}
-    changed = [key for key in run.sweep.content if stored and stored.get(key) != settings[key]]
+    content = json.loads(json.dumps(run.sweep.content, default=str))  # as it will be read from the file
+    settings = {**before, **content, "trials": run.trials or before["trials"]}
+    changed = [key for key in content if stored and stored.get(key) != settings[key]]
     if run.seed not in (None, before["seed"]):
         changed.append("seed")
     if changed:
-        told = f"of the sweep has changed since {run.folder} was begun"
-        raise CommandError(f"The {changed[0]} {told}. Undo that, or begin anew in another --out.")
+        told = f"The sweep has another {changed[0]} than when {run.folder} was begun"
+        raise CommandError(f"{told}. Undo that, or begin anew in another --out.")
     if settings != stored:
         write_text(path, json.dumps(settings, indent=1))
     return settings
