@@ -40,9 +40,9 @@ sequences:
 """)
 # Few users and half hours of two days: an event and an impression at one moment are the rule.
 HALVES = st.integers(0, 96)
-IMPRESSIONS = st.lists(st.tuples(st.integers(0, 1), HALVES, st.sampled_from("ab")), min_size=1, max_size=8)
+IMPRESSIONS = st.lists(st.tuples(st.integers(0, 1), HALVES, st.sampled_from("ab")), min_size=1, max_size=16)
 EVENTS = st.lists(
-    st.tuples(st.integers(0, 1), HALVES, st.sampled_from("abc"), st.sampled_from([0, 1, 500])), min_size=1, max_size=8
+    st.tuples(st.integers(0, 1), HALVES, st.sampled_from("abc"), st.sampled_from([0, 1, 500])), min_size=1, max_size=16
 )
 
 
@@ -118,7 +118,7 @@ LOGS = {"searches": True, "purchases": False, "plays": False}
 
 @pytest.mark.parametrize("refresh", ["event", "day", "train"])
 @given(IMPRESSIONS, EVENTS, EVENTS, EVENTS, DELAYS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_impressions_see_what_loops_over_all_events_find(refresh, impressions, searches, purchases, plays, delay):
     log = drawn_log(impressions)
     assume(log["time"][0] < VALIDATE_FROM)
@@ -156,7 +156,7 @@ def test_impressions_see_what_loops_over_all_events_find(refresh, impressions, s
 
 @pytest.mark.parametrize("refresh", ["event", "day", "train"])
 @given(IMPRESSIONS, EVENTS, EVENTS, EVENTS, DELAYS, HALVES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_new_rows_see_the_events_of_the_build_and_of_new_files(
     refresh, impressions, searches, purchases, plays, delay, halves
 ):
