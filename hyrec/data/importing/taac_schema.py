@@ -90,7 +90,7 @@ class TaacSchema:
             if not isinstance(one.get("prefix"), str) or not (time is None or isinstance(time, int)):
                 raise DataError(f"{where} needs a prefix (text) and ts_fid (a feature id, or null).")
             entries = _entries(one.get("features", []), f"{where}.features", "fid, vocabulary", 2)
-            out.domains[name] = Domain(one["prefix"], time, {fid: vocabulary for fid, vocabulary in entries})
+            out.domains[name] = Domain(one["prefix"], time, {entry[0]: entry[1] for entry in entries})
         return out
 
 
