@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
-from hyrec.embeddings.features import EmbeddingTable
+from hyrec.embeddings.tables import EmbeddingTable
 
 
 class TableReset(Callback):
