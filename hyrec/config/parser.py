@@ -13,6 +13,8 @@ from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.callbacks.ema import EMA
+from hyrec.callbacks.table_reset import TableReset
 from hyrec.data.base import RankingData
 from hyrec.data.parquet import ParquetData
 from hyrec.data.simulated import SimulatedData
@@ -27,7 +29,7 @@ COMMANDS = ("fit", "validate", "test", "predict")
 """What an experiment can be run for: the methods of Lightning's trainer."""
 GROUPS: dict[str, type] = {"model": Ranker, "data": RankingData, "trainer": Trainer, "checkpoint": BestCheckpoint}
 """Options that are themselves made of options."""
-BUILTIN = (ParquetData, SimulatedData, RankingWandbLogger)
+BUILTIN = (ParquetData, SimulatedData, RankingWandbLogger, EMA, TableReset)
 """Imported so that YAML finds them by their bare names."""
 
 _GIVEN = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
