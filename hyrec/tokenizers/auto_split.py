@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from typing import ClassVar, get_args
 
 import torch
@@ -14,6 +13,7 @@ from hyrec.context import BuildContext
 from hyrec.feature import Role
 from hyrec.messages import listed, suggest
 from hyrec.slots import Tokenizer
+from hyrec.tokenizers.cuts import narrow_ends
 
 
 class AutoSplitTokens(Tokenizer):
@@ -21,9 +21,9 @@ class AutoSplitTokens(Tokenizer):
 
     ``x_i = LN(W_i e_i + b_i)`` with e_i the numbers of piece i (RankMixer 3.1). The projections are not shared (public
     copies share one). With one ``num_tokens``, all features in the order of the schema are cut into pieces whose widths
-    differ by one at most. With numbers by role, no token mixes roles; the features of a role are
-    taken in natural order (``f_3`` before ``f_15``) and cut between features, so that the widest piece is as narrow as
-    it can be. Only a role of fewer features than tokens has features that are cut, the widest first.
+    differ by one at most. With numbers by role, no token mixes roles; the features of a role are taken in natural order
+    (``f_3`` before ``f_15``) and cut between features, so that the widest piece is as narrow as it can be, and the
+    others as even. Only a role of fewer features than tokens has features that are cut, the widest first.
 
     Args:
         num_tokens: Number of pieces, or numbers by role, as ``{user: 5, item: 2}``. A semantic group of the schema may
@@ -60,7 +60,7 @@ class AutoSplitTokens(Tokenizer):
                     f"1 to {total} works."
                 )
             by_role = not isinstance(num_tokens, int)
-            ends = _narrow_ends(widths, count) if by_role else [total * (i + 1) // count for i in range(count)]
+            ends = narrow_ends(widths, count) if by_role else [total * (i + 1) // count for i in range(count)]
             self.ends += [start + end for end in ends]
             start += total
         self.num_tokens = len(self.ends)
@@ -143,37 +143,3 @@ def _parts_by_role(ctx: BuildContext, num_tokens: dict[str, int]) -> dict[str, t
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Return a key by which names are sorted with their numbers as numbers."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)]
-
-
-def _narrow_ends(widths: Sequence[int], count: int) -> list[int]:
-    """Return where ``count`` pieces end so that the widest is as narrow as it can be, cut between features.
-
-    With fewer features than pieces every feature is cut out, and the one whose pieces are widest is cut once more until
-    there are enough.
-    """
-    if count >= len(widths):
-        cuts = [1] * len(widths)
-        for _ in range(count - len(widths)):
-            widest = max(range(len(widths)), key=lambda i: -(-widths[i] // cuts[i]))
-            cuts[widest] += 1
-        return [
-            sum(widths[:i]) + width * (cut + 1) // cuts[i] for i, width in enumerate(widths) for cut in range(cuts[i])
-        ]
-    low, high = max(widths), sum(widths)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if len(_filled(widths, count, middle)) <= count else (middle + 1, high)
-    return _filled(widths, count, low)
-
-
-def _filled(widths: Sequence[int], count: int, most: int) -> list[int]:
-    """Return where ``count`` pieces end, or more if needed, that are filled one after another up to ``most``."""
-    ends: list[int] = []
-    start = end = 0
-    for i, width in enumerate(widths):
-        must_part = len(widths) - i == count - 1 - len(ends)  # each of the features left is a piece
-        if i and (end + width - start > most or must_part):
-            ends.append(end)
-            start = end
-        end += width
-    return [*ends, end]

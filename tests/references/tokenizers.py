@@ -47,8 +47,9 @@ def equal_pieces(features: dict[str, Vector], num_tokens: int) -> list[list[floa
     return pieces
 
 
-def widest_of_best_cut(widths: list[int], num_pieces: int) -> int:
-    """Width of the widest piece, of the best of all ways to cut between features."""
+def best_cut(widths: list[int], num_pieces: int) -> tuple[int, int]:
+    """Widest piece and sum of squared widths, of the best of all ways to cut between features."""
     places = itertools.combinations(range(1, len(widths)), num_pieces - 1)
     bounds = [[0, *cut, len(widths)] for cut in places]
-    return min(max(sum(widths[a:b]) for a, b in itertools.pairwise(cut)) for cut in bounds)
+    pieces = [[sum(widths[a:b]) for a, b in itertools.pairwise(cut)] for cut in bounds]
+    return min((max(piece), sum(width**2 for width in piece)) for piece in pieces)
