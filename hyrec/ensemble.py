@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -51,3 +51,17 @@ class Ensemble(L.LightningModule):
         if self.average == "logit":
             return {task: probability(logit.mean(0)) for task, logit in together.items()}
         return {task: probability(logit).mean(0) for task, logit in together.items()}
+
+
+def with_weights(model: Ranker, path: str, checkpoint: dict[str, Any]) -> Ranker:
+    """Return a model with the weights of a checkpoint, which it was built for.
+
+    Raises:
+        ValueError: For a checkpoint of another schema, with its path.
+    """
+    try:
+        model.on_load_checkpoint(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    model.load_state_dict(checkpoint["state_dict"])
+    return model

@@ -115,6 +115,8 @@ def parser_of(command: str) -> HyrecParser:
     parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
     given = _GIVEN | {"ckpt_path"}
     parser.method_arguments = [*parser.add_method_arguments(Trainer, command, skip=given), "ckpt_path"]
+    if "verbose" in parser.method_arguments:
+        parser.set_defaults({"verbose": False})  # BaselineTable shows what Lightning's table would
     what = "A checkpoint's file, or best or last with a run's config; for predict several: --ckpt_path a.ckpt b.ckpt."
     add("--ckpt_path", type=list[str] | str | None, help=what)
     return parser
