@@ -242,6 +242,13 @@ def csv_header(path: Path, wanted: list[str], where: str, separator: str) -> tup
     return best, found[best]
 
 
+def column_names(path: Path, wanted: list[str], where: str, separator: str = "") -> list[str]:
+    """Return the names of a Parquet or CSV file's columns; the arguments are those of ``csv_header``."""
+    if path.suffix == ".parquet":
+        return list(guarded(path, "Parquet", pq.read_schema, path).names)
+    return csv_header(path, wanted, where, separator)[1]
+
+
 def _check_columns(path: Path, names: list[str], wanted: list[str], where: str, *, is_csv: bool = False) -> None:
     for column in wanted:
         if names.count(column) > 1:
