@@ -189,7 +189,9 @@ def _import(options: argparse.Namespace) -> int:
     if options.format not in (formats := known_formats()):
         raise CommandError(unknown("There is no importer of", options.format, formats, allowed="Formats"))
     out = Path(options.out)
-    found, written = import_data(options.format, _folder(options.folder, "FOLDER"), out, partial(find_file, what="recipe"))
+    found, written = import_data(
+        options.format, _folder(options.folder, "FOLDER"), out, partial(find_file, what="recipe")
+    )
     print(found.report())
     print(f"written   {' and '.join(map(str, written))}: next")
     for command in found.next_commands(out):

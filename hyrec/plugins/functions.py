@@ -1,4 +1,4 @@
-"""Functions of installed packages, by entry point: ``hyrec.derive`` for columns of recipes, ``hyrec.importers`` for formats."""
+"""Functions of installed packages by entry point: ``hyrec.derive`` makes columns, ``hyrec.importers`` reads formats."""
 
 from __future__ import annotations
 

@@ -88,7 +88,9 @@ def draft_tables(directory: Path, tables: list[RawTable], given: dict[str, list[
         decisions.append(
             ("not used", shortened(table.pattern for table in unused), "the log refers to no unique column of theirs")
         )
-    return Draft("\n".join([*lines, ""]), directory, log.files, decisions, {name: _told(why) for name, why in left.items()})
+    return Draft(
+        "\n".join([*lines, ""]), directory, log.files, decisions, {name: _told(why) for name, why in left.items()}
+    )
 
 
 def _log_lines(roles: Roles, zone: str, why_zone: Why, split: Split) -> list[str]:

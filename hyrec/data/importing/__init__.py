@@ -52,7 +52,9 @@ FORMATS = {
         "hyrec.data.importing.fuxictr:import_fuxictr",
     ),
     "recbole": Format(
-        "RecBole's atomic files (NAME.inter, .user, .item), as a recipe", ("*.inter",), "hyrec.data.importing.recbole:import_recbole"
+        "RecBole's atomic files (NAME.inter, .user, .item), as a recipe",
+        ("*.inter",),
+        "hyrec.data.importing.recbole:import_recbole",
     ),
     "kuairand": Format(
         "KuaiRand-Pure, by the recipe that ships", ("log_standard_*",), recipe="pkg:hyrec/recipes/kuairand_pure.yaml"
@@ -67,8 +69,10 @@ def known_formats() -> dict[str, Format]:
     return {**FORMATS, **{name: Format("from an installed package") for name in others}}
 
 
-def import_data(name: str, folder: Path, out: Path, find_recipe: Callable[[str], Path] = Path) -> tuple[Imported, list[Path]]:
-    """Read a data set of one of the known formats; return what was found, and the files that were written for later commands.
+def import_data(
+    name: str, folder: Path, out: Path, find_recipe: Callable[[str], Path] = Path
+) -> tuple[Imported, list[Path]]:
+    """Read a data set of a known format; return what was found, and the files that later commands take.
 
     Args:
         name: The format.

@@ -1,4 +1,4 @@
-"""What FuxiCTR says of a data set: an entry of ``dataset_config.yaml``, or the ``feature_map.json`` of encoded files."""
+"""What FuxiCTR says of a data set: an entry of ``dataset_config.yaml``, or ``feature_map.json`` of encoded files."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _CONFIGS = (
 )  # fmt: skip
 _MAP = "feature_map.json"
 _SPLITS = {"train": "train_data", "validate": "valid_data", "test": "test_data"}
+_FORMATS = ("csv", "parquet")
 _TYPES = ("categorical", "sequence", "numeric", "embedding", "meta")
 _KNOWN = {
     *_SPLITS.values(), "data_root", "data_format", "feature_cols", "label_col", "min_categr_count", "rebuild_dataset",
@@ -83,12 +84,20 @@ class FuxiConfig:
             if isinstance(entry, dict) and _locate(folder, path, entry, "train_data")
         ]
         if len(there) != 1:
-            what = "the training rows of several data sets" if there else "no training rows of a data set that it describes"
-            named = [f"{name} ({entry.get('train_data')})" for name, (_, entry) in entries.items() if isinstance(entry, dict)]
+            what = (
+                "the training rows of several data sets"
+                if there
+                else "no training rows of a data set that it describes"
+            )
+            named = [
+                f"{name} ({entry.get('data_format', 'csv')}: {entry.get('train_data')})"
+                for name, (_, entry) in entries.items()
+                if isinstance(entry, dict)
+            ]
             raise DataError(
                 f"{folder} holds {what}. {listed(there or named, 'Described')}\n"
                 "Files are looked for by what their names end with, train_data: a/b/train.csv also as b/train.csv and "
-                "train.csv. Keep one data set in the config, beside its files."
+                "train.csv; csv and parquet can be read. Keep one data set in the config, beside its files."
             )
         path, entry = entries[there[0]]
         try:
@@ -107,14 +116,19 @@ class FuxiConfig:
             if kind not in _TYPES:
                 raise DataError(f"the column {names} has the type {kind!r}. {listed(_TYPES, 'Types')}")
             columns += [FuxiColumn(str(own), kind, one) for own in (names if isinstance(names, list) else [names])]
+        names = [column.name for column in columns]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"feature_cols names {twice[0]!r} twice.")
         labels = [str(one.get("name")) for one in _list(entry.get("label_col"), "label_col")]
         if not columns or not labels:
-            raise DataError("it needs feature_cols and label_col; without them, import the folder with feature_map.json.")
+            raise DataError(
+                "it needs feature_cols and label_col; without them, import the folder with feature_map.json."
+            )
         files = {split: found for split, key in _SPLITS.items() if (found := _locate(folder, path, entry, key))}
         absent = [str(entry[key]) for split, key in _SPLITS.items() if entry.get(key) and split not in files]
         return cls(
             name, path, files, columns, labels, str(entry.get("group_id") or ""),
-            int(entry.get("min_categr_count", 1)), entry.get("rebuild_dataset") is False,
+            whole(entry, "min_categr_count", 1), entry.get("rebuild_dataset") is False,
             [key for key in entry if key not in _KNOWN], absent,
         )  # fmt: skip
 
@@ -137,6 +151,18 @@ class FuxiConfig:
             raise DataError(f"{folder} has no train.parquet beside {_MAP}. {there} Only Parquet can be imported.")
         group = content.get("group_id") or ""
         return cls(str(content.get("dataset_id", folder.name)), path, files, columns, labels, group, 1, True, [], [])
+
+
+def whole(options: Mapping[str, Any], key: str, default: int) -> int:
+    """Return a whole number of a config.
+
+    Raises:
+        DataError: For anything else.
+    """
+    value = default if options.get(key) is None else options[key]
+    if type(value) is not int or value < 0:
+        raise DataError(f"{key} must be a whole number, 0 or more, got {value!r}.")
+    return value
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -164,15 +190,13 @@ def _locate(folder: Path, config: Path, entry: dict[str, Any], key: str) -> tupl
     shorter ends of them are looked for in the folder.
     """
     named, kind = entry.get(key), str(entry.get("data_format", "csv"))
-    if not isinstance(named, str) or not named:
+    if not isinstance(named, str) or not named or kind not in _FORMATS:
         return None
     parts = [part for part in PurePosixPath(named).parts if part not in (".", "..", "/")]
     places = [root / named for root in (folder, config.parent, config.parent.parent)]
     for place in [*places, *(folder.joinpath(*parts[start:]) for start in range(len(parts)))]:
         for path in (place, place.with_name(f"{place.name}.{kind}")):
-            if path.is_file():
-                if path.suffix != f".{kind}" or kind not in ("csv", "parquet"):
-                    raise DataError(f"{config}: {key} is {named!r} with data_format {kind!r}; csv and parquet can be read.")
+            if path.is_file() and path.suffix == f".{kind}":
                 return path.parent, glob.escape(path.name)
         if place.is_dir() and any(place.glob(f"*.{kind}")):
             return place, f"*.{kind}"

@@ -122,7 +122,9 @@ def _field(log: RawTable, role: str, settings: dict[str, Any]) -> str:
             return fields[name]
     remedy = "histories need the time of every interaction" if role == "time" else f"name it in {log.name}.yaml"
     if role == "label":
-        remedy = "without one they are positives: write a recipe with 'negatives' (hyrec data build --explain negatives)"
+        remedy = (
+            "without one they are positives: write a recipe with 'negatives' (hyrec data build --explain negatives)"
+        )
     raise DataError(
         f"{log.pattern} has no {role} ({' or '.join(names)}).{suggest(names[0], fields)} "
         f"{listed(log.columns, 'Columns')} {remedy[0].upper()}{remedy[1:]}."
