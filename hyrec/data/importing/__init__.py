@@ -64,7 +64,7 @@ FORMATS = {
 
 
 def known_formats() -> dict[str, Format]:
-    """Return all formats by name, also those of installed packages, of which none is imported."""
+    """Return all formats by name, also those of installed packages under other names; no package is imported."""
     others = [name for name in function_names(IMPORTERS) if name not in FORMATS]
     return {**FORMATS, **{name: Format("from an installed package") for name in others}}
 

@@ -25,8 +25,12 @@ from hyrec.schema import Schema, SequenceSpec, Task
 
 _ROLES: dict[str, Role] = {"user": "user", "item": "item", "context": "context"}
 _COPY = re.compile(r"copy_from\((.+)\)")
-_OF_MODELS = {"embedding_dim", "emb_output_dim", "pretrained_emb", "pretrain_dim", "freeze_emb", "pretrain_usage"}
-"""Options of columns that are a model's matter."""
+_READ = {
+    "name", "active", "dtype", "type", "source", "splitter", "max_len", "padding", "share_embedding", "fill_na",
+    "min_categr_count", "preprocess", "normalizer", "feature_encoder", "category_processor", "vocab_size",
+    "padding_idx",
+}  # fmt: skip
+"""Options of columns that say something of the data."""
 
 
 def import_fuxictr(folder: Path, out: Path) -> ImportedRows:
@@ -84,9 +88,8 @@ class _Mapping:
         self.rows = FuxiRows(config, {*config.labels, *(source for _, source in self.used.values())}, store)
         self.vocabularies = self._fit()
         self._add_columns()
-        of_models = sorted({key for spec, _ in self.used.values() for key in spec.options if key in _OF_MODELS})
-        if of_models:
-            self.notes.append(f"Left to the model's config: {', '.join(of_models)}.")
+        if others := sorted({key for spec, _ in self.used.values() for key in spec.options} - _READ):
+            self.notes.append(f"Options of columns that are not taken over: {', '.join(others)}.")
 
     def schema(self) -> Schema:
         """Return the schema; say of every other column of the files that the config does not name it."""
@@ -100,10 +103,23 @@ class _Mapping:
             self.features,
             {label: Task(label) for label in self.config.labels},
             self.sequences,
-            group_column=self.config.group if self.config.group in self.keys else "",
+            group_column=self._group(),
             id_columns=self.keys,
             fingerprint={table: vocabulary.fingerprint for table, vocabulary in sorted(self.vocabularies.items())},
         )
+
+    def _group(self) -> str:
+        """Return the column that metrics group by; of a feature, whose ids merge rare values, a copy of its values."""
+        group = self.config.group
+        if not group or group in self.keys:
+            return group
+        if group not in self.used:
+            self.notes.append(f"Metrics group by nothing: group_id {group} is no column that is read.")
+            return ""
+        for split in self.rows.sources:
+            self.rows.keep(split, f"{group}_key", self.rows.raw(split, self.used[group][1]))
+        self.notes.append(f"Metrics group by {group} (group_id), copied to {group}_key.")
+        return f"{group}_key"
 
     def _source(self, spec: FuxiColumn) -> str:
         """Return the column of the files that a column is read from; nothing, and say why, where it is left out."""
@@ -174,7 +190,9 @@ class _Mapping:
                 kept = self._cut(name)[0] or longest or 1
                 role, why = self._role(self.used[name][0])
                 self.features[name] = Feature("multi_id", role=role, max_length=kept, **self._ids(name))
-                self.mapped.append((name, f"list of ids, pooled as FuxiCTR's default encoder does, {role}{why}"))
+                self.mapped.append(
+                    (name, f"list of ids, its first {kept}, pooled as FuxiCTR's default encoder does, {role}{why}")
+                )
         self._add_histories({name: of for name, (of, _) in lengths.items() if self._is_history(self.used[name][0])})
 
     def _ids(self, name: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ _MAP = "feature_map.json"
 _SPLITS = {"train": "train_data", "validate": "valid_data", "test": "test_data"}
 _FORMATS = ("csv", "parquet")
 _TYPES = ("categorical", "sequence", "numeric", "embedding", "meta")
+_OLDER = {"na_value": "fill_na", "encoder": "feature_encoder", "category_encoder": "category_processor"}
+"""What options of columns were called in earlier versions, as in configs of BARS."""
 _KNOWN = {
     *_SPLITS.values(), "data_root", "data_format", "feature_cols", "label_col", "min_categr_count", "rebuild_dataset",
     "group_id", "dataset_id", "blocked",
@@ -115,7 +117,8 @@ class FuxiConfig:
             kind = one.get("type")
             if kind not in _TYPES:
                 raise DataError(f"the column {names} has the type {kind!r}. {listed(_TYPES, 'Types')}")
-            columns += [FuxiColumn(str(own), kind, one) for own in (names if isinstance(names, list) else [names])]
+            options = {_OLDER.get(key, key): value for key, value in one.items()}
+            columns += [FuxiColumn(str(own), kind, options) for own in (names if isinstance(names, list) else [names])]
         names = [column.name for column in columns]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise DataError(f"feature_cols names {twice[0]!r} twice.")

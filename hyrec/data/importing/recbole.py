@@ -56,7 +56,10 @@ def import_recbole(folder: Path, out: Path) -> ImportedLog:
     given = {role: [_field(log, role, settings)] for role in ("user", "item", "time", "label")}
     draft = draft_tables(folder, tables, given)
     recipe = Recipe.from_dict(read_yaml(draft.text))
-    mapped, left_out, _ = columns_of(recipe, folder, draft.left_out)
+    mapped, left_out, read_files = columns_of(recipe, folder, draft.left_out)
+    unused = [table for table in tables if table.pattern not in read_files]
+    why = "the interactions refer to no unique column of its file"
+    left_out += [(f"{table.pattern} {column}", why) for table in unused for column in table.columns]
     left_out += [
         (path.name, "hyrec reads no such file")
         for path in sorted(folder.glob(f"{name}.*"))

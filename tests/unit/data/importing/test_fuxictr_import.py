@@ -117,6 +117,20 @@ def test_raw_values_stand_for_what_python_would_make_of_them(tmp_path):
     assert "Raw values: time_stamp, for preprocess" in found.report()
 
 
+def test_groups_of_a_feature_keep_values_that_are_too_rare_for_an_id(tmp_path):
+    found = imported(tmp_path, group_id="userid", min_categr_count=1000)
+    assert found.schema.group_column == "userid_key"
+    users = rows(40, 1)["userid"].to_list()
+    assert len(set(batch_of(tmp_path).group.tolist())) == len(set(users))
+
+
+def test_options_are_read_under_their_older_names_too(tmp_path):
+    column = {"name": "final_gender_code", "dtype": "float", "type": "categorical", "na_value": -1, "regularizer": 0}
+    found = imported(tmp_path, feature_cols=[column])
+    assert (batch_of(tmp_path).features["final_gender_code"] == MISSING_ID).any()
+    assert "Options of columns that are not taken over: regularizer." in found.notes
+
+
 def test_encoded_files_are_read_by_their_map_and_0_is_padding(tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()

@@ -118,6 +118,13 @@ def test_what_cannot_be_imported_is_refused_with_the_reason(tmp_path, options, w
     assert len(str(error.value).splitlines()) <= 5
 
 
+def test_columns_of_a_file_that_does_not_fit_are_left_out_with_the_reason(tmp_path):
+    folder = write(tmp_path / "raw")
+    (folder / "tales.user").write_text("user_id:token\tage:token\n1\t20\n1\t30\n")
+    found, _ = import_data("recbole", folder, tmp_path / "out")
+    assert dict(found.left_out)["tales.user age:token"].startswith("the interactions refer to no unique column")
+
+
 def test_a_log_in_parts_is_refused(tmp_path):
     folder = write(tmp_path / "raw")
     (folder / "tales.inter").rename(folder / "tales.train.inter")
