@@ -30,6 +30,7 @@ from hyrec.files import is_leftover
 from hyrec.fingerprint import refuse_other_vocabularies
 from hyrec.messages import suggest
 
+_ALIKE = "Write all files of a split alike."
 _Form: TypeAlias = tuple[bool, int, bool, bool, bool]
 
 
@@ -195,6 +196,7 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
     skipped: Counter[Handled] = Counter()
     forms: dict[str, tuple[str, _Form]] = {}
     kinds: dict[str, pa.DataType] = {}
+    in_events: set[str] = set()
     asked = [decoder.schema.time_column] if span is not None else []
     asked += [decoder.candidate_column] if decoder.grouped else []
     asked += [column.name for column in decoder.columns if any(column.depths)]
@@ -203,6 +205,11 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
         file = DataFile(path, decoder.columns)
         check_columns(file.fields, decoder.columns, path, file.names)
         refuse_other_vocabularies(path, file.metadata, decoder.schema.fingerprint)
+        in_events = {*file.events} if path == files[0] else in_events
+        if in_events != {*file.events}:
+            raise DataError(
+                f"{path} and {files[0]}: one has lists of events, the other has them in event files. {_ALIKE}"
+            )
         for column in decoder.columns:
             if _must_be_alike(column):
                 _compare(forms, path, column.name, _form(file.fields, column))
@@ -258,8 +265,7 @@ def _compare(known: dict[str, tuple[str, _Form]], path: str, name: str, form: _F
     null, held = (form, other) if form[-1] else (other, form)
     if form != other and not (held[0] and null[-1] and (held[-1] or null[1] <= held[1])):
         raise DataError(
-            f"{path}: column {name!r} differs in presence, list depth or kind (text, numbers) from {first}; write all "
-            "files of a split alike."
+            f"{path}: column {name!r} differs in presence, list depth or kind (text, numbers) from {first}. {_ALIKE}"
         )
 
 
@@ -297,6 +303,8 @@ def _index_group(
     kept = num_rows if keep is None else int(keep.sum())
 
     def entries(column: str) -> int | None:
+        if column in file.events:
+            return 0  # they stay in their file until a batch asks for them
         known = facts.get(column) if file.stores_lists(column) else None
         return None if known is None else -(-known.num_values * kept // num_rows)
 
