@@ -155,6 +155,14 @@ class Chunk:
             self.candidates = _grown(self.candidates, part.candidates[1:] + self.candidates[-1])
         self.num_rows += part.num_rows
 
+    def load(self) -> None:
+        """Read the events that are still in a file, of all rows."""
+        for name, histories in self.histories.items():
+            self.sequences[name], notes = histories.take(np.arange(self.num_rows), self.rows.get(("time", "")))
+            for key, count in notes.items():
+                self.notes[key] = self.notes.get(key, 0) + count
+        self.histories = {}
+
     def batch(self, rows: Array) -> tuple[Batch, dict[Handled, int]]:
         """Gather a batch of stored rows, and what a policy handled in them.
 

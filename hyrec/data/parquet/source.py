@@ -65,11 +65,13 @@ class SplitIndex:
         groups: Row groups, in file order.
         skipped: What was left out, by reason.
         kinds: Types of the columns that are not null throughout.
+        in_events: Columns that are in event files.
     """
 
     groups: list[RowGroup]
     skipped: dict[Handled, int] = field(default_factory=dict)
     kinds: dict[str, pa.DataType] = field(default_factory=dict)
+    in_events: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.first_rows = to_offsets(np.array([g.num_rows for g in self.groups], np.int64))
@@ -237,7 +239,7 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
             limits += [f"before {_told(span.stop)}"] if math.isfinite(span.stop) else []
             why = f"no rows between the split's limits ({', '.join(limits)}, UTC)"
         raise DataError(f"{where}: {why}, so there is nothing to read.")
-    return SplitIndex(groups, dict(skipped), kinds)
+    return SplitIndex(groups, dict(skipped), kinds, in_events)
 
 
 def _must_be_alike(column: Column) -> bool:
