@@ -1,4 +1,4 @@
-"""The model's test metrics beside those of counting, and beside what is attainable."""
+"""The table that ends a test or a validation: every task's metrics, beside counting and what is attainable."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from hyrec.baselines.baseline import measure
 from hyrec.baselines.counting import CountingBaseline
-from hyrec.data.base import RankingData
+from hyrec.data.base import RankingData, Split
 from hyrec.ranker import Ranker
 
 
 class BaselineTable(L.Callback):
-    """Print a table after testing: the model, the counting baseline, and the data's known figures.
+    """Print the metrics of all tasks after testing, and after ``hyrec validate``.
 
-    Counting is fitted on the training rows and read on the same test rows with the same metric code. A model that does
-    not beat it has not learned.
+    The primary task's stand beside those of counting and the data's known figures. Counting is fitted on the training
+    rows and read on the same rows with the same metric code. A model that does not beat it has not learned.
 
     Args:
         counting: Whether to fit and print the counting baseline. It reads the training rows once more, without
@@ -31,36 +31,51 @@ class BaselineTable(L.Callback):
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the table."""
-        data = getattr(trainer, "datamodule", None)
-        tries_out = trainer.sanity_checking or getattr(trainer, "fast_dev_run", False)
-        if isinstance(data, RankingData) and isinstance(pl_module, Ranker) and not tries_out:
-            self._report(trainer, data, pl_module)
+        self._report(trainer, pl_module, "test", "test")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the table, unless training goes on."""
+        if trainer.state.fn == "validate":
+            self._report(trainer, pl_module, "validate", "val")
 
     @rank_zero_only
-    def _report(self, trainer: L.Trainer, data: RankingData, model: Ranker) -> None:
-        measured = {k.split("/", 1)[1]: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("test/")}
-        task, names = model.primary_task, [name for name in model.new_metrics() if name in measured]
-        rows = {"model": measured}
-        if self.counting:
-            try:
-                with torch.inference_mode(False):  # the baseline fits a few weights, inside Lightning's test loop
-                    rows["counting"] = self._count(data, model)
-            except (ValueError, FileNotFoundError) as error:
-                print(f"The counting baseline is not shown: {error}")
-        rows |= data.references("test")
-        print(baseline_table(f"test ({task})", rows, names))
+    def _report(self, trainer: L.Trainer, model: L.LightningModule, split: Split, prefix: str) -> None:
+        if not isinstance(model, Ranker):
+            return
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        tasks = {task: f"{prefix}/{task}/" for task in model.schema.tasks} | {model.primary_task: f"{prefix}/"}
+        names = [name for name in model.new_metrics() if f"{prefix}/{name}" in logged]
+        measured = {task: {name: logged[path + name] for name in names} for task, path in tasks.items()}
+        rows = {"model": measured.pop(model.primary_task)}
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, RankingData) and not getattr(trainer, "fast_dev_run", False):
+            rows |= self._others(data, model, split)
+        print(baseline_table(f"{split} ({model.primary_task})", rows, names))
+        for task, figures in measured.items():
+            print(baseline_table(f"{split} ({task})", {"model": figures}, names))
         known = {name: figures.get("auc", math.nan) for name, figures in rows.items()}
         if counting_wins(known["model"], known.get("counting", math.nan)):
             rank_zero_warn(
-                f"Counting by id ranks the test rows no worse than the model (AUC {known['counting']:.4f} against "
+                f"Counting by id ranks the {split} rows no worse than the model (AUC {known['counting']:.4f} against "
                 f"{known['model']:.4f}): the model has not learned. Try more steps or another learning rate."
             )
 
-    def _count(self, data: RankingData, model: Ranker) -> dict[str, float]:
+    def _others(self, data: RankingData, model: Ranker, split: Split) -> dict[str, dict[str, float]]:
+        """Return the figures that the model's stand beside."""
+        rows = {}
+        if self.counting:
+            try:
+                with torch.inference_mode(False):  # the baseline fits a few weights, inside Lightning's test loop
+                    rows["counting"] = self._count(data, model, split)
+            except (ValueError, FileNotFoundError) as error:
+                print(f"The counting baseline is not shown: {error}")
+        return rows | data.references(split)
+
+    def _count(self, data: RankingData, model: Ranker, split: Split) -> dict[str, float]:
         counting = CountingBaseline(data.schema, model.primary_task, features=self.features)
         counting.fit(data.scan("train", counting.columns))
         metrics, task = model.new_metrics(), model.primary_task
-        return measure(data, "test", task, counting.predict, metrics, columns=counting.columns)
+        return measure(data, split, task, counting.predict, metrics, columns=counting.columns)
 
 
 def counting_wins(model: float, counting: float) -> bool:

@@ -16,10 +16,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
+from hyrec.callbacks.monitor import metrics_of, mode_of, refuse_unlogged, refuse_wrong_end
 from hyrec.files import replaced
-from hyrec.messages import suggest, unknown
-from hyrec.metrics import MetricFacts, RankingMetric, base_name, build_metrics, facts_of
-from hyrec.ranker import Ranker
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -33,8 +31,8 @@ class BestCheckpoint(ModelCheckpoint):
     Args:
         monitor: Metric that chooses the best state. Default: ``val/auc``, or without it the model's first metric that
             has a better end. AUC within groups is no default: where known rates move inside a group, over-fitting can
-            raise it. Without validation, and as long as the metric is undefined (NaN), the newest state counts as the
-            best.
+            raise it. Without validation, as long as the metric is undefined (NaN), and where epochs are days
+            (``data.by_day``), the newest state counts as the best.
         mode: Whether a larger (``max``) or a smaller (``min``) value is better. Default: as the metric says.
         every_n_train_steps: Also write ``last.ckpt`` every so many steps. Default: after validations and epochs only.
         train_time_interval: Also write it after so much time, as ``00:00:10:00`` (days, hours, minutes, seconds).
@@ -44,8 +42,9 @@ class BestCheckpoint(ModelCheckpoint):
         dirpath: Folder. Default: ``checkpoints`` in the run's folder.
 
     Raises:
-        ValueError: At the start of a run, for a metric that nothing logs, and without ``mode`` for one of which no end
-            is better. Before a file is written, for weights that are not finite: they never replace those that are.
+        ValueError: At the start of a run, for a metric that nothing logs, without ``mode`` for one of which no end is
+            better, and for an ``EarlyStopping`` with the wrong ``mode``. Before a file is written, for weights that are
+            not finite: they never replace those that are.
     """
 
     def __init__(
@@ -85,13 +84,15 @@ class BestCheckpoint(ModelCheckpoint):
         """Settle folder and metric, and how files are written."""
         if self.dirpath is None:
             self.dirpath = str(Path(trainer.default_root_dir).absolute() / "checkpoints")
-        metrics = pl_module.new_metrics() if isinstance(pl_module, Ranker) else build_metrics(has_groups=False)
-        has_rows: Any = getattr(getattr(trainer, "datamodule", None), "has", None)
-        if self.monitor is None and (has_rows is None or has_rows("validate")):
+        metrics = metrics_of(pl_module)
+        data = getattr(trainer, "datamodule", None)
+        has_rows: Any = getattr(data, "has", None)
+        # days are no measure of one another: where epochs are days, the newest state is the best
+        if self.monitor is None and not getattr(data, "days", []) and (has_rows is None or has_rows("validate")):
             best = [name for name, metric in metrics.items() if metric.mode]
             self.monitor = f"val/{'auc' if 'auc' in best else [*best, 'loss'][0]}"
         if self.monitor is not None and self._follows_metric:
-            self.mode = _mode_of(self.monitor, metrics)
+            self.mode = mode_of(self.monitor, metrics, "checkpoint")
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO and "://" not in str(self.dirpath):
             trainer.strategy.checkpoint_io = _ReplacedWhenComplete()
         super().setup(trainer, pl_module, stage)
@@ -102,7 +103,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse a metric that nothing will log; take an earlier best state along, or forget one that is gone."""
-        self._check_monitor(trainer, pl_module)
+        refuse_unlogged(self.monitor, trainer, pl_module, "checkpoint")
+        refuse_wrong_end(trainer, pl_module)
         earlier = self.best_model_path
         if not earlier:
             return
@@ -164,18 +166,6 @@ class BestCheckpoint(ModelCheckpoint):
             _refuse_broken(trainer, pl_module)
             self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))
 
-    def _check_monitor(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a metric that nothing will log, before the first step; callbacks of others may log anything."""
-        foreign = [
-            c
-            for c in getattr(trainer, "callbacks", [])
-            if type(c).__module__.split(".")[0] not in ("hyrec", "lightning")
-        ]
-        known = getattr(pl_module, "logged_names", None)
-        if self.monitor is None or known is None or foreign or self.monitor in (names := known()):
-            return
-        raise ValueError(unknown("checkpoint.monitor is", self.monitor, names, allowed="Logged"))
-
     def _is_due(self, trainer: Trainer) -> bool:
         steps, interval = self._every_n_train_steps, self._train_time_interval
         # training that stops inside an epoch is saved here: on_train_epoch_end would count that epoch as a whole one
@@ -224,23 +214,6 @@ def _refuse_broken(trainer: Trainer, pl_module: LightningModule) -> None:
             f"tensors, the first is {broken[0] if broken else 'in another process'}. Earlier checkpoints stay.\n"
             "Lower the learning rate or set trainer.gradient_clip_val."
         )
-
-
-def _mode_of(monitor: str, metrics: Mapping[str, RankingMetric]) -> Literal["max", "min"]:
-    """Return which end of a logged metric is better.
-
-    Raises:
-        ValueError: When neither is, or nothing is known about it.
-    """
-    facts: MetricFacts = facts_of(monitor, metrics)
-    if facts.mode is not None:
-        return facts.mode
-    if facts.name:
-        what = "of which neither end is better: set checkpoint.mode to max or min, or monitor another metric."
-    else:
-        hint = suggest(base_name(monitor), metrics)
-        what = f"which is no metric of the model.{hint} If a callback logs it, set checkpoint.mode to max or min."
-    raise ValueError(f"checkpoint.monitor is {monitor!r}, {what}")
 
 
 def _may_save(trainer: Trainer) -> bool:

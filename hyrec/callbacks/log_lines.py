@@ -11,6 +11,7 @@ from typing import Any, Literal
 import lightning as L
 from lightning.pytorch.callbacks import Callback, ProgressBar
 
+from hyrec.optim.schedule import planned_steps
 from hyrec.plain_text import duration
 
 _SHOWN = {"loss": "train/loss", "auc": "train/auc"}
@@ -44,6 +45,7 @@ class LogLines(ProgressBar):
         self._is_on = True
         self._start = self._last = 0.0
         self._first = 0
+        self._steps = math.inf
 
     def now(self) -> float:
         """Return the time in seconds."""
@@ -69,13 +71,13 @@ class LogLines(ProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock; a run that continues counts the time left by its own speed."""
         self._start = self._last = self.now()
-        self._first = trainer.global_step
+        self._first, self._steps = trainer.global_step, planned_steps(trainer)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Say how far training is, when it is time or the epoch ends."""
-        total, done = trainer.estimated_stepping_batches, trainer.global_step
+        total, done = self._steps, trainer.global_step
         if not (trainer.is_last_batch or done >= total or self._is_due()):
             return
         metrics = trainer.callback_metrics

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from hyrec.callbacks.baseline_table import BaselineTable
 from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.callbacks.day_by_day import DayByDay
 from hyrec.callbacks.log_lines import progress_of
 from hyrec.callbacks.prediction_writer import PredictionWriter
 from hyrec.callbacks.progress import RankingProgress
@@ -187,7 +188,8 @@ class Experiment:
             return
         best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint)), "")
         rank_zero_info(f"Testing {best or 'the last step (no checkpoint was written)'}")
-        trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=True if best else None)
+        weights_only = True if best else None
+        trainer.test(model, datamodule=data, ckpt_path=best or None, weights_only=weights_only, verbose=False)
 
     @property
     def _keeps_files(self) -> bool:
@@ -229,10 +231,12 @@ class Experiment:
 
     def _callbacks(self, checkpoint: Callback) -> list[Callback]:
         callbacks: list[Callback] = [RunGuard(self._config.on_nonfinite_loss)]
-        if self.command in ("fit", "test"):
+        if self.command != "predict":
             callbacks.append(BaselineTable())
         if self.command == "fit":
             callbacks.append(RankingProgress())
+            if self._config.data.init_args.get("by_day"):
+                callbacks.append(DayByDay())
             if self._config.trainer.enable_checkpointing is not False and self._keeps_files:
                 callbacks.append(checkpoint)
         saves = self._config.save_predictions and self._keeps_files

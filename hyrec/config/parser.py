@@ -104,6 +104,8 @@ def parser_of(command: str) -> HyrecParser:
     )
     parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
     parser.method_arguments = parser.add_method_arguments(Trainer, command, skip=set(_GIVEN))
+    if "verbose" in parser.method_arguments:
+        parser.set_defaults({"verbose": False})  # BaselineTable shows what Lightning's table would
     return parser
 
 

@@ -55,6 +55,10 @@ class RankingData(lightning.LightningDataModule, ABC):
         loader = "val_dataloader" if split == "validate" else f"{split}_dataloader"
         return getattr(type(self), loader) is not getattr(lightning.LightningDataModule, loader)
 
+    def epoch_batches(self) -> list[int]:
+        """Return the training batches of every epoch of a run whose epochs differ. Default: they do not, ``[]``."""
+        return []
+
     @abstractmethod
     def scan(
         self, split: Split, columns: Sequence[str] | None = None, *, sequences: Sequence[str] = ()

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from lightning import Trainer
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -47,3 +49,13 @@ class Schedule:
     def over(self, total: int) -> Callable[[int], float]:
         """Return the factor as a function of the step alone, for ``total`` steps."""
         return lambda step: self.factor(step, total)
+
+
+def planned_steps(trainer: Trainer) -> int | float:
+    """Return how many optimizer steps a run will take; infinite where nothing bounds it."""
+    counted = getattr(getattr(trainer, "datamodule", None), "epoch_batches", None)
+    batches: list[int] = counted() if counted is not None else []
+    if not batches:
+        return trainer.estimated_stepping_batches
+    steps = sum(-(-count // trainer.accumulate_grad_batches) for count in batches)
+    return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)

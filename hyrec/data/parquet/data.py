@@ -8,20 +8,21 @@ from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
-import torch.distributed
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from hyrec.batch import Batch
 from hyrec.data.base import RankingData, Split
 from hyrec.data.parquet.chunk import Array
+from hyrec.data.parquet.days import Day, days_of, zone_of
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.epoch_order import Layout
 from hyrec.data.parquet.loader import BatchLoader, ParquetRows
-from hyrec.data.parquet.policy import DataError, Policies, PolicyCounts
+from hyrec.data.parquet.policy import DataError, Policies, PolicyCounts, counted_together
 from hyrec.data.parquet.reader import IdReader, RowReader
-from hyrec.data.parquet.source import SplitIndex, TimeSpan, find_files, index_split, parse_moment
-from hyrec.data.parquet.window import GIB, row_bytes
+from hyrec.data.parquet.source import SplitIndex, find_files, index_split
+from hyrec.data.parquet.span import TimeSpan, span_of
+from hyrec.data.parquet.window import GIB, row_bytes, told_window
 from hyrec.messages import suggest
 from hyrec.schema import Schema
 
@@ -65,13 +66,14 @@ class ParquetData(RankingData):
         worker_timeout: Seconds to wait for a worker's batch before the run ends with an error; 0 waits forever.
         persistent_workers: Whether workers outlive an epoch.
         pin_memory: Whether batches are put into page-locked memory, from which a GPU copies faster.
+        by_day: Time zone of days, such as ``Asia/Shanghai`` or ``UTC``. An epoch is then one day of the training rows,
+            in their order, and validates on the next day before it is trained on; the last one validates on the
+            validation rows. Empty: every epoch has all training rows.
 
     Raises:
         DataError: For paths that do not exist and options that exclude one another; on reading, for files,
             columns and values that cannot be used.
     """
-
-    allow_zero_length_dataloader_with_multiple_devices = True
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class ParquetData(RankingData):
         worker_timeout: int = 600,
         persistent_workers: bool = False,
         pin_memory: bool = False,
+        by_day: str = "",
     ) -> None:
         super().__init__(schema)
         self.allow_zero_length_dataloader_with_multiple_devices = True
@@ -124,6 +127,7 @@ class ParquetData(RankingData):
         self.shuffle, self.shuffle_rows, self.seed, self.drop_last = shuffle, shuffle_rows, seed, drop_last
         self.shuffle_memory, self._limit = shuffle_memory, shuffle_memory * GIB
         self.policies, self.pin_memory = policies, pin_memory
+        self.by_day, self._zone = by_day, zone_of(by_day, schema) if by_day else None
         self.counts: dict[str, PolicyCounts] = {name: PolicyCounts() for name in get_args(Split)}
         self._indices: dict[str, SplitIndex] = {}
         self._id_readers: dict[str, IdReader] = {}
@@ -147,7 +151,7 @@ class ParquetData(RankingData):
             if split != "validate" or self.has("validate"):
                 self.index(split)
         if stage == "fit" and self.shuffle:
-            index = self.index("train")
+            index = max((day.index for day in self.days), key=lambda index: index.num_rows, default=self.index("train"))
             size = index.decoded_bytes / index.num_rows
             rank_zero_info(self._window_text(index.rows_within(self._limit), size, index.num_rows))
 
@@ -159,10 +163,7 @@ class ParquetData(RankingData):
     def _window_text(self, memory_rows: int | None, size: float, num_rows: float = np.inf) -> str:
         streams = max(1, self.num_workers)
         layout = Layout(self.batch_size, streams=streams, window=self.shuffle_rows, memory_rows=memory_rows)
-        rows = min(layout.batches_per_window * layout.batch_size * streams, num_rows)
-        of = f" in {streams} workers" if streams > 1 else ""
-        taken = f"{rows:,.0f} rows{of}, {rows * size / GIB:.2f} GiB in memory"
-        return f"Shuffled together: {taken} (data.shuffle_memory allows {self.shuffle_memory:g} GiB a process)"
+        return told_window(layout, size, num_rows, self.shuffle_memory)
 
     def has(self, split: Split) -> bool:
         """Whether there are files for a split."""
@@ -186,23 +187,29 @@ class ParquetData(RankingData):
                     f"There are no files for {split!r}: set data.init_args.{split}. "
                     f"Given: {', '.join(given) or 'none'}."
                 )
-            paths, span = self.paths[split], None
-            if split == "predict" and not paths:
-                paths, span = self.paths["test"], self._span("test")
-            if self.path and not self.paths[split]:
-                paths, span = self.path, self._span("test" if split == "predict" else split)
-            assert paths is not None
-            files = find_files(paths, split if self.paths.get(split) else "path")
+            files, span = self._files(split)
             self._indices[split] = index_split(files, self._decoder(split), span)
         return self._indices[split]
+
+    @functools.cached_property
+    def days(self) -> list[Day]:
+        """The days of the training rows, where epochs are days."""
+        if self._zone is None:
+            return []
+        files, span = self._files("train")
+        return days_of(files, self._decoder("train"), span, self._zone)
+
+    def epoch_batches(self) -> list[int]:
+        """Return the training batches of every epoch, where epochs are days."""
+        return [len(self.loader("train", day.index)) for day in self.days]
 
     def num_samples(self, split: Split) -> int:
         """Return the number of samples of a split, over all processes."""
         return self.index(split).num_samples
 
-    def loader(self, split: Split) -> BatchLoader:
-        """Return this process's loader of a split; only ``train`` is shuffled, anew in each epoch."""
-        index, training = self.index(split), split == "train"
+    def loader(self, split: Split, index: SplitIndex | None = None) -> BatchLoader:
+        """Return this process's loader of a split, or some of its rows; only ``train`` is shuffled, by epoch."""
+        index, training = index or self.index(split), split == "train"
         if split != "predict" and index.num_rows < self.world_size:
             raise DataError(
                 f"{split}: {index.num_rows} stored rows cannot be shared by {self.world_size} processes: each needs "
@@ -235,15 +242,19 @@ class ParquetData(RankingData):
         return loader
 
     def train_dataloader(self) -> BatchLoader:
-        """Return the loader of the training rows."""
-        self._train_loader = loader = self.loader("train")
-        if self._train_state is not None:
+        """Return the loader of the training rows; of the epoch's day where epochs are days."""
+        epoch = self._epoch
+        self._train_loader = loader = self.loader("train", self.days[epoch].index if self.days else None)
+        # a learning-rate schedule asks for the length before Lightning knows which epoch a run continues in
+        if self._train_state is not None and (not self.days or self._train_state["epoch"] == epoch):
             loader.load_state_dict(self._train_state)
             self._train_state = None
         return loader
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
-        """Return the loader of the validation rows; none if there are no such files."""
+        """Return the loader of the validation rows, or of the day that is trained on next; none without such rows."""
+        if self.days and self._epoch + 1 < len(self.days):
+            return self.loader("validate", self.days[self._epoch + 1].index)
         return self.loader("validate") if self.has("validate") else []
 
     def test_dataloader(self) -> BatchLoader:
@@ -288,16 +299,8 @@ class ParquetData(RankingData):
 
     def teardown(self, stage: str) -> None:
         """Warn once, from rank zero, about all that policies handled in the last pass on all processes."""
-        mine = {split: counts.as_dict() for split, counts in self.counts.items()}
-        if self.world_size > 1 and torch.distributed.is_available() and torch.distributed.is_initialized():
-            everyone: list[Any] = [None] * self.world_size
-            torch.distributed.all_gather_object(everyone, mine)
-            totals = {split: PolicyCounts() for split in mine}
-            for theirs in everyone:
-                for split, handled in theirs.items():
-                    totals[split].add(handled)
-            mine = {split: counts.as_dict() for split, counts in totals.items()}
-        parted = {split: counts.parted() for split, counts in self._with_skipped(mine).items()}
+        total = self._with_skipped(counted_together(self.counts, self.world_size))
+        parted = {split: counts.parted() for split, counts in total.items()}
         for split, (ordinary, _) in parted.items():
             if ordinary:
                 rank_zero_info(f"{split} data read as missing or unknown: {ordinary.summary()}")
@@ -324,24 +327,22 @@ class ParquetData(RankingData):
             self.schema, self.policies, features=features, sequences=sequences, need_labels=split != "predict"
         )
 
+    @property
+    def _epoch(self) -> int:
+        return min(self.trainer.current_epoch if self.trainer else 0, max(0, len(self.days) - 1))
+
+    def _files(self, split: Split) -> tuple[list[str], TimeSpan | None]:
+        """Return the files of a split, and the span of time that is its own in them."""
+        paths, span = self.paths[split], None
+        if split == "predict" and not paths:
+            paths, span = self.paths["test"], self._span("test")
+        if self.path and not self.paths[split]:
+            paths, span = self.path, self._span("test" if split == "predict" else split)
+        assert paths is not None
+        return find_files(paths, split if self.paths.get(split) else "path"), span
+
     def _span(self, split: Split) -> TimeSpan | None:
-        """Return the span of a split of ``path``; None if the schema's split does not name it."""
-        unit, limits = self.schema.time_unit, self.schema.split
-        if not self.path:
-            return None
-        validate = parse_moment(limits.validate_from, unit) if limits.validate_from else None
-        test = parse_moment(limits.test_from, unit) if limits.test_from else None
-        if validate is not None and test is not None and validate >= test:
-            raise DataError(
-                f"split.validate_from ({limits.validate_from}) must lie before split.test_from ({limits.test_from})."
-            )
-        first = validate if validate is not None else test
-        assert first is not None
-        if split == "train":
-            return TimeSpan(stop=first)
-        if split == "validate":
-            return None if validate is None else TimeSpan(validate, np.inf if test is None else test)
-        return None if test is None else TimeSpan(test)
+        return span_of(split, self.schema) if self.path else None
 
 
 def _finished_batches(trainer: Any) -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
+
+import torch.distributed
 
 from hyrec.data.moments import UNITS
 from hyrec.messages import suggest
@@ -119,3 +122,17 @@ class PolicyCounts:
 
     def __bool__(self) -> bool:
         return any(self._counts.values())
+
+
+def counted_together(counts: Mapping[str, PolicyCounts], world_size: int) -> dict[str, dict[Handled, int]]:
+    """Return what policies handled in each split on all processes."""
+    mine = {split: of_split.as_dict() for split, of_split in counts.items()}
+    if world_size == 1 or not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return mine
+    everyone: list[Any] = [None] * world_size
+    torch.distributed.all_gather_object(everyone, mine)
+    totals = {split: PolicyCounts() for split in mine}
+    for theirs in everyone:
+        for split, handled in theirs.items():
+            totals[split].add(handled)
+    return {split: of_split.as_dict() for split, of_split in totals.items()}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 import glob
-import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from hyrec.data.moments import UNITS, parse_iso
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
 from hyrec.data.parquet.chunk import Array, to_offsets
@@ -24,6 +21,7 @@ from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.file import DataFile, Facts
 from hyrec.data.parquet.footers import check_memory, footers
 from hyrec.data.parquet.policy import DataError, Handled
+from hyrec.data.parquet.span import TimeSpan
 from hyrec.data.parquet.values import Origin
 from hyrec.data.parquet.window import decoded_bytes, rows_within
 from hyrec.files import is_leftover
@@ -144,46 +142,6 @@ def _near(path: str) -> str:
     return suggest(path, [str(p) for p in parent.iterdir()]) or f" The directory {str(parent)!r} exists."
 
 
-@dataclass(frozen=True)
-class TimeSpan:
-    """Half-open span of impression times, ``start <= time < stop``, in seconds since 1970."""
-
-    start: float = -math.inf
-    stop: float = math.inf
-
-    def holds(self, times: Array) -> Array:
-        """Return which of the times lie in the span."""
-        return np.asarray((times >= self.start) & (times < self.stop))
-
-
-def parse_moment(text: str, unit: Literal["s", "ms", "us"]) -> float:
-    """Return a moment in seconds since 1970 from a day, an ISO date-time (UTC) or a number in ``unit``.
-
-    Eight digits that are a day (20220503) are one, as in recipes.
-
-    Raises:
-        DataError: For a text that is none of them.
-    """
-    moment = parse_iso(text) if len(text.strip()) == 8 or not text.strip().isdigit() else None
-    if moment is not None:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.timezone.utc)).timestamp()
-    try:
-        return int(text) / UNITS[unit]
-    except ValueError:
-        raise DataError(
-            f"split: {text!r} is neither a day or ISO date-time such as 2022-05-03 nor a whole number in the "
-            f"schema's time_unit {unit!r}."
-        ) from None
-
-
-def _told(seconds: float) -> str:
-    """Return a moment in words."""
-    try:
-        return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds:g} seconds since 1970"
-
-
 def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = None) -> SplitIndex:
     """Find out which rows of the files belong to a split, reading as little as possible.
 
@@ -235,9 +193,7 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
         where = files[0] if len(files) == 1 else f"the {len(files)} files from {files[0]} on"
         why = "no rows"
         if span is not None:
-            limits = [f"from {_told(span.start)} on"] if math.isfinite(span.start) else []
-            limits += [f"before {_told(span.stop)}"] if math.isfinite(span.stop) else []
-            why = f"no rows between the split's limits ({', '.join(limits)}, UTC)"
+            why = f"no rows between the split's limits ({span})"
         raise DataError(f"{where}: {why}, so there is nothing to read.")
     return SplitIndex(groups, dict(skipped), kinds, in_events)
 
@@ -337,11 +293,31 @@ def _in_span(file: DataFile, index: int, decoder: Decoder, span: TimeSpan, known
             return None
         if limits[1] < span.start or limits[0] >= span.stop:
             return np.zeros(file.group_rows[index], bool)
+    inside = span.holds(_times(file, index, decoder))
+    return None if inside.all() else inside
+
+
+def times_in(files: Sequence[str], decoder: Decoder) -> Iterator[Array]:
+    """Yield the times of all rows, row group by row group, in seconds since 1970.
+
+    Raises:
+        DataError: For a file that cannot be read, and for a time that is null.
+    """
+    for path in files:
+        file = DataFile(path, decoder.columns)
+        check_columns(file.fields, decoder.columns, path, file.names)
+        for index, num_rows in enumerate(file.group_rows):
+            if num_rows:
+                yield _times(file, index, decoder)
+
+
+def _times(file: DataFile, index: int, decoder: Decoder) -> Array:
+    """Return the times of a row group."""
+    column, unit = decoder.schema.time_column, decoder.schema.time_unit
     parts = [arrow.seconds(part.column(column), unit) for part in file.batches(index, [column])]
     times = np.concatenate([values if null is None else np.where(null, np.nan, values) for values, null in parts])
     unknown = ~np.isfinite(times)
     if unknown.any():
         origin = Origin(file.path, index, np.arange(len(times)))
         raise origin.error(np.flatnonzero(unknown)[0], column, "the time is null, so no split can hold the row.")
-    inside = span.holds(times)
-    return None if inside.all() else inside
+    return np.asarray(times)

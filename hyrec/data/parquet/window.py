@@ -8,6 +8,7 @@ import numpy as np
 
 from hyrec.data.parquet.chunk import Array
 from hyrec.data.parquet.columns import columns_of
+from hyrec.data.parquet.epoch_order import Layout
 from hyrec.schema import Feature, Schema
 
 GIB = 2**30
@@ -86,3 +87,11 @@ def rows_within(limit: float, rows: Array, size: Array) -> int | None:
     largest_first = np.argsort(-size / rows, kind="stable")
     sizes, counts = (np.concatenate([[0], np.cumsum(column[largest_first])]) for column in (size, rows))
     return max(1, int(np.interp(limit, sizes, counts)))
+
+
+def told_window(layout: Layout, size: float, num_rows: float, allowed: float) -> str:
+    """Return a line on what is shuffled together: of rows of ``size`` bytes, where ``allowed`` GiB may be taken."""
+    rows = min(layout.batches_per_window * layout.batch_size * layout.streams, num_rows)
+    of = f" in {layout.streams} workers" if layout.streams > 1 else ""
+    taken = f"{rows:,.0f} rows{of}, {rows * size / GIB:.2f} GiB in memory"
+    return f"Shuffled together: {taken} (data.shuffle_memory allows {allowed:g} GiB a process)"
