@@ -19,6 +19,8 @@ PLACE = "place"
 """Column of an event's place in the order of time, where events count in another order than that of their times."""
 START, LENGTH = "start", "length"
 """Fields of a sample's range of events: the first, and how many there are."""
+RANGE = pa.struct([(START, pa.uint32()), (LENGTH, pa.uint32())])
+"""Type of a column of such ranges."""
 
 
 def range_column(sequence: str) -> str:
@@ -71,23 +73,31 @@ class EventFile:
         return len(next(iter(self.columns.values())))
 
 
-def event_files(samples: str, metadata: Mapping[bytes, bytes] | None, needed: Iterable[str]) -> dict[str, EventFile]:
+def event_files(samples: str, fields: pa.Schema, needed: Iterable[str]) -> dict[str, EventFile]:
     """Open the event files that samples refer to; return those that hold the columns needed, by column.
 
     Args:
         samples: Path of a Parquet file, beside which its event files lie.
-        metadata: Metadata of that file.
-        needed: Columns that the file itself does not have.
+        fields: What that file holds.
+        needed: Columns that are not in it.
 
     Raises:
-        ValueError: For an event file that is missing, damaged, or of another build.
+        ValueError: For an event file that is missing, damaged, of another build, or not named.
     """
     found: dict[str, EventFile] = {}
     needed = set(needed)
-    for sequence, told in _told(samples, metadata).items() if needed else ():
-        if any(name.startswith(f"{range_column(sequence)}__") for name in needed):
-            events = _open(samples, sequence, told)
-            found |= dict.fromkeys(needed & {*events.columns}, events)
+    ranges = [field.name for field in fields if field.type == RANGE] if needed else []
+    told = {range_column(sequence): (sequence, of) for sequence, of in _told(samples, fields.metadata).items()}
+    for column in ranges:
+        if not any(name.startswith(f"{column}__") for name in needed):
+            continue
+        if column not in told:
+            raise ValueError(
+                f"{samples} has ranges of events in {column!r}, but its metadata does not say of which file: whatever "
+                f"wrote it anew must keep {KEY.decode()!r}."
+            )
+        events = _open(samples, *told[column])
+        found |= dict.fromkeys(needed & {*events.columns}, events)
     return found
 
 

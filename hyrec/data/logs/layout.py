@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import pyarrow as pa
 
-from hyrec.data.event_file import FOLDER, LENGTH, PLACE, START, file_name, range_column, write_events
+from hyrec.data.event_file import FOLDER, PLACE, RANGE, file_name, range_column, write_events
 from hyrec.data.logs.history import RowNumbers
 from hyrec.data.logs.writer import ColumnReader, SequenceColumns
 
@@ -41,6 +41,6 @@ def _range(sequence: SequenceColumns) -> ColumnReader:
 
     def read(rows: RowNumbers) -> pa.Array:
         first = starts[rows]
-        return pa.StructArray.from_arrays([pa.array(first), pa.array(ends[rows] - first)], [START, LENGTH])
+        return pa.StructArray.from_arrays([pa.array(first), pa.array(ends[rows] - first)], fields=list(RANGE))
 
     return read

@@ -157,14 +157,12 @@ class DataFile:
         if number != metadata.num_columns:
             raise DataError(f"{self.path}: its footer describes {metadata.num_columns} columns as {number}.")
         found = {}
-        self.events = event_files(self.path, self.metadata, [n for n in uses if self._resolve(n)[1] is None])
+        self.events = event_files(self.path, self._fields, [n for n in uses if self._resolve(n)[1] is None])
         for name, columns in uses.items():
             top, path = self._resolve(name)
             if name in self.events:
                 found[name] = pa.list_(self.events[name].columns[name].type)
                 top = range_column(self.events[name].sequence)
-                if top not in leaves:
-                    raise DataError(f"{self.path} has no column {top!r}, the range of each row's events.")
                 read = [metadata.schema.column(i).path for i, _ in leaves[top]]
                 self._places[name] = _Place(top, (), leaves[top][0][0], read, None)
                 continue

@@ -220,6 +220,10 @@ def garbled(folder: Path) -> None:
     pq.write_table(table.replace_schema_metadata({KEY: b'{"clicks": 3}'}), folder / "train.parquet")
 
 
+def rewritten(folder: Path) -> None:
+    pl.read_parquet(folder / "train.parquet").write_parquet(folder / "train.parquet")
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -227,6 +231,7 @@ def garbled(folder: Path) -> None:
         (damaged, "clicks.arrow cannot be read as Arrow"),
         (exchanged, "clicks.arrow holds the events of another build than"),
         (beyond, r"row 0, column 's_clicks': the 99 events from 1 on, but .*clicks.arrow has 5"),
+        (rewritten, "train.parquet has ranges of events in 's_clicks', but its metadata does not say of which file"),
         (garbled, "its hyrec.events does not name event files. Build it again."),
     ],
 )
