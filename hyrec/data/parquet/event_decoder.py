@@ -81,7 +81,8 @@ class Histories:
 
     def keys(self, rows: Array) -> list[Array]:
         """Return what rows that see the same events have in common."""
-        return [self.file[rows], self.starts[rows], self.ends[rows]]
+        keys = [self.starts[rows], self.ends[rows]]
+        return keys if len(self.files) == 1 else [self.file[rows], *keys]
 
     def append(self, part: Histories) -> None:
         """Append rows to these."""
@@ -100,10 +101,10 @@ class Histories:
             rows: Which rows.
             moments: Time of each row's impression.
         """
+        if len(self.files) == 1:
+            return self._take(self.files[0], rows, moments)
         of_row = self.file[rows]
         used = np.unique(of_row)
-        if len(used) == 1:
-            return self._take(self.files[used[0]], rows, moments)
         parts = [np.flatnonzero(of_row == number) for number in used]
         whole, notes = Packed(to_offsets(np.zeros(0, np.int64)), {}), dict[Handled, Array]()
         for number, part in zip(used, parts, strict=True):
@@ -152,7 +153,7 @@ def _by_time(place: Array, index: Array, offsets: Array) -> Array:
 def _earlier(values: Array, offsets: Array) -> Array:
     """Return the positions of values that are below the one before them in the same list."""
     below = np.flatnonzero(values[1:] < values[:-1]) + 1
-    return below[~np.isin(below, offsets)] if len(below) else below
+    return below[offsets[np.searchsorted(offsets, below)] != below]
 
 
 def _check_times(values: ValueDecoder, column: str, packed: Packed, moments: Array) -> None:

@@ -21,6 +21,7 @@ from hyrec.data.logs import Recipe, apply, build, extend
 from hyrec.data.parquet import ParquetData
 from hyrec.data.parquet.policy import DataError, Policies
 from hyrec.schema import Schema
+from hyrec.testing import check_data
 from tests.references.parquet import same, take_apart
 from tests.unit.data.test_build_dataset import DAY, LOG, RECIPE, write_logs
 
@@ -100,6 +101,13 @@ def test_scans_are_those_of_the_flat_layout(folder):
             read = [take_apart(batch, data.schema) for batch in data.scan(split, sequences=["shown"])]
             scanned.append({row: sample for part in read for row, sample in part.items()})
         assert same(*scanned)
+
+
+def test_the_layout_keeps_the_contract_of_data(folder):
+    files = {split: str(folder / "log" / f"{split}.parquet") for split in SPLITS}
+    schema = Schema.load(folder / "log" / "schema.yaml")
+    results = check_data(ParquetData, schema=schema, batch_size=5, **files)
+    assert {result.status for result in results} == {"passed"}
 
 
 def test_candidates_of_one_moment_share_their_events_and_nothing_else(folder):
