@@ -41,6 +41,11 @@ BAD_FEATURES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("negative length", {"kind": "multi_id", "vocab_size": 9, "max_length": -1}, ["max_length", "got -1"]),
     ("offset of a hash", {"hash_size": 9, "offset": 3}, ["features.probe", "hash_size and offset"]),
     ("transform of an id", {"vocab_size": 9, "transform": "log1p"}, ["features.probe", "'dense'", "'id'"]),
+    (
+        "standardized weights",
+        {"kind": "weighted_ids", "weight_column": "w", "vocab_size": 9, "transform": "standardize"},
+        ["features.probe", "log1p also for the weights", "'weighted_ids'"],
+    ),
     ("limits of an id", {"vocab_size": 9, "boundaries": [1.0]}, ["features.probe", "'dense'", "'id'"]),
     ("width of an id", {"vocab_size": 9, "width": 2}, ["features.probe.width=2", "does nothing", "Drop it"]),
     ("mean of an id", {"vocab_size": 9, "mean": 2.0}, ["features.probe.mean=2.0", "does nothing"]),
@@ -135,7 +140,18 @@ BAD_SCHEMAS: list[tuple[str, dict[str, Any], list[str]]] = [
             "tasks": TASKS,
             "sequences": {"clicks": {"features": {"tags": {"kind": "multi_id", "vocab_size": 9}}}},
         },
-        ["sequences.clicks.features.tags", "'multi_id'", "'id' or 'dense'"],
+        ["sequences.clicks.features.tags of kind 'multi_id' needs a max_length, for example 8"],
+    ),
+    (
+        "weighted list as side information",
+        {
+            "features": {"user": USER},
+            "tasks": TASKS,
+            "sequences": {
+                "clicks": {"features": {"tags": {"kind": "weighted_ids", "vocab_size": 9, "weight_column": "w"}}}
+            },
+        },
+        ["sequences.clicks.features.tags", "'weighted_ids'", "'id', 'multi_id', or 'dense'"],
     ),
     (
         "wide side information",

@@ -13,7 +13,7 @@ from hyrec.data.logs.encode import Encoder
 from hyrec.data.logs.layout import Layout
 from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
-from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.data.logs.recipe_parts import LOG, RecipeError
 from hyrec.data.logs.state import FOLDER, State
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store
@@ -48,6 +48,11 @@ def extend(
         RecipeError: When ``built`` is no build that can be used, or the files do not fit its recipe.
     """
     recipe, schema, vocabularies = read_build(Path(built))
+    if recipe.negatives:
+        raise RecipeError(
+            f"--built {str(built)!r} draws negatives, which new rows would need, too: build it again from all logs. "
+            "Rows to score go to 'hyrec data apply'."
+        )
     out = Path(out_dir)
     if out.resolve() == Path(built).resolve():
         raise RecipeError(f"--out {str(out)!r} is the build itself, whose models need it. Name another folder.")
@@ -70,7 +75,8 @@ def extend(
         logs = replace(logs, asked=asked[by_time], input_row=input_row[by_time], dropped=dropped)
         learned = np.zeros(logs.rows.height, dtype=np.bool_)
         learned[asked] = True
-        seen = Encoder(recipe, logs, store, learned, learned).vocabularies
+        events = {LOG: learned} | {name: ~events.is_kept for name, events in logs.events.items()}
+        seen = Encoder(recipe, logs, store, learned, events).vocabularies
         vocabularies = {table: of.grown(table, seen[table]) for table, of in vocabularies.items()}
         schema = _grown(schema, vocabularies)
         path = folder / "train.parquet"

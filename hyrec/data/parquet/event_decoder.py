@@ -52,6 +52,8 @@ class EventDecoder:
                 packed.arrays[part] = values.event_seconds(of_part.values, index, self.unit, column, rows_of)
             elif self.spec.features[part].kind == "dense":
                 packed.arrays[part] = values.dense(of_part.values, index, column, rows_of)
+            elif self.spec.features[part].kind == "multi_id":
+                packed.arrays[part] = values.id_lists(of_part.values, index, self.spec.features[part], column, rows_of)
             else:
                 packed.arrays[part] = values.ids(of_part.values, index, self.spec.features[part], column, rows_of)
         if EVENT_TIME in packed.arrays and moments is not None:
@@ -153,7 +155,8 @@ def _by_time(place: Array, index: Array, offsets: Array) -> Array:
 def _earlier(values: Array, offsets: Array) -> Array:
     """Return the positions of values that are below the one before them in the same list."""
     below = np.flatnonzero(values[1:] < values[:-1]) + 1
-    return below[offsets[np.searchsorted(offsets, below)] != below]
+    is_first = offsets[np.searchsorted(offsets, below)] == below
+    return np.asarray(below[~is_first])
 
 
 def _check_times(values: ValueDecoder, column: str, packed: Packed, moments: Array) -> None:

@@ -23,6 +23,7 @@ from hyrec.data.parquet.policy import DataError, Policies
 from hyrec.schema import Schema
 from hyrec.testing import check_data
 from tests.references.parquet import same, take_apart
+from tests.unit.data import test_build_events
 from tests.unit.data.test_build_dataset import DAY, LOG, RECIPE, write_logs
 
 SPLITS = ("train", "validate", "test")
@@ -91,6 +92,20 @@ def test_batches_are_those_of_the_flat_layout_in_the_same_order(folder, workers)
         batches += 1
     assert batches
     assert log.counts["train"].as_dict() == flat.counts["train"].as_dict()
+
+
+def test_event_logs_whose_events_hold_lists_of_ids_are_read_alike(tmp_path):
+    tags = {"source": "products", "kind": "multi_id", "separator": "|", "max_length": 2}
+    recipe = test_build_events.changed("sequences.bought.features.tags", tags)
+    recipe["sequences"]["daily"] = {"log": "purchases", "refresh": "day", "features": {"product": {"table": "item"}}}
+    products = test_build_events.PRODUCTS.with_columns(tags=pl.Series(["x|y|z", "y", None]))
+    logs = {"log": test_build_events.LOG, "purchases": test_build_events.PURCHASES, "products": products}
+    test_build_events.write(tmp_path / "in", **logs)
+    for layout in ("flat", "log"):
+        build(Recipe.from_dict(recipe), tmp_path / "in", tmp_path / layout, layout=layout)
+    found = samples(data_of(tmp_path / "log"))
+    assert same(found, samples(data_of(tmp_path / "flat")))
+    assert any(sample["bought.tags"] for sample in found.values())
 
 
 def test_scans_are_those_of_the_flat_layout(folder):
