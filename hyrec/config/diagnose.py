@@ -40,6 +40,8 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
     """
     merged: dict[str, Any] = {}
     for source in sources:
+        if misplaced := _beside_class(source.tree):
+            return misplaced + _where(source)
         merge_options(merged, source.tree)
         for key, value in merged.items():
             if key in ("schema", "plugins", "name", "help", "print_config"):
@@ -51,8 +53,26 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
             else:
                 wrong = _check(options[key], value, key)
             if wrong is not None:
-                where = "" if source.name.startswith("--") else f"\n(in {source.name})"
-                return wrong.text + where
+                return wrong.text + _where(source)
+    return ""
+
+
+def _where(source: Source) -> str:
+    return "" if source.name.startswith("--") else f"\n(in {source.name})"
+
+
+def _beside_class(tree: Mapping[str, Any], place: str = "") -> str:
+    """Return the message for the first option that stands beside ``class_path`` in place of below ``init_args``."""
+    if "class_path" in tree and (others := [key for key in tree if key not in CLASS_KEYS]):
+        name, key = str(tree["class_path"]), others[0]
+        return (
+            f"{place} has {key!r} beside class_path. Options of a class stand below init_args: "
+            f"{{class_path: {name}, init_args: {{{key}: ...}}}}"
+        )
+    for key, value in tree.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, Mapping) and (found := _beside_class(item, f"{place}.{key}".removeprefix("."))):
+                return found
     return ""
 
 
