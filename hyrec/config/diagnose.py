@@ -39,9 +39,8 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
     ``options`` are the types of all top-level options by name; classes and dataclasses are followed.
     """
     merged: dict[str, Any] = {}
+    sources = list(sources)
     for source in sources:
-        if misplaced := _beside_class(source.tree):
-            return misplaced + _where(source)
         merge_options(merged, source.tree)
         for key, value in merged.items():
             if key in ("schema", "plugins", "name", "help", "print_config"):
@@ -54,7 +53,8 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
                 wrong = _check(options[key], value, key)
             if wrong is not None:
                 return wrong.text + _where(source)
-    return ""
+    misplaced = ((_beside_class(source.tree), source) for source in sources)
+    return next((text + _where(source) for text, source in misplaced if text), "")
 
 
 def _where(source: Source) -> str:
