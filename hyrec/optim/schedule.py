@@ -20,8 +20,9 @@ class Schedule:
         warmup: Share of all steps (0 to 1) that the warm-up takes.
         shape: ``cosine`` decay or ``constant`` after the warm-up.
         floor: Factor at the end of the cosine.
-        restart: ``never``: one decay over the whole run. ``epoch``: each epoch decays anew (warm restarts, SGDR, arXiv
-            1608.03983), so that the state after it is as ripe as a run that ends there; only the first warms up.
+        restart: ``epoch``: each epoch decays anew (warm restarts, SGDR, arXiv 1608.03983), so that the state after it is
+            that of a run which ends there, and the best one may be any; only the first warms up. ``never``: one decay
+            over the whole run.
 
     Raises:
         ValueError: When ``warmup`` or ``floor`` is outside 0 to 1.
@@ -34,7 +35,7 @@ class Schedule:
     warmup: float = 0.05
     shape: Literal["cosine", "constant"] = "cosine"
     floor: float = 0.0
-    restart: Literal["never", "epoch"] = "never"
+    restart: Literal["never", "epoch"] = "epoch"
 
     def __post_init__(self) -> None:
         for name in ("warmup", "floor"):

@@ -39,7 +39,7 @@ def test_a_restart_decays_within_every_epoch_and_warms_up_once():
 
 
 def test_without_restart_epochs_do_not_matter():
-    schedule = Schedule(warmup=0.2)
+    schedule = Schedule(warmup=0.2, restart="never")
     assert [schedule.over([4, 6])(step) for step in range(10)] == [schedule.factor(step, 10) for step in range(10)]
 
 
@@ -82,7 +82,7 @@ def test_with_restarts_the_state_after_an_epoch_is_that_of_a_run_that_ends_there
             first.setdefault(trainer.max_epochs, {name: w.clone() for name, w in pl_module.state_dict().items()})
 
     for epochs in (1, 2):
-        options = [f"--trainer.max_epochs={epochs}", "--trainer.logger=false", "--model.schedule.restart=epoch"]
+        options = [f"--trainer.max_epochs={epochs}", "--trainer.logger=false"]
         settings = ["--data.simulator.num_requests=120", "--trainer.default_root_dir", str(tmp_path / str(epochs))]
         experiment = Experiment.parse(["--config", "pkg:hyrec/debug.yaml", *options, *settings])
         trainer = experiment.trainer(callbacks=[AfterFirst()], enable_progress_bar=False)
