@@ -145,12 +145,8 @@ def _without_names(path: str, keys: list[Key]) -> str:
 
 
 def _about(key: Key, keys: list[Key]) -> str:
-    lines = [f"type     {_in_words(key.hint)}"]
-    if key.default is dataclasses.MISSING:
-        lines.append("default  none: it has to be given")
-    else:
-        is_empty = key.section or key.default in ("", [])
-        lines.append(f"default  {'empty' if is_empty else yaml_line(key.default)}")
+    lines = [f"type     {in_words(key.hint)}"]
+    lines.append(f"default  {default_in_words(key)}")
     if key.section:
         own = [k.field.name for k in keys if k.path.rpartition(".")[0] == key.path]
         lines.append(f"keys     {', '.join(own)}")
@@ -158,24 +154,31 @@ def _about(key: Key, keys: list[Key]) -> str:
     return textwrap.indent("\n".join(lines), "  ", lambda line: bool(line.strip()))
 
 
-def _in_words(hint: Any) -> str:
+def default_in_words(key: Key) -> str:
+    """Say what holds when a key is left out."""
+    if key.default is dataclasses.MISSING:
+        return "none: it has to be given"
+    return "empty" if key.section or key.default in ("", []) else yaml_line(key.default)
+
+
+def in_words(hint: Any) -> str:
     """Say a type in plain words, with the values that it allows."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
         return f"one of {', '.join(yaml_line(value) for value in args)}"
     if origin is dict:
-        return "a mapping from names to " + (_in_words(args[1]) if args[1] not in _PLAIN else _PLAIN[args[1]])
+        return "a mapping from names to " + (in_words(args[1]) if args[1] not in _PLAIN else _PLAIN[args[1]])
     if origin is list:
-        return f"a list, each {_in_words(args[0])}"
+        return f"a list, each {in_words(args[0])}"
     if type(None) in args:
-        return _in_words(args[0])
+        return in_words(args[0])
     return _PLAIN.get(hint, "a mapping of keys to values")
 
 
 def _example(key: Key) -> str:
     """Return the YAML of the key at its place."""
     path = key.written.removeprefix("schema.").split(".")
-    value = _example_value(key.field, key.hint)
+    value = example_value(key.field, key.hint)
     for part in reversed(path[2:]):
         value = {part: value}
     if len(path) > 1:
@@ -184,19 +187,19 @@ def _example(key: Key) -> str:
     return f"{path[0]}:{between}{yaml_line(value)}"
 
 
-def _example_value(field: dataclasses.Field[Any], hint: Any) -> Any:
+def example_value(field: dataclasses.Field[Any], hint: Any) -> Any:
     """Return a value that the key may hold, another than its default where that is possible."""
     origin, args = get_origin(hint), get_args(hint)
     if type(None) in args:
-        return _example_value(field, args[0])
+        return example_value(field, args[0])
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         needed = [f for f in dataclasses.fields(hint) if f.default is f.default_factory is dataclasses.MISSING]
-        return {f.name: _example_value(f, hints[f.name]) for f in needed}
+        return {f.name: example_value(f, hints[f.name]) for f in needed}
     if origin is Literal:
         return next(value for value in reversed(args) if value != field.default)
     if origin in (dict, list) and dataclasses.is_dataclass(args[-1]):
-        value = _example_value(field, args[-1])
+        value = example_value(field, args[-1])
         return [value] if origin is list else {"NAME": value}
     name = "group_by" if field.name == "group" and origin is list else field.name
     example = _EXAMPLES.get(name, _default(field))

@@ -1,0 +1,131 @@
+"""Every command of docs/ runs as it is printed, in order, on small data; what cannot run in a test is parsed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from pathlib import Path
+
+import pytest
+from page_commands import DOCS, Step, merge_into, steps_of
+from raw_logs import Shop
+
+from hyrec.cli.arguments import StrictParser
+from hyrec.cli.main import COMMANDS, main
+from hyrec.config.experiment import Experiment
+from hyrec.config.shipped import PREFIX, find_file
+from hyrec.studies.plan.request import StudyRequest
+
+ROOT = DOCS.parent
+PAGES = sorted(page.stem for page in DOCS.glob("*.md") if page.stem != "plugins" and steps_of(page))
+EXPERIMENTS = ("fit", "validate", "test", "predict")
+TINY = {
+    "fit": ["--trainer.limit_train_batches=4", "--trainer.limit_val_batches=4", "--trainer.limit_test_batches=4"],
+    "validate": ["--trainer.limit_val_batches=4"],
+    "test": ["--trainer.limit_test_batches=4"],
+    "baseline": ["--only=counting"],
+}
+"""What a test adds to a command so that it takes a second."""
+OTHER_PROGRAMS = ("cd", "git", "make", "pip", "python", "wandb")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of logs: two months, the next day without clicks, and the same day when they are known."""
+    folder, simulated = tmp_path_factory.mktemp("shop"), Shop()
+    simulated.write(folder / "logs", range(60))
+    simulated.write(folder / "new", range(60, 61), labels=False, tables=False)
+    simulated.write(folder / "labelled", range(60, 63), tables=False)
+    return folder
+
+
+@pytest.fixture
+def work(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like a checkout: with configs, logs and, under KuaiRand's name, a small data set."""
+    for name in ("logs", "new", "labelled"):
+        (tmp_path / name).symlink_to(shop / name)
+    for name in ("configs", "benchmarks", "plugins"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYREC_CACHE", str(shop / "cache"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_run_as_they_are_printed(page: str, work: Path) -> None:
+    if page != "logs":  # which makes its own
+        stand_in_for_kuairand(work)
+    names: dict[str, object] = {}
+    for step in steps_of(DOCS / f"{page}.md"):
+        if step.kind == "python":
+            exec(compile(step.line, f"{page}.md", "exec"), names)
+        elif step.kind == "yaml":
+            merge_into(work / step.told.removeprefix("into "), step.line)
+        elif step.parsed_only:
+            parse(step)
+        else:
+            run(step, page)
+
+
+def stand_in_for_kuairand(work: Path) -> None:
+    done = main(["data", "simulate", "--out", "data/kuairand", "--num_requests=400"])
+    assert done == 0
+    (work / "data" / "train.parquet").symlink_to("kuairand/train.parquet")
+
+
+def run(step: Step, page: str) -> None:
+    program, *arguments = filled_in(step)
+    assert program == "hyrec", f"{page}: {step.line!r} is no command of hyrec: mark it '<!-- parsed only: why -->'"
+    arguments += [option for option in TINY.get(arguments[0], ()) if option.partition("=")[0] not in arguments]
+    if arguments[0] in ("fit", "baseline", "inspect") and not names_data(arguments):
+        arguments.append("--data.simulator.num_requests=400")
+    try:
+        code = main(arguments)
+    except SystemExit as end:  # of --explain and --help
+        code = int(end.code or 0)
+    assert code == 0, f"{page}: {step.line}"
+
+
+def names_data(arguments: list[str]) -> bool:
+    return any("--schema" in word or "/data/" in word or word.startswith("runs/") for word in arguments)
+
+
+def filled_in(step: Step) -> list[str]:
+    """Return the words of a command as a shell would hand them over, with the newest run for ``<time>``."""
+    words: list[str] = []
+    for word in step.words:
+        if "<time>" in word:
+            before, _, after = word.partition("/<time>")
+            newest = max(Path(before).iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+            word = f"{newest}{after}"
+        words += sorted(glob.glob(word)) if re.search(r"[*]", word) and f"'{word}'" not in step.line else [word]
+    return words
+
+
+def parse(step: Step) -> None:
+    program, *arguments = step.words
+    if "=" in program:  # a variable of the environment
+        program, *arguments = arguments
+    files = [word for word in arguments if word.startswith(("configs/", "benchmarks/", "plugins/"))]
+    assert all(os.path.exists(file) for file in files), step.line
+    if program != "hyrec":
+        assert program in OTHER_PROGRAMS, step.line
+        return
+    if arguments[0] in EXPERIMENTS:
+        Experiment.parse([word for word in arguments if not word.startswith("--ckpt_path")])
+        return
+    parser = StrictParser(prog="hyrec")
+    parser.actions("command", COMMANDS)
+    options, more = parser.parse_known_args(arguments)
+    if getattr(options, "takes_more", False):
+        Experiment.parse(["fit", *more])
+    assert getattr(options, "takes_more", False) or not more, step.line
+    if study := getattr(options, "study", ""):
+        StudyRequest.read(study)
+    for name in ("recipe", "config"):
+        if (given := getattr(options, name, None)) and isinstance(given, str) and given.startswith((PREFIX, "configs/")):
+            find_file(given, name)
