@@ -7,6 +7,7 @@ import html
 import inspect
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from hyrec.cli.explain import Key, default_in_words, example_value, in_words, keys_of
@@ -19,6 +20,17 @@ from hyrec.plugins.describe import default_as_yaml, snippet
 from hyrec.plugins.slot_table import SLOT_TABLE
 from hyrec.ranker import Ranker
 from hyrec.schema import Schema
+
+
+def model() -> str:
+    """What a model is, as the README tells it."""
+    readme = Path(__file__).parents[2] / "README.md"
+    return (
+        readme.read_text(encoding="utf-8")
+        .partition("## What a model is\n")[2]
+        .partition("\n## ")[0]
+        .rpartition(" [")[0]
+    )
 
 
 def recipe() -> str:
@@ -90,10 +102,10 @@ def _class(name: str, cls: type, paper: str) -> str:
 def _first_sentence(name: str) -> str:
     comment = []
     for line in find_file(name, "config").read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
+        if not line.startswith("# ") or line.startswith("#   "):  # the end, or commands
             break
         comment.append(line.removeprefix("#").strip())
-    return _text(re.split(r"(?<=[.:])\s", " ".join(comment))[0].rstrip(":"))
+    return _text(re.split(r"(?<=\.)\s", " ".join(comment))[0].rstrip(":."))
 
 
 def _anchor(written: str) -> str:

@@ -13,6 +13,7 @@ import reference
 
 REPOSITORY = Path(__file__).parents[2]
 REFERENCES: dict[str, Callable[[], str]] = {
+    "model": reference.model,
     "recipe": reference.recipe,
     "schema": reference.schema,
     "components": reference.components,

@@ -34,7 +34,9 @@ def describe(catalogue: Catalogue, name: str) -> str:
 def snippet(catalogue: Catalogue, entry: Entry) -> str:
     """Return YAML that puts a class into a config, with every option at its default."""
     defaults = {name: option.default for name, option in options_of(entry.cls).items() if option.default is not None}
-    options = [f"  {name}: {REQUIRED if value is _NONE else default_as_yaml(value)}" for name, value in defaults.items()]
+    options = [
+        f"  {name}: {REQUIRED if value is _NONE else default_as_yaml(value)}" for name, value in defaults.items()
+    ]
     chosen = [f"class_path: {catalogue.name_in_config(entry)}", *(["init_args:", *options] if options else [])]
     return SLOT_TABLE[entry.slot].in_config(chosen)
 

@@ -6,7 +6,10 @@ import glob
 import os
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 from page_commands import DOCS, Step, merge_into, steps_of
 from raw_logs import Shop
@@ -18,7 +21,7 @@ from hyrec.config.shipped import PREFIX, find_file
 from hyrec.studies.plan.request import StudyRequest
 
 ROOT = DOCS.parent
-PAGES = sorted(page.stem for page in DOCS.glob("*.md") if page.stem != "plugins" and steps_of(page))
+PAGES = sorted(page.stem for page in DOCS.glob("*.md") if page.stem not in ("plugins", "python") and steps_of(page))
 EXPERIMENTS = ("fit", "validate", "test", "predict")
 TINY = {
     "fit": ["--trainer.limit_train_batches=4", "--trainer.limit_val_batches=4", "--trainer.limit_test_batches=4"],
@@ -27,6 +30,7 @@ TINY = {
     "baseline": ["--only=counting"],
 }
 """What a test adds to a command so that it takes a second."""
+CONFIGS_OF_A_RUN = r"pkg:hyrec/\1.yaml --config pkg:hyrec/data/parquet.yaml"
 OTHER_PROGRAMS = ("cd", "git", "make", "pip", "python", "wandb")
 
 pytestmark = pytest.mark.slow
@@ -34,18 +38,20 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of logs: two months, the next day without clicks, and the same day when they are known."""
+    """Folders of logs: two months, the next day without clicks, days with them, and the log as rows of its own."""
     folder, simulated = tmp_path_factory.mktemp("shop"), Shop()
     simulated.write(folder / "logs", range(60))
     simulated.write(folder / "new", range(60, 61), labels=False, tables=False)
     simulated.write(folder / "labelled", range(60, 63), tables=False)
+    (folder / "rows").mkdir()
+    pl.read_csv(folder / "logs" / "impressions.csv").write_parquet(folder / "rows" / "impressions.parquet")
     return folder
 
 
 @pytest.fixture
 def work(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder like a checkout: with configs, logs and, under KuaiRand's name, a small data set."""
-    for name in ("logs", "new", "labelled"):
+    for name in ("logs", "new", "labelled", "rows"):
         (tmp_path / name).symlink_to(shop / name)
     for name in ("configs", "benchmarks", "plugins"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -57,8 +63,29 @@ def work(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_run_as_they_are_printed(page: str, work: Path) -> None:
+    follow(page, work)
+
+
+def test_the_python_page_trains_and_scores(work: Path) -> None:
+    names: Any = follow("python", work)
+    assert names["logits"]["click"].shape == (names["batch"].num_samples,)
+    assert names["scores"].num_rows == names["new"]["item_id"].list.len().sum()
+    assert np.isfinite(names["scores"]["score_click"].to_numpy()).all()
+
+
+@pytest.mark.usefixtures("work")
+def test_the_commands_of_the_readme_are_right() -> None:
+    stand_in_for_kuairand()
+    steps = steps_of(ROOT / "README.md")
+    assert len(steps) > 10
+    for step in steps:
+        parse(step)
+
+
+def follow(page: str, work: Path) -> dict[str, object]:
+    """Do what a page says; return the names of its Python."""
     if page != "logs":  # which makes its own
-        stand_in_for_kuairand(work)
+        stand_in_for_kuairand()
     names: dict[str, object] = {}
     for step in steps_of(DOCS / f"{page}.md"):
         if step.kind == "python":
@@ -69,18 +96,20 @@ def test_the_commands_of_a_page_run_as_they_are_printed(page: str, work: Path) -
             parse(step)
         else:
             run(step, page)
+    return names
 
 
-def stand_in_for_kuairand(work: Path) -> None:
+def stand_in_for_kuairand() -> None:
     done = main(["data", "simulate", "--out", "data/kuairand", "--num_requests=400"])
     assert done == 0
-    (work / "data" / "train.parquet").symlink_to("kuairand/train.parquet")
+    Path("data/schema.yaml").symlink_to("kuairand/schema.yaml")
 
 
 def run(step: Step, page: str) -> None:
     program, *arguments = filled_in(step)
     assert program == "hyrec", f"{page}: {step.line!r} is no command of hyrec: mark it '<!-- parsed only: why -->'"
-    arguments += [option for option in TINY.get(arguments[0], ()) if option.partition("=")[0] not in arguments]
+    tiny = TINY.get(arguments[0], []) + (["--no-probe"] if "--dry-run" in arguments else [])
+    arguments += [option for option in tiny if option.partition("=")[0] not in arguments]
     if arguments[0] in ("fit", "baseline", "inspect") and not names_data(arguments):
         arguments.append("--data.simulator.num_requests=400")
     try:
@@ -107,7 +136,7 @@ def filled_in(step: Step) -> list[str]:
 
 
 def parse(step: Step) -> None:
-    program, *arguments = step.words
+    program, *arguments = Step(re.sub(r"runs/(\w+)/<time>/config.yaml", CONFIGS_OF_A_RUN, step.line), step.kind).words
     if "=" in program:  # a variable of the environment
         program, *arguments = arguments
     files = [word for word in arguments if word.startswith(("configs/", "benchmarks/", "plugins/"))]
@@ -116,16 +145,20 @@ def parse(step: Step) -> None:
         assert program in OTHER_PROGRAMS, step.line
         return
     if arguments[0] in EXPERIMENTS:
-        Experiment.parse([word for word in arguments if not word.startswith("--ckpt_path")])
+        Experiment.parse(re.sub(r" --ckpt_path \S+", "", " ".join(["fit", *arguments[1:]])).split(" "))
         return
     parser = StrictParser(prog="hyrec")
     parser.actions("command", COMMANDS)
     options, more = parser.parse_known_args(arguments)
     if getattr(options, "takes_more", False):
-        Experiment.parse(["fit", *more])
+        Experiment.parse(["fit", "--config", "pkg:hyrec/rankmixer.yaml", *more])
     assert getattr(options, "takes_more", False) or not more, step.line
     if study := getattr(options, "study", ""):
         StudyRequest.read(study)
     for name in ("recipe", "config"):
-        if (given := getattr(options, name, None)) and isinstance(given, str) and given.startswith((PREFIX, "configs/")):
+        if (
+            (given := getattr(options, name, None))
+            and isinstance(given, str)
+            and given.startswith((PREFIX, "configs/"))
+        ):
             find_file(given, name)
