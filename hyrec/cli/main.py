@@ -23,6 +23,7 @@ COMMANDS = {
         "draft a recipe, build data from logs, add new rows to it, simulate it, or profile a file",
     ),
     "ablate": ("hyrec.cli.ablate_command", "run a study: variants over seeds, with intervals, costs and a report"),
+    "tune": ("hyrec.cli.tune_command", "search over options of fit, with the sweep files of W&B but on this machine"),
     "plugins": ("hyrec.cli.plugins_command", "list installed plugins and components"),
 }
 """What fills the parser of every command, and a line of description."""

@@ -14,7 +14,7 @@ from hyrec.messages import CommandError, listed, nearest, suggest
 PREFIX = "pkg:"
 SIMULATED = "pkg:hyrec/data/simulated.yaml"
 """The data of a run whose configs name none."""
-_SHIPPED = {"config": "", "study": "ablations/"}
+_SHIPPED = {"config": "", "study": "ablations/", "sweep": "sweeps/"}
 """Folder of hyrec's configs in which a file that was not found may lie, by what it is."""
 
 

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
 import signal
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from hyrec.plain_text import duration
-from hyrec.studies.plan.machine import threads_of_cell
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import Cell, logged_test_metrics
 from hyrec.studies.run.child import Child
 from hyrec.studies.run.lock import CellLock, holder
+from hyrec.studies.run.process import PAUSE, child_variables, end_all, stop_signals
 from hyrec.studies.run.progress import StudyProgress
 from hyrec.studies.run.record import CellRecord
 
 PRINT = functools.partial(print, flush=True)
 """Prints a line at once, so that a log file shows where a study stands."""
-_PAUSE = 0.1
 
 
 class StudyInterrupted(KeyboardInterrupt):
@@ -98,7 +94,7 @@ def run_cells(
     progress = StudyProgress(len(cells), jobs, metrics, report, before)
     queue = deque(cell for cell in cells if cell.name not in outcomes)
     running: list[Child] = []
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         try:
             while (queue or running) and not stop:
                 while queue and len(running) < jobs and not stop:
@@ -115,28 +111,12 @@ def run_cells(
                     waiting = {other.cell: other.seconds for other in running} | dict.fromkeys(queue, 0.0)
                     outcomes[child.cell.name] = _finish(child, progress, waiting)
                 if not ended:
-                    time.sleep(_PAUSE)
+                    time.sleep(PAUSE)
         finally:
             _stop(running, stop, grace, progress)
         if stop:
             raise StudyInterrupted(stop[0])
     return [outcomes[cell.name] for cell in cells]
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Yield a list that SIGINT, SIGTERM and SIGHUP are added to, unless ignored or outside of the main thread."""
-    received: list[int] = []
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, lambda number, _: received.append(number))
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _finished_before(cell: Cell) -> CellOutcome | None:
@@ -186,13 +166,7 @@ def _finish(child: Child, progress: StudyProgress, waiting: Mapping[Cell, float]
 
 def _stop(running: list[Child], stop: list[int], grace: float, progress: StudyProgress) -> None:
     """End all children: none of them outlives this call, whatever led to it."""
-    for child in running:
-        child.send(stop[0] if stop else signal.SIGTERM)
-    deadline, asked = time.monotonic() + grace, len(stop)
-    while not all(child.poll() for child in running) and time.monotonic() < deadline and len(stop) == asked:
-        time.sleep(_PAUSE)
-    for child in running:
-        child.kill()  # also what the child started and left behind
+    end_all(running, stop, grace)
     ended = [(child.cell, child.finish()) for child in running]
     for cell, record in ended:
         if record.status == "finished":
@@ -208,8 +182,4 @@ def _outcome(cell: Cell, record: CellRecord, *, ran: bool) -> CellOutcome:
 
 def cell_variables(cell: Cell, jobs: int) -> dict[str, str]:
     """Return the environment of a cell: its share of the cores, what this process has, and its own variables."""
-    defaults = {"OMP_NUM_THREADS": str(threads_of_cell(jobs)), "PYTHONUNBUFFERED": "1"}
-    if not {"", os.getcwd()} & set(sys.path):
-        # 'python -m' would look for hyrec in the current folder first, which may hold another checkout
-        defaults["PYTHONSAFEPATH"] = "1"
-    return {**defaults, **os.environ, **cell.environment}
+    return {**child_variables(jobs), **cell.environment}
