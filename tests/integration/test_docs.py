@@ -139,8 +139,10 @@ def parse(step: Step) -> None:
     program, *arguments = Step(re.sub(r"runs/(\w+)/<time>/config.yaml", CONFIGS_OF_A_RUN, step.line), step.kind).words
     if "=" in program:  # a variable of the environment
         program, *arguments = arguments
-    files = [word for word in arguments if word.startswith(("configs/", "benchmarks/", "plugins/"))]
-    assert all(os.path.exists(file) for file in files), step.line
+    for word in arguments:
+        if word.startswith(PREFIX):
+            find_file(word, "config")
+        assert os.path.exists(word) or not word.startswith(("configs/", "benchmarks/", "plugins/")), step.line
     if program != "hyrec":
         assert program in OTHER_PROGRAMS, step.line
         return
@@ -155,10 +157,3 @@ def parse(step: Step) -> None:
     assert getattr(options, "takes_more", False) or not more, step.line
     if study := getattr(options, "study", ""):
         StudyRequest.read(study)
-    for name in ("recipe", "config"):
-        if (
-            (given := getattr(options, name, None))
-            and isinstance(given, str)
-            and given.startswith((PREFIX, "configs/"))
-        ):
-            find_file(given, name)
