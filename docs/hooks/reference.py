@@ -92,9 +92,10 @@ def _class(name: str, cls: type, paper: str) -> str:
     doc = read_docstring(cls)
     rows = []
     for option, parameter in options_of(cls).items():
-        given = parameter.default is not inspect.Parameter.empty
-        default = _code(default_as_yaml(parameter.default)) if given else "**needed**"
-        rows.append([f"`{option}`", default, _text(doc.options.get(option, ""))])
+        value = parameter.default
+        default = "" if inspect.isfunction(value) else _code(default_as_yaml(value))
+        needed = value is inspect.Parameter.empty
+        rows.append([f"`{option}`", "**needed**" if needed else default, _text(doc.options.get(option, ""))])
     text = f"### {name}\n\n{_text(doc.description)}{f' *{paper}*' if paper else ''}\n"
     return f"{text}\n{_table(['option', 'default', 'what it says'], rows)}" if rows else text
 
