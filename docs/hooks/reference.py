@@ -75,17 +75,19 @@ def _keys(root: type, prefix: str) -> str:
             parts.append(f"{title}\nKeys as of [`{same}`](#{_anchor(same)}).\n")
             continue
         own = [key for key in keys if key.path.rpartition(".")[0] == (path or prefix)]
-        parts += [title, _table(["key", "what it says", "type", "default", "example"], [_row(key) for key in own])]
+        parts += [title, _table(["key", "what it says", "example"], [_row(key) for key in own])]
     return "\n".join(parts)
 
 
 def _row(key: Key) -> list[str]:
-    name, default = f"`{key.field.name}`", _code(default_in_words(key))
+    name, text = f"`{key.field.name}`", _text(key.text)
     if key.section:
-        return [f"[{name}](#{_anchor(key.written)})", _text(key.text), _text(in_words(key.hint)), "", ""]
-    value = _code(yaml_line({key.field.name: example_value(key.field, key.hint)})[1:-1])
+        return [f"[{name}](#{_anchor(key.written)})", text, ""]
+    kind = _text(in_words(key.hint))
     needed = key.default is dataclasses.MISSING
-    return [name, _text(key.text), _text(in_words(key.hint)), "**needed**" if needed else default, value]
+    default = "needed" if needed else f"default {_code(default_in_words(key))}"
+    example = yaml_line({key.field.name: example_value(key.field, key.hint)})[1:-1]
+    return [name, f"{text} *{kind[0].upper()}{kind[1:]};* {default}.", _code(example)]
 
 
 def _class(name: str, cls: type, paper: str) -> str:

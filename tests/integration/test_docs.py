@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 from pathlib import Path
@@ -18,16 +19,20 @@ from hyrec.cli.arguments import StrictParser
 from hyrec.cli.main import COMMANDS, main
 from hyrec.config.experiment import Experiment
 from hyrec.config.shipped import PREFIX, find_file
+from hyrec.schema import Schema
 from hyrec.studies.plan.request import StudyRequest
 
 ROOT = DOCS.parent
-PAGES = sorted(page.stem for page in DOCS.glob("*.md") if page.stem not in ("plugins", "python") and steps_of(page))
+PAGES = sorted(
+    page.stem for page in DOCS.glob("*.md") if page.stem not in ("logs", "plugins", "python") and steps_of(page)
+)
 EXPERIMENTS = ("fit", "validate", "test", "predict")
 TINY = {
     "fit": ["--trainer.limit_train_batches=4", "--trainer.limit_val_batches=4", "--trainer.limit_test_batches=4"],
     "validate": ["--trainer.limit_val_batches=4"],
     "test": ["--trainer.limit_test_batches=4"],
     "baseline": ["--only=counting"],
+    "importance": ["--max_rows=300"],
 }
 """What a test adds to a command so that it takes a second."""
 CONFIGS_OF_A_RUN = r"pkg:hyrec/\1.yaml --config pkg:hyrec/data/parquet.yaml"
@@ -66,6 +71,18 @@ def test_the_commands_of_a_page_run_as_they_are_printed(page: str, work: Path) -
     follow(page, work)
 
 
+def test_from_raw_logs_to_scores_of_every_new_row_by_the_page_alone(work: Path) -> None:
+    follow("logs", work)
+    sequences = Schema.load("data/schema.yaml").sequences
+    assert {"shown", "click_before", "earlier_searches", "earlier_purchases", "earlier_plays"} == set(sequences)
+    shown, scored = pl.read_csv("new/impressions.csv"), pl.read_parquet("scores/*.parquet")
+    encoded = pl.read_parquet("applied/predict.parquet", columns=["input_row"])
+    assert sorted(encoded["input_row"][row] for row in scored["row"]) == list(range(len(shown)))
+    assert scored["score_click"].is_between(0, 1).all()
+    measured = json.loads(Path("importance/importance.json").read_text())
+    assert {"earlier_searches", "earlier_purchases", "earlier_plays"} <= set(re.findall(r"earlier_\w+", str(measured)))
+
+
 def test_the_python_page_trains_and_scores(work: Path) -> None:
     names: Any = follow("python", work)
     assert names["logits"]["click"].shape == (names["batch"].num_samples,)
@@ -84,7 +101,7 @@ def test_the_commands_of_the_readme_are_right() -> None:
 
 def follow(page: str, work: Path) -> dict[str, object]:
     """Do what a page says; return the names of its Python."""
-    if page != "logs":  # which makes its own
+    if page != "logs":  # which makes data of its own
         stand_in_for_kuairand()
     names: dict[str, object] = {}
     for step in steps_of(DOCS / f"{page}.md"):
