@@ -110,7 +110,8 @@ class SequenceInput:
     """Raw events of one sequence, packed, oldest first in every request.
 
     Shape:
-        features: ``(N,)`` int64 per id feature, ``(N,)`` float per dense feature (NaN where missing).
+        features: ``(N,)`` int64 per id feature, ``(N, max_length)`` int64 per multi-id feature (0 behind the ids of
+            an event), ``(N,)`` float per dense feature (NaN where missing).
         offsets: ``(R + 1,)`` int64; the events of request r are rows ``offsets[r]:offsets[r + 1]``.
         time: ``(N,)`` float64 seconds, or None.
         max_length: L, the longest request (at least 1).

@@ -38,7 +38,8 @@ def plain_dataclass(value: Any) -> Any:
 def build_dataclass(cls: type[_T], content: Any, where: str, error: type[ValueError] = ValueError) -> _T:
     """Turn plain mappings into dataclasses (their fields: dataclasses, lists, dicts, literals, plain values).
 
-    What the dataclass does not know is refused with ``error``, which names its path from ``where`` on.
+    What the dataclass does not know is refused with ``error``, which names its path from ``where`` on. A dataclass
+    with a ``from_text`` may be written as text, and a list of one such as its text alone.
     """
     if not isinstance(content, Mapping):
         raise error(f"{where} must be a mapping of keys to values, got {type(content).__name__}.")
@@ -78,6 +79,11 @@ def _coerce(hint: Any, value: Any, where: str, error: type[ValueError]) -> Any:
         (hint,) = (option for option in get_args(hint) if option is not type(None))
     if dataclasses.is_dataclass(hint):
         assert isinstance(hint, type)
+        if isinstance(value, str) and (from_text := getattr(hint, "from_text", None)):
+            try:
+                return from_text(value)
+            except ValueError as wrong:
+                raise error(f"{where}: {wrong}") from wrong
         return build_dataclass(hint, value, where, error)
     origin, args = getattr(hint, "__origin__", None), get_args(hint)
     if origin is dict:
@@ -85,6 +91,8 @@ def _coerce(hint: Any, value: Any, where: str, error: type[ValueError]) -> Any:
             raise error(f"{where} must be a mapping from names to values, got {type(value).__name__}.")
         return {str(key): _coerce(args[1], item, f"{where}.{key}", error) for key, item in value.items()}
     if origin is list:
+        if isinstance(value, str) and hasattr(args[0], "from_text"):
+            value = [value]
         if not isinstance(value, (list, tuple)):
             raise error(f"{where} must be a list, got {value!r}.")
         return [_coerce(args[0], item, f"{where}[{i}]", error) for i, item in enumerate(value)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hyrec.batch import Batch, Jagged, RequestMap, SequenceInput
-from hyrec.schema import MISSING_ID, Feature, Schema
+from hyrec.schema import MISSING_ID, PADDING_ID, Feature, Schema
 
 
 def random_batch(
@@ -63,7 +63,7 @@ def random_batch(
         time = torch.zeros(rows, dtype=torch.float64)
         time[:total] = _sorted_within(now[row] - age, row)
         sequences[name] = SequenceInput(
-            {n: draw_feature(f, rows, missing, rng).reshape(rows) for n, f in spec.features.items()},
+            {n: _draw_events(f, rows, missing, rng) for n, f in spec.features.items()},
             offsets,
             max(1, int(lens.max())) if num_requests else 1,
             time if spec.time_column else None,
@@ -94,6 +94,16 @@ def draw_feature(feature: Feature, rows: int, missing: float, rng: torch.Generat
     total = int(offsets[-1])
     weights = torch.rand(total, generator=rng) if feature.kind == "weighted_ids" else None
     return Jagged(torch.randint(2, feature.num_ids, (total,), generator=rng), offsets, weights)
+
+
+def _draw_events(feature: Feature, rows: int, missing: float, rng: torch.Generator) -> Tensor:
+    """Draw side information for some events; as in ``SequenceInput.features``."""
+    if feature.kind != "multi_id":
+        drawn: Tensor = draw_feature(feature, rows, missing, rng).reshape(rows)
+        return drawn
+    ids = torch.randint(2, feature.num_ids, (rows, feature.max_length), generator=rng)
+    lengths = torch.randint(0, feature.max_length + 1, (rows, 1), generator=rng)
+    return ids.masked_fill(torch.arange(feature.max_length) >= lengths, PADDING_ID)
 
 
 def select_rows(value: Tensor | Jagged, index: Tensor) -> Any:

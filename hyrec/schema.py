@@ -10,8 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
+from hyrec.condition import Condition
 from hyrec.feature import (
     MISSING_ID,
     NUM_RESERVED_IDS,
@@ -37,7 +40,8 @@ class SequenceSpec:
     """One behaviour sequence: aligned list columns, one entry an event.
 
     Args:
-        features: Side information of an event by name; kinds ``id`` and ``dense`` of width 1.
+        features: Side information of an event by name: ``id``, ``dense`` of width 1, or ``multi_id`` (a list of lists
+            a row) with a ``max_length``.
         time_column: List column of event times, in the schema's ``time_unit``. Empty: the events have no times.
         separator: Between the entries of those columns that a file stores as texts (``17^4^33``), as of a feature.
         order: How the file stores the events. In memory they are oldest first, always.
@@ -53,22 +57,51 @@ class SequenceSpec:
 
 @dataclass(frozen=True)
 class Task:
-    """One binary label.
+    """One binary label, which may be written as a condition: ``long_view: play_time_ms >= 10000``.
 
     Args:
         column: Column of the label. Empty: the task's own name.
         positive: Values that count as positive. Empty: every value above ``threshold``.
         threshold: Used when ``positive`` is empty. Values that equal it are negative: of ratings 1 to 5,
             ``threshold: 4`` makes only 5 positive, ``threshold: 3`` makes 4 and 5.
+        condition: What a positive fulfils, as ``rating >= 4``, instead of ``column``, ``positive`` and ``threshold``.
+            A missing label stays unknown.
     """
 
     column: str = ""
     positive: list[float] = field(default_factory=list)
     threshold: float = 0.0
+    condition: Condition | None = None
+
+    def __post_init__(self) -> None:
+        if self.condition is None:
+            return
+        if self.positive or self.threshold or self.column not in ("", self.condition.column):
+            raise SchemaError(
+                f"A task has the condition {str(self.condition)!r} and column, positive or threshold beside it: the "
+                "condition says it all."
+            )
+        value = self.condition.value
+        if any(isinstance(part, str) for part in (value if isinstance(value, list) else [value])):
+            raise SchemaError(f"A task has the condition {str(self.condition)!r}; labels are numbers, true or false.")
+        object.__setattr__(self, "column", self.condition.column)
+
+    @classmethod
+    def from_text(cls, text: str) -> Task:
+        """Return the task whose positives fulfil a condition."""
+        return cls(condition=Condition.from_text(text))
+
+    def is_positive(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which known labels are positive."""
+        if self.condition is not None:
+            return self.condition.of_numbers(labels)
+        return np.isin(labels, self.positive) if self.positive else labels > self.threshold
 
     @property
     def rule(self) -> str:
         """Which values are positive, in words."""
+        if self.condition is not None:
+            return f"{self.condition.op} {self.condition.value}"
         if self.positive:
             return f"one of {', '.join(f'{value:g}' for value in self.positive)}"
         return f"above {self.threshold:g}"
@@ -211,10 +244,15 @@ def _validate(schema: Schema) -> None:
     first: dict[str, tuple[int, str]] = {}
     for where, table, feature in schema.every_feature():
         validate_feature(feature, where)
-        if where.startswith("sequences.") and (feature.kind not in ("id", "dense") or feature.width != 1):
+        if where.startswith("sequences.") and (feature.kind == "weighted_ids" or feature.width != 1):
             raise SchemaError(
                 f"{where} has kind {feature.kind!r} and width {feature.width}: "
-                "an event's features are 'id' or 'dense' of width 1."
+                "an event's features are 'id', 'multi_id', or 'dense' of width 1."
+            )
+        if where.startswith("sequences.") and feature.kind == "multi_id" and not feature.max_length:
+            raise SchemaError(
+                f"{where} of kind 'multi_id' needs a max_length, for example 8: the lists of all events take as much "
+                "room as the longest."
             )
         size, user = first.setdefault(table if feature.is_embedded else "", (feature.num_ids, where))
         if size != feature.num_ids:

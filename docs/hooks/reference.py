@@ -86,7 +86,7 @@ def _row(key: Key) -> list[str]:
     kind = _text(in_words(key.hint))
     needed = key.default is dataclasses.MISSING
     default = "needed" if needed else f"default {_code(default_in_words(key))}"
-    example = yaml_line({key.field.name: example_value(key.field, key.hint)})[1:-1]
+    example = yaml_line({key.field.name: example_value(key)})[1:-1]
     return [name, f"{text} *{kind[0].upper()}{kind[1:]};* {default}.", _code(example)]
 
 

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Batch, RequestMap, SequenceInput, expand_requests
-from hyrec.embeddings.features import EmbeddingOptions, FeatureEmbeddings, buckets_of, table_of, transform_dense
+from hyrec.embeddings.features import (
+    EmbeddingOptions,
+    FeatureEmbeddings,
+    buckets_of,
+    pool_lists,
+    table_of,
+    transform_dense,
+)
 from hyrec.nn.named import NamedModules
 from hyrec.schema import PADDING_ID, Schema
 
@@ -139,6 +146,8 @@ class Interest(nn.Module):
         feature, values = self.fields[name], events.features[name][: int(events.offsets[-1])]
         if not feature.is_embedded:
             return transform_dense(feature, values.float().unsqueeze(1))
-        ids = self.buckets[name](values) if feature.kind == "dense" else values
-        rows: Tensor = table_of(tables, self.table_names[name])(ids)
+        table = table_of(tables, self.table_names[name])
+        if feature.kind == "multi_id":
+            return pool_lists(table, values)
+        rows: Tensor = table(self.buckets[name](values) if feature.kind == "dense" else values)
         return rows

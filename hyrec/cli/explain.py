@@ -24,12 +24,20 @@ _EXAMPLES: dict[str, Any] = {
     "test_from": "2022-05-04", "train_from": "2022-04-25", "until": "2022-05-05", "source": "item", "per": "duration",
     "max_length": 50, "num_buckets": 16, "boundaries": [18.0, 25.0, 40.0], "group": "item_content", "table": "item",
     "keys": ["item_id"], "positive": [1.0], "group_by": ["user_id", "day"],
-    "backoff": "item_clicks", "snapshot": "watched", "snapshot_positives": "liked", "snapshot_events": "watched",
+    "validate_share": 0.1, "test_share": 0.1, "leave_one_out": "user_id", "train": [0, 1, 2], "validate": [3],
+    "test": [4], "split": {"validate_from": "2022-05-03", "test_from": "2022-05-04"}, "backoff": "item_clicks",
+    "snapshot": "watched", "snapshot_positives": "liked", "snapshot_events": "watched",
     "groups": ["user", "item", "context"], "vocab_size": 1003, "hash_size": 100_000, "offset": 3, "min_count": 5,
+    "unique": ["request_id", "item_id"], "derive": "cross",
+    "columns": ["tab", "item.category"], "negatives": {"count": 4, "by": "popularity"},
     "weight_column": "tag_weights", "time_column": "time", "group_column": "user_id", "id_columns": ["user_id"],
+    "log": "searches", "names": {"item_id": "product_id"},
     "delay": 60.0, "threshold": 3.0, "mean": 4.2, "std": 1.5, "fingerprint": {"item": "3ecb1b159e94fd23"},
 }  # fmt: skip
 """Values in examples of keys whose default tells nothing."""
+_CONDITION = "play_time_ms >= 10000"
+_PLACED: dict[str, Any] = {"split.column": "fold"}
+"""The same at places where a key of that name means another thing than elsewhere."""
 
 
 class Key(NamedTuple):
@@ -172,13 +180,15 @@ def in_words(hint: Any) -> str:
         return f"a list, each {in_words(args[0])}"
     if type(None) in args:
         return in_words(args[0])
+    if hasattr(hint, "from_text"):
+        return f"a condition such as {_CONDITION}, or a mapping of keys to values"
     return _PLAIN.get(hint, "a mapping of keys to values")
 
 
 def _example(key: Key) -> str:
     """Return the YAML of the key at its place."""
     path = key.written.removeprefix("schema.").split(".")
-    value = example_value(key.field, key.hint)
+    value = example_value(key)
     for part in reversed(path[2:]):
         value = {part: value}
     if len(path) > 1:
@@ -187,19 +197,26 @@ def _example(key: Key) -> str:
     return f"{path[0]}:{between}{yaml_line(value)}"
 
 
-def example_value(field: dataclasses.Field[Any], hint: Any) -> Any:
+def example_value(key: Key) -> Any:
+    """Return a value that the key may hold at its place."""
+    return _PLACED.get(key.path) or _example_value(key.field, key.hint)
+
+
+def _example_value(field: dataclasses.Field[Any], hint: Any) -> Any:
     """Return a value that the key may hold, another than its default where that is possible."""
     origin, args = get_origin(hint), get_args(hint)
     if type(None) in args:
-        return example_value(field, args[0])
+        return _example_value(field, args[0])
+    if hasattr(hint, "from_text"):
+        return _CONDITION
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         needed = [f for f in dataclasses.fields(hint) if f.default is f.default_factory is dataclasses.MISSING]
-        return {f.name: example_value(f, hints[f.name]) for f in needed}
+        return {f.name: _example_value(f, hints[f.name]) for f in needed} or _EXAMPLES.get(field.name, {})
     if origin is Literal:
         return next(value for value in reversed(args) if value != field.default)
     if origin in (dict, list) and dataclasses.is_dataclass(args[-1]):
-        value = example_value(field, args[-1])
+        value = _example_value(field, args[-1])
         return [value] if origin is list else {"NAME": value}
     name = "group_by" if field.name == "group" and origin is list else field.name
     example = _EXAMPLES.get(name, _default(field))

@@ -134,6 +134,12 @@ def table_of(tables: NamedModules, name: str) -> EmbeddingTable:
     return table
 
 
+def pool_lists(table: EmbeddingTable, ids: Tensor) -> Tensor:
+    """Average the rows of lists of one length, ``(N, K)`` to ``(N, dim)``: padding counts for nothing."""
+    num, length = ids.shape
+    return table.pool(Jagged(ids.flatten(), torch.arange(num + 1, device=ids.device) * length))
+
+
 def transform_dense(feature: Feature, values: Tensor) -> Tensor:
     """Transform numbers and mark the missing ones: ``(..., n)`` to ``(..., 2 n)``."""
     missing = values.isnan()

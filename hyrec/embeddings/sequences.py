@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Batch, Sequence, SequenceInput
-from hyrec.embeddings.features import buckets_of, table_of, transform_dense
+from hyrec.embeddings.features import buckets_of, pool_lists, table_of, transform_dense
 from hyrec.functional import time_buckets
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
@@ -107,8 +107,10 @@ class SequenceEmbedding(nn.Module):
         feature = self.features[name]
         if feature.kind == "dense" and not feature.is_embedded:
             return transform_dense(feature, values.to(self.project.weight.dtype).unsqueeze(-1))
-        ids = self.buckets[name](values) if feature.kind == "dense" else values
-        out: Tensor = table_of(tables, self.table_names[name])(ids)
+        table = table_of(tables, self.table_names[name])
+        if feature.kind == "multi_id":
+            return pool_lists(table, values)
+        out: Tensor = table(self.buckets[name](values) if feature.kind == "dense" else values)
         return out
 
     def _age_buckets(self, events: SequenceInput, now: Tensor | None, row: Tensor) -> Tensor:

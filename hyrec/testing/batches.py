@@ -16,7 +16,7 @@ from hyrec.schema import Schema
 
 
 def tiny_schema() -> Schema:
-    """Return a schema with every feature kind, a shared table, three sequences (one untimed), two tasks."""
+    """Return a schema with every feature kind, shared tables, three sequences (one untimed), two tasks."""
     item = {"vocab_size": 31, "table": "item"}
     return Schema.from_dict(
         {
@@ -48,7 +48,13 @@ def tiny_schema() -> Schema:
                     "max_length": 12,
                 },
                 "searches": {"features": {"word": {"vocab_size": 17}}, "time_column": "searches_time", "max_length": 7},
-                "likes": {"features": {"item": item}, "max_length": 5},
+                "likes": {
+                    "features": {
+                        "item": item,
+                        "topics": {"kind": "multi_id", "vocab_size": 11, "table": "topics", "max_length": 3},
+                    },
+                    "max_length": 5,
+                },
             },
             "tasks": {"click": {}, "like": {}},
             "group_column": "query",
@@ -114,8 +120,8 @@ def pad_batch(batch: Batch, schema: Schema, *, spare: int = 3, longer: int = 1) 
         features = {}
         for side, values in events.features.items():
             feature = schema.sequences[name].features[side]
-            fill = feature.num_ids - 1 if feature.kind == "id" else 1e6
-            features[side] = F.pad(values, (0, spare), value=fill)
+            fill = 1e6 if feature.kind == "dense" else feature.num_ids - 1
+            features[side] = F.pad(values, (0, 0) * (values.dim() - 1) + (0, spare), value=fill)
         time = None if events.time is None else F.pad(events.time, (0, spare), value=9e9)
         sequences[name] = SequenceInput(features, events.offsets, events.max_length + longer, time)
     return dataclasses.replace(batch, sequences=sequences)

@@ -111,6 +111,9 @@ def _batches(subject: DataSubject) -> None:
                     broken(f"{where}.max_length is {events.max_length}, shorter than the longest request")
                 for side, values in events.features.items():
                     spec = schema.sequences[name].features[side]
+                    wide = (spec.max_length,) if spec.kind == "multi_id" else ()
+                    if tuple(values.shape[1:]) != wide:
+                        broken(f"{where}.features.{side} is {_shape(values)} instead of {('N', *wide)}")
                     _demand_values(values[:rows], spec, f"{where}.features.{side}")
 
 

@@ -160,7 +160,7 @@ def test_padding_never_changes_a_logit(variant: str) -> None:
     padded = {}
     for name, events in batch.sequences.items():
         features = {
-            n: torch.cat([v, v.new_full((9,), 5 if v.dtype == torch.int64 else -1e5)])
+            n: torch.cat([v, v.new_full((9, *v.shape[1:]), 5 if v.dtype == torch.int64 else -1e5)])
             for n, v in events.features.items()
         }
         time = None if events.time is None else torch.cat([events.time, events.time.new_full((9,), 1e12)])

@@ -25,6 +25,15 @@ def events_of(network, batch, sequence, field, request):
     return network.tables[SCHEMA.table_of(field, sequence)](ids)
 
 
+def topics_of(network, batch, request):
+    """Return the mean row of each event's list; zeros for an empty one."""
+    events = batch.sequences["likes"]
+    lists = events.features["topics"][events.offsets[request] : events.offsets[request + 1]]
+    table = network.tables["topics"].weight
+    means = [table[ids[ids > 0]].mean(0) if (ids > 0).any() else table[0] for ids in lists]
+    return torch.stack(means) if means else table.new_zeros(0, table.shape[1])
+
+
 def dwell_of(batch, request):
     events = batch.sequences["clicks"]
     numbers = events.features["dwell"][events.offsets[request] : events.offsets[request + 1]].double()
@@ -42,6 +51,7 @@ def expected(network, batch, sample):
         unit = torch.nn.Sequential(pooling.first, torch.nn.ReLU(), pooling.score)
         interests[name] = reference.interest(q, events_of(network, batch, name, "item", request), unit)
     interests["clicks"] = torch.cat([interests["clicks"], reference.mean(dwell_of(batch, request))])
+    interests["likes"] = torch.cat([interests["likes"], reference.mean(topics_of(network, batch, request))])
     interests["searches"] = reference.mean(events_of(network, batch, "searches", "word", request))
     embedded = [value[sample] for value in network.features(batch, network.tables).values()]
     return network.mlp(torch.cat([*embedded, *(interests[name] for name in SCHEMA.sequences)]))[0]

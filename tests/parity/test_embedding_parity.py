@@ -28,7 +28,7 @@ from tests.references.primitives import Weights
 
 
 def all_kinds() -> Schema:
-    """The tiny schema with a standardised number and a bucketised side information besides."""
+    """The tiny schema with a standardised number, and a bucketised side information besides."""
     plain = tiny_schema().to_dict()
     plain["features"]["score"] = {
         "kind": "dense",
@@ -190,7 +190,7 @@ def test_positions_count_from_the_newest_event() -> None:
     batch = random_batch(schema, num_requests=1, lengths={"likes": [5]}, missing=0.0)
     shorter = dataclasses.replace(
         batch.sequences["likes"],
-        features={"item": batch.sequences["likes"].features["item"][2:]},
+        features={name: values[2:] for name, values in batch.sequences["likes"].features.items()},
         offsets=torch.tensor([0, 3]),
         max_length=3,
     )

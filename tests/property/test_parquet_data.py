@@ -42,6 +42,10 @@ def schema_of(layout: str, order: str) -> Schema:
         },
     }
     clicks = {"features": {"c_item": {"vocab_size": 12}, "c_word": {"hash_size": 31}, "c_len": {"kind": "dense"}}}
+    clicks["features"] |= {
+        "c_tags": {"kind": "multi_id", "vocab_size": 12, "max_length": 2},
+        "c_words": {"kind": "multi_id", "hash_size": 31, "max_length": 3},
+    }
     return Schema.from_dict(
         {
             "layout": layout,
@@ -85,6 +89,8 @@ def rows(draw: st.DrawFn, layout: str) -> dict[str, Any]:
     length = draw(FEW)
     fields = (
         ("c_item", IDS),
+        ("c_tags", maybe(st.lists(IDS, max_size=3))),
+        ("c_words", maybe(st.lists(maybe(WORDS), max_size=3))),
         ("c_word", maybe(WORDS)),
         ("c_len", NUMBERS),
         ("c_time", st.integers(0, 10**12)),
@@ -122,6 +128,8 @@ def write(directory: Path, layout: str, files: list[list[dict[str, Any]]], group
         "group": pa.string(),
         "time": pa.int64(),
         "c_item": pa.list_(pa.int8()),
+        "c_tags": pa.list_(pa.large_list(pa.int16())),
+        "c_words": pa.list_(pa.list_(pa.string())),
         "c_word": pa.list_(pa.string()),
         "c_len": pa.list_(pa.float64()),
         "c_time": pa.list_(pa.int64()),

@@ -104,7 +104,9 @@ def embed_events(
         parts = []
         for name in sorted(spec.features):
             feature, column = spec.features[name], events.features[name]
-            raw = int(column[i]) if feature.kind == "id" else [float(column[i].double())]
+            raw: Any = int(column[i]) if feature.kind == "id" else column[i].double().reshape(-1).tolist()
+            if feature.kind == "multi_id":
+                raw = column[i].tolist(), None
             table = tables.at(schema.table_of(name, sequence))["weight"] if feature.is_embedded else None
             parts.append(embed_value(feature, table, raw))
         if "age.weight" in w:

@@ -63,6 +63,12 @@ def _feature(row: dict[str, Any], name: str, feature: Feature, place: int | None
     return ids, [0.0 if w is None else w for w in (cell(feature.weight_column) or [])[:keep]]
 
 
+def _padded(values: list[int | str | None] | None, feature: Feature) -> list[int]:
+    """The first ids of a list, then zeros."""
+    ids = [final_id(v, feature) for v in (values or [])[: feature.max_length]]
+    return ids + [0] * (feature.max_length - len(ids))
+
+
 def samples_of_row(row: dict[str, Any], schema: Schema, num_candidates: int | None) -> list[dict[str, Any]]:
     out = []
     for candidate in range(num_candidates or 1):
@@ -89,6 +95,8 @@ def samples_of_row(row: dict[str, Any], schema: Schema, num_candidates: int | No
                     kept = [v / 1000 for v in kept]
                 elif spec.features[side].kind == "dense":
                     kept = [number(v) for v in kept]
+                elif spec.features[side].kind == "multi_id":
+                    kept = [_padded(v, spec.features[side]) for v in kept]
                 else:
                     kept = [final_id(v, spec.features[side]) for v in kept]
                 sample[f"{name}.{side}"] = kept

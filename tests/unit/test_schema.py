@@ -135,7 +135,18 @@ BAD_SCHEMAS: list[tuple[str, dict[str, Any], list[str]]] = [
             "tasks": TASKS,
             "sequences": {"clicks": {"features": {"tags": {"kind": "multi_id", "vocab_size": 9}}}},
         },
-        ["sequences.clicks.features.tags", "'multi_id'", "'id' or 'dense'"],
+        ["sequences.clicks.features.tags of kind 'multi_id' needs a max_length, for example 8"],
+    ),
+    (
+        "weighted list as side information",
+        {
+            "features": {"user": USER},
+            "tasks": TASKS,
+            "sequences": {
+                "clicks": {"features": {"tags": {"kind": "weighted_ids", "vocab_size": 9, "weight_column": "w"}}}
+            },
+        },
+        ["sequences.clicks.features.tags", "'weighted_ids'", "'id', 'multi_id', or 'dense'"],
     ),
     (
         "wide side information",

@@ -12,7 +12,7 @@ from hyrec.data.drafting.columns import ITEM, USER, share, words
 from hyrec.data.drafting.raw_table import RawTable
 from hyrec.data.drafting.roles import Roles, Why
 
-_REFERS = 0.3
+REFERS = 0.3
 """Share of the log's values that a table needs to hold."""
 
 
@@ -39,14 +39,14 @@ class Joined:
     histories: tuple[str, ...] = ()
 
 
-def join(roles: Roles, others: list[RawTable]) -> tuple[list[Joined], list[str]]:
+def join(roles: Roles, others: list[RawTable]) -> tuple[list[Joined], list[RawTable]]:
     """Find the unique column of each other table that the log refers to; return also the tables without one."""
     found: list[Joined] = []
-    unused: list[str] = []
+    unused: list[RawTable] = []
     for table in others:
         known, key, on = max(((0.0, "", ""), *_candidates(roles, table)))
         if not key or table.ids(key).drop_nulls().is_duplicated().any():
-            unused.append(table.pattern)
+            unused.append(table)
             continue
         role = "user" if on == roles.user else "item" if on == roles.item else roles.belongs.get(on, "context")
         histories = _histories(roles, table) if role == "user" else ()
@@ -65,12 +65,13 @@ def _candidates(roles: Roles, table: RawTable) -> Iterator[tuple[float, str, str
         for on in {key, roles.user, roles.item} & {*roles.log.columns}:
             vocabulary = USER if on == roles.user else ITEM if on == roles.item else frozenset()
             named = bool(words(key) & vocabulary) or ("id" in words(key) and bool(words(table.name) & vocabulary))
-            known = _share_known(roles.log.ids(on), table.ids(key)) if named or key == on else 0.0
-            if known > _REFERS:
+            known = share_known(roles.log.ids(on), table.ids(key)) if named or key == on else 0.0
+            if known > REFERS:
                 yield known + 2 * (key == on), key, on
 
 
-def _share_known(values: pl.Series, keys: pl.Series) -> float:
+def share_known(values: pl.Series, keys: pl.Series) -> float:
+    """Return the share of distinct values that are among the keys, both as text."""
     distinct = values.drop_nulls().unique().cast(pl.String)
     return share(distinct.is_in(keys.cast(pl.String).implode()))
 
@@ -78,4 +79,4 @@ def _share_known(values: pl.Series, keys: pl.Series) -> float:
 def _histories(roles: Roles, table: RawTable) -> tuple[str, ...]:
     items = roles.log.sample[roles.item]
     lists = [column for column in table.sample.head(1000) if isinstance(column.dtype, pl.List)]
-    return tuple(column.name for column in lists if _share_known(column.explode(), items) > _REFERS)
+    return tuple(column.name for column in lists if share_known(column.explode(), items) > REFERS)

@@ -9,6 +9,8 @@ from typing import Any
 
 import polars as pl
 
+from hyrec.condition import Condition
+from hyrec.data.drafting.event_logs import draft_events
 from hyrec.data.drafting.features import DraftedFeature, draft_features
 from hyrec.data.drafting.joins import Joined, join
 from hyrec.data.drafting.raw_table import open_tables
@@ -46,6 +48,8 @@ def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
     directory, tables = open_tables(names)
     roles = find_roles(tables, given)
     joined, unused = join(roles, [table for table in tables if table is not roles.log])
+    events = draft_events(roles, unused)
+    unused = [table for table in unused if table not in [of.table for of in events]]
     zone, why_zone = time_zone(roles)
     split = split_by_time(roles, zone)
     features, left = draft_features(roles, joined, split)
@@ -53,7 +57,11 @@ def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
         "# Drafted by 'hyrec data init'. Look at '# CHECK:' first; 'hyrec data build --explain KEY' tells of a key."
     ]
     lines += _log_lines(roles, zone, why_zone, split) + _table_lines(joined)
+    lines += ["", "event_logs:"] if events else []
+    lines += [line(1, of.name, of.options, of.why) for of in events]
     lines += _feature_lines(features, left, _derived(roles, split)) + _history_lines(roles, features, split, joined)
+    for of in events:
+        lines += [line(1, f"earlier_{of.name}", {"log": of.name, "features": of.features})]
     labels = ", ".join(f"{of.column} above {of.threshold:g}" for of in roles.labels.values())
     log = roles.log
     decisions = [
@@ -65,12 +73,15 @@ def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
         ("outcomes", shortened(roles.outcomes), "known only after the impression: never features of it"),
         ("group", ", ".join(roles.group), _told(roles.why["group"])),
         ("split", f"{split.validate_from} | {split.test_from}", _told(split.why)),
+        *((f"events {of.name}", of.table.pattern, _told(of.why)) for of in events),
         *((f"table {of.name}", f"{of.table.pattern} by {of.key}", _told(of.why)) for of in joined),
         ("features", shortened(feature.name for feature in features), f"{len(features)} of an impression"),
         ("left out", shortened(left) or "nothing", "the file says why"),
     ]
     if unused:
-        decisions.append(("not used", shortened(unused), "the log refers to no unique column of theirs"))
+        decisions.append(
+            ("not used", shortened(table.pattern for table in unused), "the log refers to no unique column of theirs")
+        )
     return Draft("\n".join([*lines, ""]), directory, log.files, decisions)
 
 
@@ -156,13 +167,13 @@ def _history_lines(roles: Roles, features: list[DraftedFeature], split: Split, j
     return [*lines, line(2, "refresh", refresh), "    features: *side"]
 
 
-def _condition(label: Label, values: pl.Series) -> dict[str, Any]:
+def _condition(label: Label, values: pl.Series) -> str:
     """Return the condition of a positive, in the form that the label's column has."""
     if values.dtype == pl.Boolean:
-        return {"column": label.column, "value": True}
+        return str(Condition(label.column, "==", True))
     if not label.threshold and values.max() == 1 and values.n_unique() - (values.null_count() > 0) == 2:
-        return {"column": label.column}
-    return {"column": label.column, "op": ">", "value": label.threshold}
+        return str(Condition(label.column))
+    return str(Condition(label.column, ">", label.threshold))
 
 
 def line(depth: int, key: str, value: Any, why: Why | None = None) -> str:

@@ -105,7 +105,13 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
                 raise RecipeError(f"--{option}: no file has a column {name!r}.{suggest(name, known)}")
     found = [_user_item_time(table, given, _keys_of_others(table, tables)) for table in tables]
     has_labels = [all(name in table.columns for name in given.get("label", [])) for table in tables]
-    best = max(range(len(tables)), key=lambda place: (has_labels[place], len(found[place]), tables[place].num_rows))
+    looks_labelled = [
+        any(words(name) & OUTCOME and is_binary(table.sample[name]) for name in table.columns) for table in tables
+    ]
+    best = max(
+        range(len(tables)),
+        key=lambda place: (has_labels[place], len(found[place]), looks_labelled[place], tables[place].num_rows),
+    )
     log, roles, guesses = tables[best], found[best], tables[best].guesses
     if not log.num_rows:
         raise RecipeError(f"{log.pattern} holds a header and no rows.")
@@ -166,7 +172,7 @@ def _user_item_time(
 ) -> dict[str, tuple[str, Why]]:
     found = {role: (given[role][0], GIVEN) for role in given if role != "label" and given[role][0] in table.columns}
     taken = {name for name, _ in found.values()}
-    if "time" not in given and (time := _time(table)):
+    if "time" not in given and (time := time_column(table)):
         found["time"] = time
     taken |= {name for name, _ in found.values()}
     free = [
@@ -193,7 +199,7 @@ def _reason(name: str, keys: dict[str, set[str]]) -> str:
     return "its name" if is_named(name, USER | ITEM) else f"the key of {'_'.join(sorted(keys[name]))}"
 
 
-def _time(table: RawTable) -> tuple[str, Why] | None:
+def time_column(table: RawTable) -> tuple[str, Why] | None:
     """Return the column of the time; without a clock one that counts, as a place in a user's history."""
     guesses = table.guesses
     times = [name for name, seen in guesses.items() if seen.kind == "time"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hyrec.data.logs.encode import Encoded
+from hyrec.data.logs.event_report import EventStats, event_stats, repeats_of_build
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.report import LengthStats, shares
@@ -33,6 +34,7 @@ class ApplyReport:
         history_lengths: By sequence.
         notes: Anything else worth knowing.
         warnings: What may be a mistake.
+        event_logs: By event log.
     """
 
     files: list[str]
@@ -45,6 +47,7 @@ class ApplyReport:
     history_lengths: dict[str, LengthStats]
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    event_logs: dict[str, EventStats] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the figures as JSON."""
@@ -54,6 +57,8 @@ class ApplyReport:
         lines = [f"read      {self.rows + sum(self.dropped.values()):,} rows of {', '.join(self.files)}"]
         lines += [f"dropped   {n:,} rows: {reason}" for reason, n in self.dropped.items() if n]
         lines.append(f"history   {self.history:,} rows of the build, and {self.events:,} new rows that have a label")
+        for name, events in self.event_logs.items():
+            lines += events.lines(name)
         for name, stats in self.history_lengths.items():
             lines.append(f"sequence  {name}: mean {stats.mean:.1f} events, empty for {stats.empty:.1%}")
         for what, of_features in (("OOV", self.oov), ("missing", self.missing)):
@@ -84,6 +89,7 @@ def applied_report(
             f"{again:,} of these have a label, so that later rows see them beside the build's own: leave out labels of "
             "rows that the build has read."
         )
+    stats, unseen = event_stats(recipe, logs)
     return ApplyReport(
         files=logs.files,
         rows=len(every),
@@ -93,6 +99,7 @@ def applied_report(
         oov=shares(encoded, every, OOV_ID),
         missing=shares(encoded, every, MISSING_ID),
         history_lengths=lengths,
-        notes=logs.notes,
-        warnings=warnings,
+        notes=[*logs.notes, *(note for events in logs.events.values() for note in events.notes)],
+        warnings=[*warnings, *repeats_of_build(logs), *unseen],
+        event_logs=stats,
     )

@@ -12,13 +12,15 @@ from hyrec.data.logs.builder import encoded_features, raw_columns
 from hyrec.data.logs.encode import Encoder
 from hyrec.data.logs.files import guarded
 from hyrec.data.logs.groups import Groups
+from hyrec.data.logs.negatives import with_known_positives
 from hyrec.data.logs.output import data_set_folder
 from hyrec.data.logs.reading import Logs, read_logs
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.data.logs.recipe_parts import LOG, RecipeError
 from hyrec.data.logs.roles import part
 from hyrec.data.logs.sequences import sequence
-from hyrec.data.logs.state import FOLDER, LOG, State
+from hyrec.data.logs.state import FOLDER, State
+from hyrec.data.logs.state import LOG as BUILT_LOG
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store, column, write
 from hyrec.fingerprint import DENSE, is_table, latest
@@ -31,9 +33,10 @@ FILE, INPUT_ROW = "predict.parquet", "input_row"
 def apply(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row_group_size: int = 8192) -> ApplyReport:
     """Encode new rows with the vocabularies of a build, into ``predict.parquet`` for ``hyrec predict``.
 
-    A row sees what happened strictly before its time: the rows of the build's logs and those of the new rows that have
-    a label. Rows without labels are impressions to score and no events. All else is as the build's recipe says, and
-    nothing is fitted. The rows keep the order of the files; ``input_row`` is the place of each in them, from 0 on.
+    A row sees what happened strictly before its time: the rows of the build's logs, the new rows that have a label, and
+    the events of event logs, those of the build and those of new files where there are any. Rows without labels are
+    impressions to score and no events. All else is as the build's recipe says, and nothing is fitted. The rows keep the
+    order of the files; ``input_row`` is the place of each in them, from 0 on.
 
     Args:
         built: Folder that :func:`build` has written.
@@ -54,6 +57,7 @@ def apply(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row_
         store = Store(working)
         logs = read_logs(recipe, Path(input_dir), store, built=State(Path(built) / FOLDER))
         refuse_nothing(logs)
+        logs = with_known_positives(recipe, logs)
         report = write_asked(recipe, logs, store, schema, vocabularies, folder / FILE, row_group_size)
         schema.save(folder / "schema.yaml")
         report.save(folder / "report.json")
@@ -73,8 +77,9 @@ def write_asked(
     assert logs.asked is not None
     assert logs.input_row is not None
     rows, none_fits = part(recipe, logs), np.zeros(logs.rows.height, dtype=np.bool_)
+    none_fit = {name: np.zeros(len(rows.history(name).time), dtype=np.bool_) for name in (LOG, *logs.events)}
     fitted = {feature.column: feature for _, _, feature in schema.every_feature()}
-    encoder = Encoder(recipe, logs, store, none_fits, none_fits, vocabularies, fitted)
+    encoder = Encoder(recipe, logs, store, none_fits, none_fit, vocabularies, fitted)
     encoded = encoded_features(recipe, rows, encoder)
     sequences = {name: sequence(recipe, name, rows, encoder) for name in recipe.sequences}
     columns = {INPUT_ROW: column(store.put(pa.array(logs.input_row)))}
@@ -102,7 +107,7 @@ def read_build(built: Path) -> tuple[Recipe, Schema, dict[str, Vocabulary]]:
         raise RecipeError(
             f"--built {str(built)!r} is no folder that 'hyrec data build' has written: it has no {absent[0]}."
         )
-    if not State(built / FOLDER).has(LOG):
+    if not State(built / FOLDER).has(BUILT_LOG):
         raise RecipeError(
             f"--built {str(built)!r} has no {FOLDER}/, without which new rows cannot see what came before them: an "
             "earlier version of hyrec built it.\nBuild it again with 'hyrec data build' from its logs: ids stay the "

@@ -13,15 +13,17 @@ import yaml
 from hyrec.data.logs.counters import counter_values
 from hyrec.data.logs.encode import Encoded, Encoder
 from hyrec.data.logs.groups import Groups
+from hyrec.data.logs.negative_rule import REQUEST
+from hyrec.data.logs.negatives import with_negatives
 from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import Column, RecipeError
-from hyrec.data.logs.report import SPLITS, BuildReport, report_of
+from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
+from hyrec.data.logs.report import BuildReport, report_of
 from hyrec.data.logs.roles import Roles, part
 from hyrec.data.logs.sequences import sequence
+from hyrec.data.logs.splitting import SPLITS, split_notes, with_moments
 from hyrec.data.logs.state import FOLDER, State
-from hyrec.data.logs.times import bound
 from hyrec.data.logs.writer import ColumnReader, Store, column, write
 from hyrec.files import digest
 from hyrec.fingerprint import DENSE
@@ -51,9 +53,13 @@ def build(recipe: Recipe, input_dir: str | Path, out_dir: str | Path, *, row_gro
 
 def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_size: int) -> BuildReport:
     logs = read_logs(recipe, input_dir, store, keep=State(out / FOLDER))
+    asked, recipe = recipe, with_moments(recipe, logs)
+    told = split_notes(asked, recipe, logs)
+    logs = with_negatives(recipe, logs)
     rows = part(recipe, logs)
-    events_to_fit = rows.is_event & (logs.moment < bound(recipe.split.validate_from, recipe, "split.validate_from"))
-    encoder = Encoder(recipe, logs, store, rows.split == 0, events_to_fit)
+    events_to_fit = {LOG: rows.is_event & (rows.split <= 0)}
+    events_to_fit |= {name: events.time < rows.trained_until for name, events in logs.events.items()}
+    encoder = Encoder(recipe, logs, store, (rows.split == 0) & logs.is_event, events_to_fit)
     groups = Groups(recipe, rows)
     encoded = encoded_features(recipe, rows, encoder, groups)
     sequences = {name: sequence(recipe, name, rows, encoder) for name in recipe.sequences}
@@ -72,6 +78,7 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
     lists = [columns_of for _, columns_of, _ in sequences.values()]
     lengths = {name: stats for name, (_, _, stats) in sequences.items()}
     report = report_of(recipe, rows, encoder, encoded, lengths, groups.told())
+    report.notes[:0] = told
     split = rows.split
     del logs, rows, encoder, groups  # the files are written from what waits on the disk
     for number, name in enumerate(SPLITS):
@@ -131,6 +138,8 @@ def raw_columns(recipe: Recipe, rows: Roles, store: Store, groups: Groups) -> di
         values |= labels
     if recipe.group_column in values and len(recipe.group_by) > 1:
         raise RecipeError(f"The groups would be the column {recipe.group_column!r}, which the log has already.")
+    if recipe.negatives:
+        values[REQUEST] = asked.column(REQUEST)
     group = groups.ids()
     values[recipe.group_column] = group if rows.logs.asked is None else group.gather(rows.logs.asked)
     return {name: column(store.put(values[name].rechunk().to_arrow())) for name in values}

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hyrec.data.logs.derived import bins, called, cross, date_part
 from hyrec.data.logs.history import Ints
 from hyrec.data.logs.ids import id_values
 from hyrec.data.logs.recipe import Recipe
@@ -16,12 +17,13 @@ from hyrec.data.logs.rows import Rows, Values
 from hyrec.data.logs.times import SECONDS_A_DAY, check_unit, epochs, local_times
 from hyrec.data.moments import UNITS
 
-Signature: TypeAlias = tuple[str, str, str, str, str, str]
+Signature: TypeAlias = tuple[str | tuple[str, ...] | tuple[float, ...], ...]
 
 
 def signature(name: str, column: Column) -> Signature:
     """Return what tells two columns' values apart; equal signatures have equal values."""
-    return column.source, column.column or name, column.kind, column.derive, column.per, column.separator
+    made_of = (column.derive, *column.columns), tuple(column.boundaries if column.derive == "bins" else ())
+    return column.source, column.column or name, column.kind, *made_of, column.per, column.separator
 
 
 def column_values(rows: Rows, time: Ints | None, name: str, column: Column, recipe: Recipe, where: str) -> Values:
@@ -30,13 +32,17 @@ def column_values(rows: Rows, time: Ints | None, name: str, column: Column, reci
     Of the snapshot's events, whose ``time`` is None, the log's columns are null. ``where`` is for messages.
     """
     dtype = pl.Int64 if column.kind == "id" else pl.Float32
-    if column.derive in ("hour", "weekday"):
+    if column.is_of_moment:
         if time is None:
             return Values(pl.repeat(None, rows.height, dtype=dtype, eager=True).alias(name))
         local = local_times(time, recipe.log.time_zone, recipe.log.time_unit)
-        return Values((local.dt.hour() if column.derive == "hour" else local.dt.weekday()).cast(dtype))
-    stored = rows.values(_full_name(column.column or name, column.source), as_id=column.kind != "dense")
+        return Values(getattr(local.dt, column.derive)().cast(dtype))
+    stored = _stored(rows, name, column, where)
     values = stored.entries
+    if column.derive == "bins":
+        values = bins(values, column.boundaries, where)
+    if column.derive in ("year", "month"):
+        values = date_part(values, column.derive, recipe, where)
     if column.kind == "multi_id":
         return Values(_lists(values, column, where), stored.index)
     if column.derive == "age" and time is not None:
@@ -55,6 +61,19 @@ def column_values(rows: Rows, time: Ints | None, name: str, column: Column, reci
         per = per.cast(pl.Float64)
         values = pl.select(pl.when(per != 0).then(values / per)).to_series()
     return Values(values.cast(pl.Float32).fill_nan(None), stored.index)
+
+
+def _stored(rows: Rows, name: str, column: Column, where: str) -> Values:
+    """Return what the column is made of, as it is stored; of several columns what they make together."""
+    if not column.columns:
+        as_id = column.kind != "dense" and column.derive not in ("bins", "year", "month")
+        return rows.values(_full_name(column.column or name, column.source), as_id=as_id)
+    is_cross = column.derive == "cross"
+    parts = [rows.values(_full_name(part, column.source), as_id=is_cross) for part in column.columns]
+    index = parts[0].index if column.source != LOG else None
+    series = [part.by_row() if column.source == LOG else part.entries for part in parts]
+    made = cross(series, where) if is_cross else called(column.derive, series, where)
+    return Values(made.alias(name), index)
 
 
 def _full_name(column: str, source: str) -> str:

@@ -12,7 +12,7 @@ from hyrec.data.logs.groups import Groups
 from hyrec.data.logs.history import EventIndex, Ints, Positions, key_codes
 from hyrec.data.logs.ids import one_form
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import Counter, RecipeError
+from hyrec.data.logs.recipe_parts import LOG, Counter, RecipeError
 from hyrec.data.logs.roles import Roles, of_user
 from hyrec.data.logs.rows import Rows, matching
 from hyrec.data.logs.snapshot import LIST
@@ -45,19 +45,26 @@ def _counter(
     """Return the rate of every row that is asked for, and each value that the counter has."""
     logs, unit = rows.logs, UNITS[recipe.log.time_unit]
     keys = [_key(logs.rows, key, where) for key in counter.keys]
-    code = key_codes(keys)
-    event = rows.is_event & matching(logs.rows, counter.where, f"{where}.where")
-    positive = matching(logs.rows, counter.positive, f"{where}.positive") & bool(counter.positive)
+    history, code = rows.history(counter.log), key_codes(keys)
+    of_event = code
+    if counter.log != LOG:
+        own = [_key(history.rows, recipe.name_in(counter.log, key), where) for key in counter.keys]
+        together = logs.events[counter.log].together
+        code, of_event = np.split(key_codes(list(map(together, own, keys))), [logs.rows.height])
+    event = history.is_event & matching(history.rows, counter.where, f"{where}.where")
+    positive = matching(history.rows, counter.positive, f"{where}.positive") & bool(counter.positive)
     # Only logged days, and rows that never count, make rows count later than at their time.
     late = counter.refresh == "train" or (counter.refresh == "day" and recipe.log.day)
-    known = rows.known(counter.refresh)[event] if late else None
-    earlier = EventCounts(code[event], logs.time[event], positive[event], known, with_age="age" in counter.values)
+    known = rows.known(counter.refresh, counter.log)[event] if late else None
+    with_age = "age" in counter.values
+    earlier = EventCounts(of_event[event], history.time[event], positive[event], known, with_age=with_age)
     past_events = _snapshot_counts(recipe, rows, counter, counter.snapshot_events, where)
     past_positives = _snapshot_counts(recipe, rows, counter, counter.snapshot_positives, where)
     rate = np.empty(rows.num_asked)
     made: dict[str, NDArray[np.float32]] = {value: np.empty(len(rate), np.float32) for value in counter.values}
     for place, some in rows.asked_parts():
-        events, positives, age = earlier.before(code[some], logs.time[some], rows.seen_by(counter.refresh, some))
+        seen = rows.seen_by(counter.refresh, some, counter.log)
+        events, positives, age = earlier.before(code[some], logs.time[some], seen)
         events, positives = events + past_events[some], positives + past_positives[some]
         leaning = counter.strength * (prior if isinstance(prior, float) else prior[place])
         rate[place] = (positives + leaning) / (events + counter.strength)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -24,7 +24,7 @@ from hyrec.data.logs.writer import Store, Stored
 from hyrec.schema import MISSING_ID, OOV_ID, Feature, Role
 
 _Place: TypeAlias = Literal["log", "asked", "past"]
-"""Whose values: all rows of the log, those that are asked for, or the events of the snapshot."""
+"""Whose values: all rows of the use's log, those that are asked for, or the events of the snapshot."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class _Use:
     column: Column
     sequence: str = ""
     snapshot: str = ""
+    log: str = LOG
 
     @property
     def table(self) -> str:
@@ -76,7 +77,8 @@ class Encoded:
 class Encoder:
     """Fits vocabularies and statistics once and encodes every column with them; encoded columns wait in the store.
 
-    Features are fitted on ``train_rows``, which train, side information on ``train_events``, those before validation.
+    Features are fitted on ``train_rows``, which train, side information on ``train_events``: by log, the
+    events before validation.
     With the vocabularies of an earlier build and its features by column, ``fitted``, nothing is fitted.
     """
 
@@ -84,10 +86,10 @@ class Encoder:
     logs: Logs
     store: Store
     train_rows: Mask
-    train_events: Mask
+    train_events: Mapping[str, Mask]
     vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
     fitted: dict[str, Feature] = field(default_factory=dict)
-    _encoded: dict[tuple[Signature, str, _Place], Stored] = field(init=False, default_factory=dict)
+    _encoded: dict[tuple[Signature, str, str, _Place], Stored] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.vocabularies:
@@ -104,7 +106,8 @@ class Encoder:
         use = _Use(name, self.recipe.features[name])
         column = use.column
         tables = self.recipe.tables
-        role: Role = column.role or (tables[column.source].role if column.source != LOG else "context")
+        of_log: Role = "cross" if column.derive == "cross" else "context"
+        role: Role = column.role or (tables[column.source].role if column.source != LOG else of_log)
         if column.kind == "dense":
             stored = self._column(use, self._asked)
             values = stored.load().to_numpy(zero_copy_only=False)
@@ -119,7 +122,7 @@ class Encoder:
             max_length=column.max_length,
         )
         if column.kind == "multi_id":
-            return Encoded(feature, *self._lists(use))
+            return Encoded(feature, *self._lists(use, self._asked))
         return Encoded(feature, self._column(use, self._asked))
 
     def dense(
@@ -145,16 +148,20 @@ class Encoder:
     def side_information(self, sequence: str, name: str, fulfilled: Mask, events: Positions) -> Encoded:
         """Encode side information for the events of a sequence, in the order in which they are wanted.
 
-        ``fulfilled`` marks the log's rows that are events; numbers of ``events`` beyond the log are of the snapshot.
+        ``fulfilled`` marks the rows of the sequence's log that are events; numbers of ``events`` beyond that log are of
+        the snapshot.
         """
         spec = self.recipe.sequences[sequence]
-        use = _Use(name, spec.features[name], sequence, spec.snapshot)
-        places: list[_Place] = ["log", "past"]
+        use = _Use(name, spec.features[name], sequence, spec.snapshot, spec.log)
+        places: list[_Place] = ["log", "past"] if spec.log == LOG else ["log"]
+        if use.column.kind == "multi_id":
+            return self._event_lists(use, places, events)
         both = [self._column(use, place).load().to_numpy(zero_copy_only=False) for place in places]
-        values = np.concatenate(both) if len(both[1]) else both[0]
+        values = np.concatenate(both) if len(both[-1]) else both[0]
         if use.column.kind == "dense":
-            listed = (self.logs.past.column(LIST) == spec.snapshot).to_numpy()
-            train = np.concatenate([self.train_events & fulfilled, listed])
+            train = self.train_events[spec.log] & fulfilled
+            if "past" in places:
+                train = np.concatenate([train, (self.logs.past.column(LIST) == spec.snapshot).to_numpy()])
             feature = self.dense(use.column, values, train, "", "user", f"s_{sequence}__{name}")
         else:
             size = self.vocabularies[use.table].size
@@ -170,17 +177,17 @@ class Encoder:
             yield _Use(name, column)
         for sequence, spec in self.recipe.sequences.items():
             for name, column in spec.features.items():
-                yield _Use(name, column, sequence, spec.snapshot)
+                yield _Use(name, column, sequence, spec.snapshot, spec.log)
 
     def _sightings(self, uses: list[_Use]) -> list[tuple[str, pl.DataFrame]]:
         """Return what a vocabulary is counted on: every row and snapshot event once for each column."""
-        on_events = {signature(use.name, use.column) for use in uses if use.sequence}
+        on_events = {(signature(use.name, use.column), use.log) for use in uses if use.sequence}
         seen: dict[tuple[Signature, str], tuple[str, pl.DataFrame]] = {}
         for use in uses:
             sig = signature(use.name, use.column)
-            if (sig, LOG) not in seen:
-                mask = self.train_events if sig in on_events else self.train_rows
-                seen[sig, LOG] = self._count(use, mask, "log")
+            if (sig, use.log) not in seen:
+                mask = self.train_events[use.log] if (sig, use.log) in on_events else self.train_rows
+                seen[sig, use.log] = self._count(use, mask, "log")
             if use.snapshot and self.logs.past.height:
                 listed = (self.logs.past.column(LIST) == use.snapshot).to_numpy()
                 seen[sig, f"snapshot {use.snapshot}"] = self._count(use, listed, "past")
@@ -196,7 +203,7 @@ class Encoder:
 
     def _column(self, use: _Use, place: _Place) -> Stored:
         dense = use.column.kind == "dense"
-        key = signature(use.name, use.column), "" if dense else use.table, place
+        key = signature(use.name, use.column), use.log, "" if dense else use.table, place
         if key not in self._encoded:
             values = self._values(use, place)
             encoded = values.entries.to_numpy() if dense else self._ids(use, values.entries)
@@ -204,8 +211,27 @@ class Encoder:
             self._encoded[key] = self.store.put(pa.array(taken, from_pandas=True))
         return self._encoded[key]
 
-    def _lists(self, use: _Use) -> tuple[Stored, Stored | None]:
-        values = self._values(use, self._asked)
+    def _event_lists(self, use: _Use, places: list[_Place], events: Positions) -> Encoded:
+        """Encode a list for each of the events; those of each place are numbered behind those of the one before."""
+        lists, position, held = [], [], 0
+        for place in places:
+            stored, index = self._lists(use, place)
+            lists.append(stored.load())
+            own = np.arange(len(lists[-1])) if index is None else index.load().to_numpy()
+            position.append(own + held)
+            held += len(lists[-1])
+        feature = Feature(
+            kind="multi_id",
+            column=f"s_{use.sequence}__{use.name}",
+            vocab_size=self.vocabularies[use.table].size,
+            table=use.column.table,
+            max_length=use.column.max_length,
+        )
+        taken = pa.array(np.concatenate(position)[events])
+        return Encoded(feature, self.store.put(pa.concat_arrays(lists).take(taken)))
+
+    def _lists(self, use: _Use, place: _Place) -> tuple[Stored, Stored | None]:
+        values = self._values(use, place)
         entries, offsets = flat(values.entries)
         ids = pa.array(self._ids(use, id_values(entries, use.where)))
         if values.index is None:
@@ -219,6 +245,8 @@ class Encoder:
 
     def _values(self, use: _Use, place: _Place) -> Values:
         rows, time = (self.logs.past, None) if place == "past" else (self.logs.rows, self.logs.time)
+        if use.log != LOG:
+            rows, time = self.logs.events[use.log].rows, self.logs.events[use.log].time
         if place == "asked":
             rows, time = self.logs.asked_rows
         return column_values(rows, time, use.name, use.column, self.recipe, use.where)

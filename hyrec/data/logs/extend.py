@@ -12,7 +12,7 @@ from hyrec.data.logs.apply import read_build, refuse_nothing, write_asked
 from hyrec.data.logs.encode import Encoder
 from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
-from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.data.logs.recipe_parts import LOG, RecipeError
 from hyrec.data.logs.state import FOLDER, State
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store
@@ -39,6 +39,11 @@ def extend(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row
         RecipeError: When ``built`` is no build that can be used, or the files do not fit its recipe.
     """
     recipe, schema, vocabularies = read_build(Path(built))
+    if recipe.negatives:
+        raise RecipeError(
+            f"--built {str(built)!r} draws negatives, which new rows would need, too: build it again from all logs. "
+            "Rows to score go to 'hyrec data apply'."
+        )
     out = Path(out_dir)
     if out.resolve() == Path(built).resolve():
         raise RecipeError(f"--out {str(out)!r} is the build itself, whose models need it. Name another folder.")
@@ -61,7 +66,8 @@ def extend(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row
         logs = replace(logs, asked=asked[by_time], input_row=input_row[by_time], dropped=dropped)
         learned = np.zeros(logs.rows.height, dtype=np.bool_)
         learned[asked] = True
-        seen = Encoder(recipe, logs, store, learned, learned).vocabularies
+        events = {LOG: learned} | {name: ~events.is_kept for name, events in logs.events.items()}
+        seen = Encoder(recipe, logs, store, learned, events).vocabularies
         vocabularies = {table: of.grown(table, seen[table]) for table, of in vocabularies.items()}
         schema = _grown(schema, vocabularies)
         report = write_asked(recipe, logs, store, schema, vocabularies, folder / "train.parquet", row_group_size)

@@ -156,11 +156,14 @@ def open_files(
     folder: Path,
     separator: str = "",
     optional: Iterable[str] = (),
+    *,
+    may_be_empty: bool = False,
 ) -> Source:
     """Find files, check their columns, and lay CSV files down as Parquet in ``folder``.
 
     Of the names or globs, the first that matches counts; ``where`` is what the recipe calls them. Without a separator
-    CSV files have the one that makes their header hold the columns. ``optional`` columns may be missing.
+    CSV files have the one that makes their header hold the columns. ``optional`` columns may be missing,
+    and all rows where the files ``may_be_empty``.
 
     Raises:
         RecipeError: For files or columns that are missing and files that cannot be read.
@@ -189,7 +192,7 @@ def open_files(
         _check_columns(path, names, there, where, is_csv=True)
         rows = pl.scan_csv(path, separator=between, infer_schema=False, glob=False).select(there)
         guarded(path, "CSV", rows.sink_parquet, csv[-1], compression="lz4")
-    if not any(pq.read_metadata(path).num_rows for path in [*csv, *parquet]):
+    if not (may_be_empty or any(pq.read_metadata(path).num_rows for path in [*csv, *parquet])):
         raise RecipeError(f"{where}: {', '.join(p.name for p in paths[:3])} holds a header and no rows.")
     return Source(where, [path.name for path in paths], csv, parquet, frozenset(wanted), absent=absent)
 

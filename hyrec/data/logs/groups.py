@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hyrec.data.logs.history import Ints, Positions, key_codes
+from hyrec.data.logs.history import Positions, key_codes, runs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import DAY, Refresh
 from hyrec.data.logs.report import is_positive
@@ -92,7 +92,7 @@ class Groups:
             for name, task in self.recipe.tasks.items():
                 label = self.rows.logs.rows.column(self.recipe.labels[name]).gather(self._looked_at)
                 known = label.is_not_null().to_numpy()
-                positive = is_positive(label.drop_nulls(), task).to_numpy()
+                positive = is_positive(label.drop_nulls(), task)
                 right, pairs = ordered_pairs(same[known], value[known], positive)
                 found += [(right / pairs, name)] if pairs else []
         if len(moving):
@@ -104,9 +104,12 @@ class Groups:
         moved = sorted((m for m in self._moved if m.groups >= _MATTERS * total), key=lambda m: m.right)
         backwards = [m for m in moved if m.right < _BACKWARDS]
         remedies = {"event": "refresh: day", "day": "refresh: train", "train": "a backoff that is frozen, too"}
+        if self.recipe.split.columns:  # nothing can freeze
+            remedies["day"] = "other keys"
         if DAY not in self.recipe.group_by:
-            remedies["day"] += f", or group: [{by}, day]"
-            remedies["event"] = f"refresh: train, or refresh: day and group: [{by}, day]"
+            frozen = "" if self.recipe.split.columns else "refresh: train, or "
+            remedies["event"] = f"{frozen}refresh: day and group: [{by}, day]"
+            remedies["day"] = f"{frozen}group: [{by}, day]"
         warnings = [
             f"{m.where} (refresh: {m.refresh}) moves inside {m.groups:,} of {total:,} groups by {by} that validate or "
             f"test and orders {m.right:.0%} of their {m.task} pairs rightly: it ranks backwards. "
@@ -135,7 +138,7 @@ class Groups:
 def moves(segment: Positions, value: NDArray[np.float32]) -> Mask:
     """Mark a row of each segment whose values differ."""
     order = np.lexsort((value, segment))
-    starts, ends = _runs(segment[order])
+    starts, ends = runs(segment[order])
     marked = np.zeros(len(segment), np.bool_)
     marked[order[starts]] = value[order][starts] != value[order][ends - 1]
     return marked
@@ -150,18 +153,8 @@ def ordered_pairs(segment: Positions, value: NDArray[np.float32], positive: Mask
     order = np.lexsort((value, segment))
     segment, value, positive = segment[order], value[order], positive[order]
     negatives = np.concatenate([np.zeros(1, np.int64), np.cumsum(~positive)])
-    of_segment, of_value = _runs(segment), _runs(segment, value)
+    of_segment, of_value = runs(segment), runs(segment, value)
     first, last = (np.repeat(ends, np.diff(np.append(of_segment[0], len(segment)))) for ends in of_segment)
     low, high = (np.repeat(ends, np.diff(np.append(of_value[0], len(segment)))) for ends in of_value)
     right = int((negatives[low] - negatives[first])[positive].sum())
     return right, right + int((negatives[last] - negatives[high])[positive].sum())
-
-
-def _runs(*sorted_columns: NDArray[np.generic]) -> tuple[Ints, Ints]:
-    """Return where the runs of equal rows start and end."""
-    new = np.zeros(len(sorted_columns[0]), np.bool_)
-    new[:1] = True
-    for column in sorted_columns:
-        new[1:] |= column[1:] != column[:-1]
-    starts = np.flatnonzero(new)
-    return starts, np.append(starts, len(new))[1:]

@@ -83,3 +83,13 @@ def key_codes(columns: list[pl.Series]) -> Positions:
         values = column.rank("dense").fill_null(0).cast(pl.Int64)
         code = (code.cast(pl.Int64) * (int(values.max() or 0) + 1) + values).rank("dense")
     return code.to_numpy().astype(np.uint32, copy=False)
+
+
+def runs(*sorted_columns: NDArray[np.generic]) -> tuple[Ints, Ints]:
+    """Return where the runs of equal rows start and end."""
+    new = np.zeros(len(sorted_columns[0]), np.bool_)
+    new[:1] = True
+    for column in sorted_columns:
+        new[1:] |= column[1:] != column[:-1]
+    starts = np.flatnonzero(new)
+    return starts, np.append(starts, len(new))[1:]

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from hyrec.condition import Condition
 from hyrec.schema import Role, Transform
 
 LOG, DAY = "log", "day"
-Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+DERIVED = ("hour", "weekday", "year", "month", "age", "first", "bins", "cross")
+"""What a column derives without a plugin."""
+Repeated = Literal["keep", "drop", "error", "first", "last"]
 Refresh = Literal["event", "day", "train"]
 
 
 class RecipeError(ValueError):
     """A recipe that cannot be used, or logs that do not fit it."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One comparison of a column with a value. A missing value fulfils no condition.
-
-    Args:
-        column: Column of the log, or ``table.column``.
-        op: The comparison.
-        value: What the column is compared with; a list for ``in`` and ``not in``.
-    """
-
-    column: str
-    op: Comparison = "=="
-    value: Any = 1
 
 
 @dataclass(frozen=True)
@@ -48,11 +36,17 @@ class Log:
         time_zone: Zone of days and hours, for example ``Asia/Shanghai``.
         day: Column with the day a row belongs to, as 20220425 or 2022-04-25, which then decides the split.
             Empty: the row's time decides.
-        keep: Conditions that every row must fulfil, for impressions and histories. Not on outcomes.
+        keep: Conditions that every row must fulfil, for impressions and histories: ``[price > 0, 'tab in [1, 2]']``
+            (YAML asks for the quotes where a list stands in a list). Not on outcomes. Any condition may also be written
+            as ``{column: tab, op: in, value: [1, 2]}``; a missing value fulfils none.
         delay: Seconds until an event becomes visible: an impression at t sees the events before t - delay.
+        unique: Columns whose values identify a row, such as ``[request_id, item_id]``. Rows without a value in one of
+            them never repeat another, and rows without a label that are given to ``hyrec data apply`` do not either.
+            Empty: all columns that the recipe reads. Not outcomes.
         repeated: What happens to rows that repeat another in every column that the recipe reads, as a log that
-            was delivered twice has them: ``keep`` them all, ``drop`` all but one, or ``error``. The report counts
-            them.
+            was delivered twice has them: ``keep`` them all, ``drop`` all but one, or ``error``. With ``unique``: the
+            ``first`` of each is used or the ``last``, by time and then by file and line, or ``error``. The report
+            counts them.
         separator: Between the columns of CSV files. Empty: of comma, tab, semicolon and ``|`` the one that finds
             the columns in the header.
     """
@@ -67,7 +61,8 @@ class Log:
     day: str = ""
     keep: list[Condition] = field(default_factory=list)
     delay: float = 0.0
-    repeated: Literal["keep", "drop", "error"] = "keep"
+    unique: list[str] = field(default_factory=list)
+    repeated: Repeated = "keep"
     separator: str = ""
 
 
@@ -114,23 +109,6 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class LogSplit:
-    """Moments that part the log's rows by time; a day or an ISO date-time in ``log.time_zone``.
-
-    Args:
-        validate_from: Rows before it train. Vocabularies and statistics see these rows only.
-        test_from: Rows from ``validate_from`` to it validate; rows from it on test.
-        train_from: Earlier rows are history only. Empty: all train.
-        until: Rows from this moment on are not used. Empty: all are.
-    """
-
-    validate_from: str
-    test_from: str
-    train_from: str = ""
-    until: str = ""
-
-
-@dataclass(frozen=True)
 class Column:
     """One feature, or one piece of side information of an event.
 
@@ -138,25 +116,31 @@ class Column:
         source: ``log`` or the name of a table.
         column: Column of the source. Empty: the feature's own name.
         kind: ``id``, ``multi_id`` (a list, or a string with ``separator``) or ``dense``.
-        derive: ``hour`` or ``weekday`` of the impression, ``age`` = days from the column's date to the
-            impression, or ``first`` entry of a list.
+        derive: ``hour`` or ``weekday`` of the impression; ``year`` or ``month`` of the column's date, or of the
+            impression where no column of the log is named; ``age`` = days from the column's date to the impression;
+            ``first`` entry of a list; ``bins``: the number of ``boundaries`` that a number is not below, as an id;
+            ``cross``: the combination of ids of ``columns``; or the name of a function that an installed package has
+            under the entry point group ``hyrec.derive``: it takes a Polars series for each of ``columns`` and returns
+            one, row by row. An expression is none of these: nothing in a recipe is run.
+        columns: For ``cross`` and functions: columns of the source, of the log also ``table.column``.
         per: Divide by this column of the same source; a zero there gives a missing value.
         separator: Parts the entries of a list that is stored as a string.
         min_count: Rows of the training span that a value needs for an id of its own; rarer ones are out of
             vocabulary. 0: 1, or what another user of the same table says.
-        max_length: Longest list that is kept. 0 keeps all.
+        max_length: Longest list that is kept: its first entries. 0 keeps all, which lists of events cannot.
         transform: What the model does to a ``dense`` value. Statistics come from the training span.
         num_buckets: For ``bucketize``: buckets of equal mass on the training span.
-        boundaries: For ``bucketize``: limits, instead of ``num_buckets``.
+        boundaries: For ``bucketize``: limits, instead of ``num_buckets``; for ``bins``: limits that ascend.
         group: Semantic group.
-        role: Empty: the table's role, or ``context`` for the log.
+        role: Empty: the table's role, or for the log ``context``, and ``cross`` for a cross.
         table: Embedding table, to share it.
     """
 
     source: str = LOG
     column: str = ""
     kind: Literal["id", "multi_id", "dense"] = "id"
-    derive: Literal["", "hour", "weekday", "age", "first"] = ""
+    derive: str = ""
+    columns: list[str] = field(default_factory=list)
     per: str = ""
     separator: str = ""
     min_count: int = 0
@@ -167,6 +151,17 @@ class Column:
     group: str = ""
     role: Literal["", "user", "item", "context", "cross"] = ""
     table: str = ""
+
+    @property
+    def is_of_moment(self) -> bool:
+        """Whether it comes from the impression's time, and no column is read."""
+        of_log = self.source == LOG and not self.column
+        return self.derive in ("hour", "weekday") or (self.derive in ("year", "month") and of_log)
+
+    def reads(self, name: str) -> list[str]:
+        """Return the columns that it reads, as it names them."""
+        own = self.columns or ([] if self.is_of_moment else [self.column or name])
+        return [*own, *([self.per] if self.per else [])]
 
 
 @dataclass(frozen=True)
@@ -179,7 +174,8 @@ class Counter:
 
     Args:
         keys: Columns of the log or ``table.column``, together the key. Not outcomes.
-        positive: Conditions of a positive event. Empty: only ``count`` and ``age`` make sense.
+        positive: Conditions of a positive event, all of which hold, as ``[is_click]``. Empty: only ``count`` and
+            ``age`` make sense.
         where: Conditions of the events that are counted at all.
         values: Which features to make.
         prior: Rate of a key without events, between 0 and 1.
@@ -192,6 +188,9 @@ class Counter:
             (``age`` goes on to the row's own time). A rate of one's own that moves between the rows of a group goes
             up after a click and down after none, so that it ranks them backwards: it helps AUC and hurts an AUC by
             user. Give it a ``refresh`` that is rarer than a group lasts.
+        log: What is counted: ``log``, the impression log, or the name of an event log, which then has the columns of
+            the conditions, and those of the keys beside the impression log (``event_logs.NAME.names`` where they are
+            called otherwise).
         snapshot_positives: List column of the snapshot whose entries count as earlier positives.
         snapshot_events: List column of the snapshot whose entries count as earlier events; for a counter by
             user also a column of numbers.
@@ -209,6 +208,7 @@ class Counter:
     backoff: str = ""
     strength: float = 10.0
     refresh: Refresh = "event"
+    log: str = LOG
     snapshot_positives: str = ""
     snapshot_events: str = ""
     transform: Literal["none", "standardize", "bucketize"] = "standardize"
@@ -219,11 +219,13 @@ class Counter:
 
 @dataclass(frozen=True)
 class EventSequence:
-    """One behaviour sequence: the user's earlier log rows that fulfil the conditions, oldest first.
+    """One behaviour sequence: the user's earlier rows of a log that fulfil the conditions, oldest first.
 
     Args:
-        features: Side information of an event. Outcomes are allowed here: the events are over.
-        where: Conditions, for example ``[{column: is_click}]``. Empty: every impression.
+        features: Side information of an event. Outcomes are allowed here: the events are over. Source ``log`` is the
+            log that the sequence is made of.
+        log: What the events are: ``log``, rows of the impression log, or the name of an event log.
+        where: Conditions, for example ``[is_click]`` or ``[play_time_ms >= 10000]``. Empty: every impression.
         snapshot: List column of the snapshot that precedes the log's events. Those events have no time and no
             columns of the log but the item.
         refresh: ``event``, ``day`` or ``train``, as for a counter.
@@ -231,6 +233,7 @@ class EventSequence:
     """
 
     features: dict[str, Column]
+    log: str = LOG
     where: list[Condition] = field(default_factory=list)
     snapshot: str = ""
     refresh: Refresh = "event"

@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 
 from hyrec.data.logs.encode import Encoded, Encoder
+from hyrec.data.logs.event_report import EventStats, event_stats
 from hyrec.data.logs.history import Positions
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.roles import Roles
 from hyrec.data.logs.rows import Mask
+from hyrec.data.logs.splitting import SPLITS
 from hyrec.schema import MISSING_ID, OOV_ID, Task
-
-SPLITS = ("train", "validate", "test")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class BuildReport:
         snapshot_hidden: Impressions that are not later than their user's snapshot and do not see it.
         repeated: Rows that repeat another in every column that the recipe reads, kept or dropped as it says.
         notes: Anything else worth knowing.
-        warnings: Counters that move between the rows of a group, which are compared with one another.
+        warnings: Splits without rows or with one label, counters that move between the rows of a group, which are
+            compared with one another, and event logs that no impression sees.
+        events: By event log.
     """
 
     files: list[str]
@@ -69,6 +71,7 @@ class BuildReport:
     repeated: int = 0
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    events: dict[str, EventStats] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the figures as JSON."""
@@ -86,6 +89,8 @@ class BuildReport:
         if self.snapshot_events:
             hidden = f"; hidden from {self.snapshot_hidden:,} impressions that are not later"
             lines.append(f"snapshot  {self.snapshot_events:,} events{hidden if self.snapshot_hidden else ''}")
+        for name, events in self.events.items():
+            lines += events.lines(name)
         for split, rows in self.splits.items():
             rates = ", ".join(f"{task} {rate:.4f}" for task, rate in self.base_rates[split].items())
             lines.append(f"{split:<9} {rows:,} rows, {rates}")
@@ -117,9 +122,10 @@ def report_of(
     logs, masks = rows.logs, {split: rows.split == number for number, split in enumerate(SPLITS)}
     labels = {column: logs.rows.column(column) for column in recipe.labels.values()}
     dropped = sum(logs.dropped.values())
+    events, unseen = event_stats(recipe, logs)
     return BuildReport(
         files=logs.files,
-        rows_read=logs.rows.height + dropped,
+        rows_read=logs.rows.height - logs.drawn + dropped,
         dropped=logs.dropped,
         history_only=int((rows.split < 0).sum()),
         splits={split: int(mask.sum()) for split, mask in masks.items()},
@@ -133,23 +139,43 @@ def report_of(
         snapshot_hidden=int(((rows.split >= 0) & ~rows.sees_snapshot).sum()),
         repeated=logs.repeated,
         notes=[*_notes(recipe, logs), *told[1]],
-        warnings=told[0],
+        warnings=[*logs.warnings, *_split_warnings(recipe, labels, masks), *told[0], *unseen],
+        events=events,
     )
+
+
+def _split_warnings(recipe: Recipe, labels: dict[str, pl.Series], masks: dict[str, Mask]) -> list[str]:
+    """Tell of splits without rows, and of labels that have one value in a split."""
+    warnings, sizes = [], {split: int(mask.sum()) for split, mask in masks.items()}
+    for split, mask in masks.items():
+        if not sizes[split]:
+            others = ", ".join(f"{name} {rows:,}" for name, rows in sizes.items())
+            warnings.append(f"{split} has no rows ({others}): change split.")
+            continue
+        for name, task in recipe.tasks.items():
+            known = labels[recipe.labels[name]].filter(pl.Series(mask)).drop_nulls()
+            positives = int(is_positive(known, task).sum())
+            if positives in (0, len(known)):
+                found = f"the {len(known):,} known of {sizes[split]:,} labels of {name!r} are all "
+                found += "positive" if positives else "negative"
+                if not len(known):
+                    found = f"none of {sizes[split]:,} labels of {name!r} is known"
+                warnings.append(f"{split}: {found}: there is nothing to {'learn' if split == 'train' else 'rank'}.")
+    return warnings
 
 
 def _base_rates(recipe: Recipe, labels: dict[str, pl.Series], mask: Mask) -> dict[str, float]:
     rates = {}
     for name, task in recipe.tasks.items():
         known = labels[recipe.labels[name]].filter(pl.Series(mask)).drop_nulls()
-        positive = is_positive(known, task).to_numpy()
+        positive = is_positive(known, task)
         rates[name] = float(positive.mean()) if len(positive) else 0.0
     return rates
 
 
-def is_positive(values: pl.Series, task: Task) -> pl.Series:
+def is_positive(values: pl.Series, task: Task) -> Mask:
     """Return which known labels of a task are positive."""
-    values = values.cast(pl.Float64)
-    return values.is_in(task.positive) if task.positive else values > task.threshold
+    return task.is_positive(values.cast(pl.Float64).to_numpy())
 
 
 def shares(encoded: dict[str, Encoded], mask: Mask, counted: int) -> dict[str, float]:
@@ -170,7 +196,7 @@ def length_stats(start: Positions, end: Positions, max_length: int, used: Mask) 
 
 
 def _notes(recipe: Recipe, logs: Logs) -> list[str]:
-    notes = list(logs.notes)
+    notes = [*logs.notes, *(note for events in logs.events.values() for note in events.notes)]
     if recipe.snapshot is not None and logs.snapshot is None:
         notes.append(f"No snapshot ({', '.join(recipe.snapshot.files)}) was found: histories begin with the log.")
     return notes

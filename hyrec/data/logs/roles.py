@@ -11,10 +11,26 @@ from numpy.typing import NDArray
 from hyrec.data.logs.history import NEVER, UNTIMED, Ints, Positions, slices
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
-from hyrec.data.logs.recipe_parts import RecipeError, Refresh
-from hyrec.data.logs.rows import Mask, rows_of
-from hyrec.data.logs.times import bound, local_times
+from hyrec.data.logs.recipe_parts import LOG, Refresh
+from hyrec.data.logs.rows import Mask, Rows, rows_of
+from hyrec.data.logs.splitting import split_numbers
+from hyrec.data.logs.times import bound
 from hyrec.data.moments import UNITS
+
+
+@dataclass(frozen=True)
+class History:
+    """Rows of which some are events: the impression log, or an event log.
+
+    Args:
+        rows: All of them, in order of time.
+        time: Time of each in the log's unit.
+        is_event: Those that may be seen.
+    """
+
+    rows: Rows
+    time: Ints
+    is_event: Mask
 
 
 @dataclass(frozen=True)
@@ -28,7 +44,8 @@ class Roles:
         sees_snapshot: Rows that are later than their user's snapshot.
         sees_all_snapshots: Rows that are later than everybody's.
         seen: First moment that each row does not see any more: its time less ``log.delay``.
-        frozen: First moment that is not seen by what is frozen at ``split.validate_from``.
+        trained_until: First moment that is later than all rows that train: that at which validation begins, if any.
+        delay: ``log.delay`` in the log's unit.
     """
 
     logs: Logs
@@ -37,7 +54,13 @@ class Roles:
     sees_snapshot: Mask
     sees_all_snapshots: Mask
     seen: Ints
-    frozen: int
+    trained_until: int
+    delay: int = 0
+
+    @property
+    def frozen(self) -> int:
+        """First moment that is not seen by what is frozen when validation begins."""
+        return self.trained_until - self.delay
 
     @property
     def asked(self) -> slice | Positions:
@@ -59,21 +82,35 @@ class Roles:
         asked = self.logs.asked
         return [(some, some if asked is None else asked[some]) for some in slices(self.num_asked)]
 
-    def seen_by(self, refresh: Refresh, some: slice | Positions = slice(None)) -> Ints:
-        """Return the first moment that is not seen any more, when figures are refreshed so often."""
-        seen = self.seen[some]
+    def history(self, log: str) -> History:
+        """Return the rows of a log and which of them are events."""
+        if log == LOG:
+            return History(self.logs.rows, self.logs.time, self.is_event)
+        events = self.logs.events[log]
+        return History(events.rows, events.time, np.ones(events.rows.height, dtype=np.bool_))
+
+    def seen_by(self, refresh: Refresh, some: slice | Positions = slice(None), log: str = LOG) -> Ints:
+        """Return the first moment of a log that is not seen any more, when figures are refreshed so often."""
+        seen, frozen = self.seen[some], self.frozen
+        if log != LOG:
+            later = self.delay - self.logs.events[log].delay
+            seen, frozen = seen + later, frozen + later
         if refresh == "day":
             return np.minimum(seen, self.logs.day_start[some])
         if refresh == "train":
-            return np.where(self.split[some] > 0, np.minimum(seen, self.frozen), seen)
+            return np.where(self.split[some] > 0, np.minimum(seen, frozen), seen)
         return seen
 
-    def known(self, refresh: Refresh) -> Ints:
-        """Return the moment from which on each row counts, when figures are refreshed so often.
+    def known(self, refresh: Refresh, log: str = LOG) -> Ints:
+        """Return the moment from which on each row of a log counts, when figures are refreshed so often.
 
         A row that began before the midnight of its ``log.day`` counts from that midnight on: what is refreshed
-        by day then never sees rows of the same logged day. What is frozen never sees rows that validate or test.
+        by day then never sees rows of the same logged day. What is frozen never sees rows that validate or test,
+        nor other events of their time.
         """
+        if log != LOG:
+            time = self.logs.events[log].time
+            return np.where(time >= self.frozen + self.delay, NEVER, time) if refresh == "train" else time
         time = self.logs.time
         if refresh == "day":
             return np.maximum(time, self.logs.day_start)
@@ -84,21 +121,7 @@ class Roles:
 
 def part(recipe: Recipe, logs: Logs) -> Roles:
     """Decide which rows train, validate, test, and which are history."""
-    split = recipe.split
-    limits = [
-        bound(split.validate_from, recipe, "split.validate_from"),
-        bound(split.test_from, recipe, "split.test_from"),
-    ]
-    if limits[0] > limits[1]:
-        raise RecipeError(f"split.validate_from {split.validate_from} is after split.test_from {split.test_from}.")
-    number = np.searchsorted(np.array(limits), logs.moment, side="right").astype(np.int8)
-    if split.train_from:
-        number[logs.moment < bound(split.train_from, recipe, "split.train_from")] = -1
-    if not (number == 0).any():
-        raise RecipeError(
-            f"No row trains: the log's days are {_day_range(logs, recipe)}, split.train_from is "
-            f"{split.train_from or 'open'} and split.validate_from {split.validate_from}."
-        )
+    number = split_numbers(recipe, logs)
     delay = round(recipe.log.delay * UNITS[recipe.log.time_unit])
     seen = logs.time - delay if delay else logs.time
     is_event = logs.is_event
@@ -112,7 +135,13 @@ def part(recipe: Recipe, logs: Logs) -> Roles:
             sees = of_user(recipe, logs, last).fill_null(UNTIMED).to_numpy() < seen
             newest = last.max()
             everyone = seen > (newest if isinstance(newest, int) else UNTIMED)
-    return Roles(logs, number, is_event, sees, everyone, seen, limits[0] - delay)
+    return Roles(logs, number, is_event, sees, everyone, seen, _trained_until(recipe, logs, number), delay)
+
+
+def _trained_until(recipe: Recipe, logs: Logs, number: NDArray[np.int8]) -> int:
+    if recipe.split.validate_from:
+        return bound(recipe.split.validate_from, recipe, "split.validate_from")
+    return int(logs.time[number == 0].max()) + 1
 
 
 def of_user(recipe: Recipe, logs: Logs, values: pl.Series) -> pl.Series:
@@ -121,11 +150,3 @@ def of_user(recipe: Recipe, logs: Logs, values: pl.Series) -> pl.Series:
     index = rows_of(logs.rows.column(recipe.log.user), logs.snapshot[recipe.log.user], written=False)
     assert index is not None
     return values.gather(index)
-
-
-def _day_range(logs: Logs, recipe: Recipe) -> str:
-    if not len(logs.moment):
-        return "none (no rows)"
-    ends = np.array([logs.moment.min(), logs.moment.max()])
-    first, last = local_times(ends, recipe.log.time_zone, recipe.log.time_unit).dt.strftime("%Y-%m-%d")
-    return f"{first} to {last}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,20 +10,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hyrec.condition import COMPARISONS, Condition
 from hyrec.data.logs.files import Source
 from hyrec.data.logs.history import Positions, slices
 from hyrec.data.logs.ids import one_form
-from hyrec.data.logs.recipe_parts import Condition, RecipeError
+from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.messages import suggest
 
 Mask = NDArray[np.bool_]
-_OPERATORS: dict[str, Callable[[pl.Expr, Any], pl.Expr]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    **COMPARISONS,
     "in": lambda column, value: column.is_in(value),
     "not in": lambda column, value: ~column.is_in(value),
 }

@@ -21,7 +21,7 @@ _ROW_GROUP = 65_536
 
 @dataclass(frozen=True)
 class State:
-    """A folder with the columns that the recipe reads, of the log's rows that were used, of the tables and snapshot.
+    """A folder with the columns that the recipe reads, of the rows of the logs that were used, of tables and snapshot.
 
     They are kept as they were read, those of CSV files as text: together with further files they read as they would
     have read at once. Counts by key would be no smaller, as most pairs of a user and an item are seen once.
@@ -33,7 +33,7 @@ class State:
     folder: Path
 
     def has(self, what: str) -> bool:
-        """Whether something was kept under a name: ``LOG``, ``SNAPSHOT``, or that of :func:`table`."""
+        """Whether something was kept under a name: ``LOG``, ``SNAPSHOT``, or one of the functions below."""
         return any(path.is_file() for path in self._paths(what))
 
     def keep(self, what: str, source: Source, store: Store, rows: RowNumbers | None = None) -> None:
@@ -73,3 +73,8 @@ class State:
 def table(name: str) -> str:
     """Return the name under which a table of the recipe is kept."""
     return f"table-{name}"
+
+
+def event_log(name: str) -> str:
+    """Return the name under which an event log is kept."""
+    return f"events-{name}"

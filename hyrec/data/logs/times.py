@@ -14,6 +14,7 @@ from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.moments import UNITS, misfit, parse_iso
 
 SECONDS_A_DAY = 86_400
+_SAYS_ZONE = r":\d\d(\.\d+)?\s*([Zz]|[+-]\d\d(:?\d\d)?)$"
 
 
 def bound(moment: str, recipe: Recipe, where: str) -> int:
@@ -26,14 +27,12 @@ def bound(moment: str, recipe: Recipe, where: str) -> int:
     return int(epochs(pl.Series([parsed]), recipe.log.time_zone, recipe.log.time_unit)[0])
 
 
-def check_zone(zone: str) -> None:
-    """Refuse a time zone that does not exist."""
+def check_zone(zone: str, where: str = "log.time_zone") -> None:
+    """Refuse a time zone that does not exist; ``where`` it is written."""
     try:
         _known_epochs(pl.Series([datetime(2000, 1, 1)]), zone)
     except pl.exceptions.PolarsError as error:
-        raise RecipeError(
-            f"log.time_zone {zone!r} is no zone that is known; zones are UTC, Asia/Shanghai, ..."
-        ) from error
+        raise RecipeError(f"{where} {zone!r} is no zone that is known; zones are UTC, Asia/Shanghai, ...") from error
 
 
 def local_times(time: Ints, zone: str, unit: Any) -> pl.Series:
@@ -85,15 +84,17 @@ def _of_distinct(values: pl.Series, distinct: pl.Series, result: pl.Series) -> I
     return found.to_numpy().astype(np.int64)
 
 
-def whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
-    """Return a column of numbers, timestamps or ISO date-times (UTC, unless they say their zone) as whole times.
+def whole_times(values: pl.Series, unit: Any, where: str, zone: str = "UTC") -> pl.Series:
+    """Return a column of numbers, timestamps or ISO date-times as whole times; of ``zone``, unless they say theirs.
 
     Raises:
         RecipeError: For what is no time, and for fractions of the unit.
     """
     if values.dtype == pl.String and len(known := values.drop_nulls()) and parse_iso(known[0]) is not None:
-        values = _iso_times(values, where)
+        values = _iso_times(values, where, zone)
     if values.dtype in (pl.Datetime, pl.Date):
+        if zone != "UTC" and getattr(values.dtype, "time_zone", None) is None:
+            return epochs(values.cast(pl.Datetime("us")), zone, unit)
         return values.dt.epoch(unit)
     if not (values.dtype.is_numeric() or values.dtype == pl.Null):
         raise RecipeError(
@@ -109,16 +110,23 @@ def whole_times(values: pl.Series, unit: Any, where: str) -> pl.Series:
     return whole
 
 
-def _iso_times(text: pl.Series, where: str) -> pl.Series:
+def _iso_times(text: pl.Series, where: str, zone: str) -> pl.Series:
     times: pl.Series = text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
     if times.null_count() > text.null_count():
         bad = text.filter(times.is_null() & text.is_not_null())[0]
         raise RecipeError(f"{where}: column {text.name!r} holds {bad!r}; write every time as 2022-05-03T10:00:00Z.")
+    if zone != "UTC":
+        local = ~text.str.contains(_SAYS_ZONE)
+        there = epochs(times.filter(local).dt.replace_time_zone(None), zone, "us")
+        times = times.dt.epoch("us").scatter(local.fill_null(False).arg_true(), there)
+        times = pl.from_epoch(times, time_unit="us").dt.replace_time_zone("UTC")
     return times
 
 
-def check_unit(times: Ints, unit: str, where: str) -> list[str]:
+def check_unit(times: Ints, unit: str, where: str, key: str = "log.time_unit") -> list[str]:
     """Return a note where moments lie outside 1990 to 2100, with the unit in which they would lie inside.
+
+    ``key`` of the recipe says the unit.
 
     Raises:
         RecipeError: When another unit would fit most of the times. Times that fit no unit, such as days that are
@@ -126,6 +134,7 @@ def check_unit(times: Ints, unit: str, where: str) -> list[str]:
     """
     found, best, fits_most = misfit(times, unit, where)
     if fits_most:
-        allowed = f"Set log.time_unit to {best!r}, or convert" if best in UNITS else "Convert"
-        raise RecipeError(f"{found}. {allowed} the column: the log, the snapshot and the tables share one unit.")
+        allowed = f"Set {key} to {best!r}, or convert" if best in UNITS else "Convert"
+        shared = ": the log, the snapshot and the tables share one unit" if key == "log.time_unit" else ""
+        raise RecipeError(f"{found}. {allowed} the column{shared}.")
     return [f"{found}."] if found else []

@@ -67,7 +67,7 @@ class Packed:
             rows = slice(int(starts[0]), int(starts[0] + offsets[-1]))
             return {name: array[rows].copy() for name, array in self.arrays.items()}, offsets
         index = ranges(starts, lengths)
-        return {name: array.take(index) for name, array in self.arrays.items()}, offsets
+        return {name: array.take(index, axis=0) for name, array in self.arrays.items()}, offsets
 
     def append(self, part: Packed) -> None:
         """Append lists to these."""
@@ -170,7 +170,7 @@ def _jagged(arrays: dict[str, Array], offsets: Array) -> Jagged:
 def _sequence(arrays: dict[str, Array], offsets: Array) -> SequenceInput:
     longest = max(1, int(np.diff(offsets).max(initial=0)))
     if offsets[-1] == 0:
-        arrays = {name: np.zeros(1, array.dtype) for name, array in arrays.items()}
+        arrays = {name: np.zeros((1, *array.shape[1:]), array.dtype) for name, array in arrays.items()}
     tensors = {name: _tensor(array) for name, array in arrays.items()}
     time = tensors.pop(EVENT_TIME, None)
     return SequenceInput(tensors, torch.from_numpy(offsets), longest, time)

@@ -90,7 +90,8 @@ def columns_read(
     for name, spec in sequences.items():
         use, separator = f"sequences.{name}", spec.separator
         for side, feature in spec.features.items():
-            add(feature.column or side, f"{use}.features.{side}", feature, 1, separator, schema.table_of(side, name))
+            place, depth = f"{use}.features.{side}", 2 if feature.kind == "multi_id" else 1
+            add(feature.column or side, place, feature, depth, separator, schema.table_of(side, name))
         if spec.time_column:
             columns.append(Column(spec.time_column, f"{use}.time_column", "time", (1,), separator=separator))
     either = (0, 1) if grouped else (0,)

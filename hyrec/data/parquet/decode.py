@@ -169,6 +169,8 @@ class _Decoding:
                 packed.arrays[part] = self.values.event_seconds(lists.values, index, unit, column, rows_of)
             elif spec.features[part].kind == "dense":
                 packed.arrays[part] = self.values.dense(lists.values, index, column, rows_of)
+            elif spec.features[part].kind == "multi_id":
+                packed.arrays[part] = self.values.id_lists(lists.values, index, spec.features[part], column, rows_of)
             else:
                 packed.arrays[part] = self.values.ids(lists.values, index, spec.features[part], column, rows_of)
         if spec.time_column:

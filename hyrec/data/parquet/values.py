@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from hyrec.data.moments import SINCE, UNITS, UNTIL, misfit
 from hyrec.data.parquet import arrow
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.parquet.arrow import Lists
+from hyrec.data.parquet.chunk import Array, ranges
 from hyrec.data.parquet.hashing import to_buckets
 from hyrec.data.parquet.policy import DataError, Handled, Policies
-from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, Feature, Task
+from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, PADDING_ID, Feature, Task
 
 _MANY = 20
 """Moments that say which unit they are in, when most of them agree."""
@@ -96,6 +97,19 @@ class ValueDecoder:
             self.note_where(column, "null", _unless(null, absent), rows_of)
         return ids.astype(np.int32) if feature.num_ids < 2**31 else ids
 
+    def id_lists(self, array: pa.Array, at: At, feature: Feature, column: str, rows_of: RowsOf) -> Array:
+        """Map lists of stored ids to final ids ``(N, max_length)``: the first ones of each, padding behind them."""
+        lists, (places, _, _) = Lists.of(array), _pick(np.arange(len(array)), None, at)
+        if lists.null is not None:
+            self.note_where(column, "null_list", lists.null[places], rows_of)
+        lengths = np.minimum(lists.lengths[places], feature.max_length)
+        owner = np.repeat(np.arange(len(places)), lengths)
+        index = ranges(lists.starts[places], lengths)
+        ids = self.ids(lists.values, index, feature, column, lambda positions: rows_of(owner[positions]))
+        out = np.full((len(places), feature.max_length), PADDING_ID, ids.dtype)
+        out[owner, ranges(np.zeros_like(lengths), lengths)] = ids
+        return out
+
     def _error(self, column: str, wrong: Array, rows_of: RowsOf, values: Array, problem: str) -> DataError:
         first = np.flatnonzero(wrong)[:1]
         return self.origin.error(rows_of(first)[0], column, f"{values[first[0]]} is {problem}.")
@@ -145,8 +159,7 @@ class ValueDecoder:
         """Return float32 labels: 0, 1, or NaN where unknown."""
         stored, null = arrow.numbers(array)
         values, null, _ = _pick(stored, null, at)
-        positive = np.isin(values, task.positive) if task.positive else values > task.threshold
-        out = positive.astype(np.float32)
+        out = task.is_positive(values).astype(np.float32)
         is_float = values.dtype.kind == "f"
         unknown = np.isnan(values) if is_float else np.zeros(len(values), bool)
         if null is not None:

@@ -36,10 +36,14 @@ def decoded_bytes(schema: Schema, rows: int, samples: int, entries: Callable[[st
         else:
             total += places * feature.width * _size(feature)
     for spec in schema.sequences.values():
-        stored = [feature.column or side for side, feature in spec.features.items()]
+        single = {side: feature for side, feature in spec.features.items() if feature.kind != "multi_id"}
+        # Where all side information is lists, their entries are at least as many as the events.
+        stored = [feature.column or side for side, feature in (single or spec.features).items()]
         known = [entries(column) for column in stored]
         kept = _kept(None if None in known else max(filter(None, known), default=0), rows, spec.max_length)
-        event = sum(map(_size, spec.features.values())) + _WIDE * bool(spec.time_column)
+        event = sum(_size(feature) * max(1, feature.max_length) for feature in spec.features.values()) + _WIDE * bool(
+            spec.time_column
+        )
         total += rows * _PLACE + kept * event
     return total
 

@@ -20,7 +20,7 @@ from hyrec.data.parquet.hashing import mix64
 from hyrec.data.parquet.policy import Handled, Policies
 from hyrec.data.parquet.reader import RowReader
 from hyrec.data.parquet.source import SplitIndex
-from hyrec.schema import Schema, SequenceSpec
+from hyrec.schema import PADDING_ID, Schema, SequenceSpec
 
 _EVERY_EVENT = 2**40
 _SPACED_GROUPS = 32
@@ -124,8 +124,8 @@ def item_features(schema: Schema) -> dict[str, tuple[str, str]]:
             (feature.num_ids, ours, side)
             for ours, feature in schema.features.items()
             if feature.kind == "id" and feature.role == "item"
-            for side in spec.features
-            if spec.features[side].is_embedded and schema.table_of(side, name) == schema.table_of(ours)
+            for side, own in spec.features.items()
+            if own.is_embedded and own.kind != "multi_id" and schema.table_of(side, name) == schema.table_of(ours)
         ]
         if shared:
             found[name] = max(shared)[1:]
@@ -182,7 +182,9 @@ class _Sides:
                 lost = missing + int(np.isnan(arrays[side]).sum())
                 self.missing[sequence][side] = lost, of + len(arrays[side])
             else:
-                self.counts[sequence].setdefault(side, IdCounts()).add(arrays[side])
+                ids = arrays[side]
+                counts = self.counts[sequence].setdefault(side, IdCounts())
+                counts.add(ids[ids != PADDING_ID] if feature.kind == "multi_id" else ids)
 
 
 def _columns(chunk: Chunk, schema: Schema, sides: _Sides) -> dict[str, Any]:
@@ -276,7 +278,8 @@ def _end_hashes(packed: Packed) -> Array:
     filled = np.flatnonzero(hashes)
     for array in packed.arrays.values():
         for ends in (packed.offsets[:-1], packed.offsets[1:] - 1):
-            hashes[filled] = _mixed(hashes[filled], _bits(array[ends[filled]]))
+            for column in array[ends[filled]].reshape(len(filled), -1).T:
+                hashes[filled] = _mixed(hashes[filled], _bits(column))
     return hashes
 
 

@@ -111,3 +111,39 @@ def test_a_missing_recipe_names_the_nearest_file(tmp_path):
     (tmp_path / "films.yaml").write_text("{}")
     with pytest.raises(RecipeError, match=r"Did you mean .*films\.yaml"):
         Recipe.load(tmp_path / "flims.yaml")
+
+
+def test_conditions_are_the_same_as_text_and_as_mappings():
+    texts, mappings = copy.deepcopy(BASE), copy.deepcopy(BASE)
+    texts["sequences"]["clicks"]["where"] = ["click", "watched >= 3.5", "tab in [1, 2]"]
+    texts["counters"]["seen"]["positive"] = "click"
+    mappings["sequences"]["clicks"]["where"] = [
+        {"column": "click"},
+        {"column": "watched", "op": ">=", "value": 3.5},
+        {"column": "tab", "op": "in", "value": [1, 2]},
+    ]
+    assert Recipe.from_dict(texts) == Recipe.from_dict(mappings)
+
+
+def test_a_wrong_condition_is_told_with_its_place():
+    with pytest.raises(RecipeError, match=r"recipe\.log\.keep\[0\]: the condition 'tab = 1' has '=': write tab == 1"):
+        Recipe.from_dict(changed("log.keep", ["tab = 1"]))
+
+
+def test_a_task_may_be_written_as_the_condition_of_its_positives():
+    recipe = Recipe.from_dict(changed("tasks", {"long": "watched >= 3"}))
+    assert recipe.labels == {"long": "watched"}
+    assert "watched" in recipe.outcomes
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"column": "click", "condition": "watched >= 3"}, "the condition says it all"),
+        ({"threshold": 2, "condition": "watched >= 3"}, "the condition says it all"),
+        ("click == 'yes'", "labels are numbers, true or false"),
+    ],
+)
+def test_a_task_has_one_rule_of_numbers(task, said):
+    with pytest.raises(ValueError, match=said):
+        Recipe.from_dict(changed("tasks", {"long": task}))

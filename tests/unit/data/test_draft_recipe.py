@@ -283,3 +283,35 @@ def test_from_csv_files_to_a_data_set_without_editing(form, tmp_path, capsys):
     assert parts[2]["s_shown__item_id"].list.len().mean() > 5
     assert parts[2]["s_click_before__item_id"].list.len().mean() > 2
     assert "f_dwell" not in parts[0].columns
+
+
+def test_files_with_users_and_times_but_no_label_are_event_logs(tmp_path, monkeypatch):
+    log = log_of(("user", "item", "time", "click"), "s")
+    searches = log.select(uid="user", ms=pl.col("time") * 1000, query=pl.col("item") % 7)
+    orders = log.select(buyer="user", day=pl.from_epoch("time").dt.strftime("%Y-%m-%d"), product="item")
+    items = pl.DataFrame({"item": range(1000, 1060), "colour": ["red", "blue"] * 30})
+    elsewhere = searches.with_columns(uid=pl.col("uid") + "x")
+    folder = written(tmp_path / "logs", {"a": searches, "b": log, "c": orders, "d": items})
+    elsewhere.rename({"query": "word"}).write_csv(folder / "e.csv")
+    draft = draft_recipe([str(folder)], {})
+    recipe = Recipe.from_dict(yaml.safe_load(draft.text))
+    assert recipe.log.files == ["b.csv"]
+    assert {name: (of.user, of.time, of.time_unit, of.delay) for name, of in recipe.event_logs.items()} == {
+        "a": ("uid", "ms", "ms", 0.0),
+        "c": ("buyer", "day", "s", 86_400.0),
+    }
+    assert recipe.sequences["earlier_c"].features["product"].table == "item"
+    assert ("not used", "e.csv", "the log refers to no unique column of theirs") in draft.decisions
+    report = build(recipe, folder, tmp_path / "out")
+    assert report.events["a"].found == report.events["a"].asking
+    assert report.history_lengths["earlier_a"].mean > 0
+
+
+def test_a_table_may_be_called_as_a_column_of_the_log_that_a_counter_counts_by(tmp_path):
+    log = log_of(("user", "item", "time", "click"), "s")
+    items = pl.DataFrame({"item": range(1000, 1060), "colour": ["red", "blue"] * 30})
+    folder = written(tmp_path / "logs", {"log": log, "items": items})
+    recipe = Recipe.from_dict(yaml.safe_load(draft_recipe([str(folder)], {}).text))
+    assert "item" in recipe.tables
+    assert recipe.counters["click_by_item"].keys == ["item"]
+    assert build(recipe, folder, tmp_path / "out").splits["train"] > 0

@@ -124,11 +124,11 @@ def test_permuted_lists_are_the_same_lists_elsewhere_and_others_stay():
     )
 
 
-def histories_of(batches):
+def histories_of(batches, sequence=SEQUENCE):
     """Every history as texts: the events and their ages."""
     out = []
     for batch in batches:
-        events = batch.sequences[SEQUENCE]
+        events = batch.sequences[sequence]
         for request, (a, b) in enumerate(zip(events.offsets[:-1], events.offsets[1:], strict=True)):
             ids = {name: column[a:b].nan_to_num(-1).tolist() for name, column in sorted(events.features.items())}
             ages = (
@@ -136,6 +136,14 @@ def histories_of(batches):
             )
             out.append(str((ids, [float(age) for age in ages])))
     return out
+
+
+def test_permuted_histories_keep_the_lists_of_their_events():
+    batches = Rows(Known()).batches
+    permuted = permuted_sequence(batches, "likes", torch.Generator().manual_seed(0))
+    assert permuted[0].sequences["likes"].features["topics"].dim() == 2
+    assert sorted(histories_of(permuted, "likes")) == sorted(histories_of(batches, "likes"))
+    assert histories_of(permuted, "likes") != histories_of(batches, "likes")
 
 
 def test_permuted_histories_keep_their_events_and_the_ages_of_these():

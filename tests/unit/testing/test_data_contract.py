@@ -173,6 +173,7 @@ BROKEN: list[tuple[str, Callable[[], type[RankingData]]]] = [
     ("batches", lambda: with_batches(events(time=lambda t: None))),
     ("batches", lambda: with_batches(events(offsets=lambda o: o[:-1]))),
     ("batches", lambda: with_batches(events(features=lambda f: {}))),
+    ("batches", lambda: with_batches(events(features=lambda f: {n: v[:, None] for n, v in f.items()}))),
     ("labels", lambda: with_batches(label(lambda y: 2 * y))),
     ("labels", lambda: with_batches(label(lambda y: y * float("nan")))),
     ("histories", lambda: with_batches(events(time=lambda t: -t))),

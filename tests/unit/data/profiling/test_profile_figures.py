@@ -15,6 +15,7 @@ from hyrec.data.profiling.drift import id_drift
 from hyrec.data.profiling.rows import IdCounts
 from hyrec.data.simulation.files import simulate
 from hyrec.data.simulation.spec import SimulatorSpec
+from hyrec.schema import Schema
 from tests.unit.data.profiling.logs import log, schema, write
 
 
@@ -76,6 +77,19 @@ def test_lengths_are_those_before_the_cut(folder: Path) -> None:
     assert tags is not None
     assert tags.max == 4
     assert tags.cut > 0
+
+
+def test_lists_of_events_are_counted_without_what_fills_them(tmp_path: Path) -> None:
+    columns, plain = log(), schema().to_dict()
+    side = {"kind": "multi_id", "vocab_size": 43, "table": "item", "max_length": 3, "column": "seen_lists"}
+    plain["sequences"]["seen"]["features"]["lists"] = side
+    for part in columns.values():
+        part["seen_lists"] = [[[4, 5], []][: len(ids)] + [[1]] * (len(ids) - 2) for ids in part["seen_item"]]
+    folder = write(tmp_path / "log", columns, Schema.from_dict(plain))
+    figures = profile(find_sources([str(folder)]), 0).sides["seen.lists"].splits["train"]
+    lists = [ids for row in columns["train"]["seen_lists"] for ids in row]
+    assert figures.missing == pytest.approx(lists.count([1]) / sum(map(len, lists)), abs=1e-4)
+    assert figures.distinct == 2
 
 
 def test_missing_and_unknown_ids_are_told_apart(tmp_path: Path) -> None:

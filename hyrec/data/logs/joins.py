@@ -1,0 +1,60 @@
+"""Tables of users and items, read once and joined to the logs that refer to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from hyrec.data.logs.files import Source, find_files, open_files
+from hyrec.data.logs.ids import id_values
+from hyrec.data.logs.recipe import Recipe
+from hyrec.data.logs.recipe_parts import LOG, RecipeError
+from hyrec.data.logs.rows import Rows, rows_of
+from hyrec.data.logs.state import State, table
+from hyrec.data.logs.used import join_column, table_columns
+from hyrec.data.logs.writer import Store
+
+
+def read_table(
+    recipe: Recipe, name: str, directory: Path, store: Store, built: State | None, keep: State | None
+) -> tuple[Source, pl.Series]:
+    """Return a table and its key, which is null for rows of the build that are given again."""
+    spec = recipe.tables[name]
+    where, wanted = f"tables.{name}.files", table_columns(recipe, name)
+    given = built is None or bool(find_files(spec.files, directory))
+    if built is not None:
+        held = built.open(table(name), where, wanted)
+    if given:
+        files = open_files(spec.files, directory, where, wanted, store.folder, spec.separator)
+        held = files if built is None else files.after(held)
+    key = id_values(held.read(spec.key, as_id=True), f"tables.{name}.key, column {spec.key!r},")
+    again = np.zeros(len(key), dtype=np.bool_)
+    if built is not None and given:
+        is_kept = pl.Series(held.is_kept())
+        again = (is_kept & key.is_in(key.filter(~is_kept).drop_nulls().implode())).fill_null(False).to_numpy()
+        key = key.set(pl.Series(again), None)
+    if key.drop_nulls().is_duplicated().any():
+        raise RecipeError(f"tables.{name}: {held.names[0]} holds some {spec.key} more than once; one row each.")
+    if keep is not None:
+        keep.keep(table(name), held, store, np.flatnonzero(~again))
+    return held, key
+
+
+def join(recipe: Recipe, rows: Rows, log: str, name: str, held: Source, key: pl.Series, *, written: bool) -> None:
+    """Join a table to the rows of a log. ``written``: numbers and text may be compared, both were written as text.
+
+    Raises:
+        RecipeError: When one side's ids are numbers and the other's are text.
+    """
+    on = join_column(recipe, log, name)
+    values = rows.column(on)
+    index = rows_of(values, key, written=written)
+    if index is None:
+        raise RecipeError(
+            f"tables.{name} cannot be joined: {on!r} is {values.dtype} in "
+            f"{'the log' if log == LOG else f'event_logs.{log}'} and {key.dtype} in the table. Write both alike; "
+            "numbers with leading zeros, as 0012, are text."
+        )
+    rows.tables[name] = held, index
