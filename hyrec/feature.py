@@ -48,6 +48,7 @@ class Feature:
         max_length: Longest list that is kept of a list feature (the first entries). 0 keeps all.
         transform: What happens to a ``dense`` feature before the model sees it. ``log1p`` is
             ``sign(x) * log(1 + |x|)``; ``standardize`` is ``(x - mean) / std``; ``bucketize`` turns it into an id.
+            The weights of ``weighted_ids`` know ``log1p`` alone: for counts, whose sums would drown all else.
         mean: For ``standardize``.
         std: For ``standardize``.
         boundaries: Ascending limits for ``bucketize``; ``n`` limits make ``n + 1`` buckets.
@@ -113,8 +114,12 @@ def validate_feature(feature: Feature, where: str) -> None:
         )
     if feature.hash_size and feature.offset:
         raise SchemaError(f"{where} has both hash_size and offset; a hashed id needs no offset.")
-    if feature.transform != "none" or feature.boundaries:
-        raise SchemaError(f"{where} has a transform, which is for kind 'dense', but its kind is {feature.kind!r}.")
+    of_weights = feature.kind == "weighted_ids" and feature.transform == "log1p"
+    if (feature.transform != "none" and not of_weights) or feature.boundaries:
+        raise SchemaError(
+            f"{where} has a transform, which is for kind 'dense' (log1p also for the weights of 'weighted_ids'), but "
+            f"its kind is {feature.kind!r}."
+        )
     _refuse_options(feature, where, ("width", "mean", "std"), f"its kind is {feature.kind!r}, not 'dense'")
     if feature.kind == "id":
         _refuse_options(feature, where, ("max_length",), "its kind is 'id', which is no list")

@@ -79,6 +79,7 @@ class Inspection:
             state), gradients, and activations kept for the backward pass.
         merged: Sequences that are merged into one; empty where each is encoded by itself.
         labels: Which values of which column are positive, in words, by task.
+        limits: Tables that ``embedding.max_rows`` hashes or drops, a line each.
     """
 
     d_model: int
@@ -96,6 +97,7 @@ class Inspection:
     memory_bytes: dict[str, int] = field(default_factory=dict)
     merged: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
+    limits: list[str] = field(default_factory=list)
 
 
 @contextlib.contextmanager
@@ -151,6 +153,7 @@ def inspect_ranker(ranker: Ranker, *, lengths: Mapping[str, int], candidates: in
         memory_bytes=_memory(ranker, shapes, many, dense, sparse),
         merged=merged,
         labels={name: f"{task.column or name} {task.rule}" for name, task in ranker.schema.tasks.items()},
+        limits=network.limits,
     )
 
 

@@ -66,6 +66,8 @@ class Network(nn.Module):
         super().__init__()
         options = sequence or SequenceOptions()
         lookup = embedding or EmbeddingOptions()
+        self.limits = lookup.limits(schema)
+        schema = lookup.limited(schema)
         self.tables = lookup.tables(schema)
         self.features = FeatureEmbeddings(schema, self.tables, lookup.dropout)
         widths = {name: options.width_of(name, d_model) for name in schema.sequences}

@@ -9,6 +9,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -252,6 +253,8 @@ class Ranker(L.LightningModule):
     def on_fit_start(self) -> None:
         """Begin with the tables and the seed of the first process: DDP sends the layers, and leaves out these."""
         average_weights_only(getattr(self._trainer, "callbacks", ()))
+        for line in self.network.limits:
+            rank_zero_info(line)
         if self.trainer.world_size == 1:
             return
         self.random_seed = int(self.trainer.strategy.broadcast(self.random_seed))

@@ -8,14 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Batch, RequestMap, SequenceInput, expand_requests
-from hyrec.embeddings.features import (
-    EmbeddingOptions,
-    FeatureEmbeddings,
-    buckets_of,
-    pool_lists,
-    table_of,
-    transform_dense,
-)
+from hyrec.embeddings.features import FeatureEmbeddings, buckets_of, pool_lists, table_of, transform_dense
+from hyrec.embeddings.tables import EmbeddingOptions
 from hyrec.nn.named import NamedModules
 from hyrec.schema import PADDING_ID, Schema
 

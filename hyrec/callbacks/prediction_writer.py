@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from hyrec.batch import Batch
+from hyrec.callbacks.submission import check_submission, write_submission
 from hyrec.parquet import parquet_writer
 
 _PARTIAL = ".partial"
@@ -31,13 +32,18 @@ class PredictionWriter(Callback):
 
     Args:
         folder: Where the parts go; made when missing.
+        submission: File for the ids and scores of a prediction pass, in the order of the input: ``.csv`` or ``.json``.
 
     Raises:
-        FileExistsError: When the folder holds predictions already, before anything is computed.
+        FileExistsError: When the folder holds predictions already, or the submission is there, before anything is
+            computed.
+        ValueError: For a submission in another form.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str, submission: str | None = None) -> None:
+        self.folder, self.submission = Path(folder), Path(submission) if submission else None
+        if self.submission is not None:
+            check_submission(self.submission)
         self._writer: pq.ParquetWriter | None = None
         self._path: Path | None = None
 
@@ -73,6 +79,13 @@ class PredictionWriter(Callback):
         """Complete the file, and say where it is."""
         self._complete()
         rank_zero_info(f"Scores: {self.folder}")
+        if self.submission is None:
+            return
+        trainer.strategy.barrier("predictions")
+        if trainer.is_global_zero:
+            ids = getattr(getattr(trainer, "datamodule", None), "schema", None)
+            write_submission(self.submission, sorted(self.folder.glob("part-*.parquet")), ids.id_columns if ids else [])
+            rank_zero_info(f"Submission: {self.submission}")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Complete the file."""

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
+from torch import nn
 
-from hyrec.embeddings.features import EmbeddingTable
+from hyrec.embeddings.tables import EmbeddingTable
+from hyrec.optim.averages import averages_of
 
 
 class TableReset(Callback):
@@ -15,7 +17,8 @@ class TableReset(Callback):
 
     A row of a rare id sees few samples. In a second pass over them it learns their labels by heart: training loss
     falls, and later data are predicted worse. Layers learn more from each pass, on tables that are new to them (MEDA,
-    arXiv 2305.19531). What the optimizer remembers of such a table is forgotten as well.
+    arXiv 2305.19531). What the optimizer remembers of such a table is forgotten as well, and so is what an average over
+    steps has kept of it.
 
     Args:
         min_rows: Tables of at least so many rows are reset. Those of fewer (weekdays, age groups) see every id often
@@ -46,13 +49,16 @@ class TableReset(Callback):
         place = [int(getattr(pl_module, "random_seed", 0)), trainer.current_epoch]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-            for table in self._tables(pl_module).values():
+            averages = [self._tables(average.module) for average in averages_of(trainer.callbacks)]  # type: ignore[attr-defined]
+            for name, table in self._tables(pl_module).items():
                 table.reset_parameters()
                 for optimizer in trainer.optimizers:
                     for part in getattr(optimizer, "optimizers", {"": optimizer}).values():
                         part.state.pop(table.weight, None)
+                for tables in averages:
+                    tables[name].weight.data.copy_(table.weight.data)
 
-    def _tables(self, pl_module: LightningModule) -> dict[str, EmbeddingTable]:
+    def _tables(self, pl_module: nn.Module) -> dict[str, EmbeddingTable]:
         return {
             name: module
             for name, module in pl_module.named_modules()

@@ -1,4 +1,4 @@
-"""``hyrec data init | build | apply | extend | simulate | profile``."""
+"""``hyrec data init | build | apply | extend | import | simulate | profile``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hyrec.cli.arguments import StrictParser
 from hyrec.config.shipped import find_file, load_mapping
 from hyrec.files import replaced
 from hyrec.mappings import build_dataclass
-from hyrec.messages import CommandError, suggest
+from hyrec.messages import CommandError, suggest, unknown
 from hyrec.plain_text import table
 
 _ROLES = ("user", "item", "time", "label")
@@ -25,10 +25,12 @@ def configure(parser: StrictParser) -> None:
         "build": "logs to training Parquet and schema.yaml, by a recipe",
         "apply": "new rows, with the ids of an earlier build, for hyrec predict",
         "extend": "an earlier build, grown by new rows and their ids",
+        "import": "a data set in the format of others, such as TAAC-2026",
         "simulate": "a simulated log whose click probabilities are known",
         "profile": "what a data set holds: label rates, missing values, drift, costs and suspected leaks",
     }
-    parser.actions("action", {name: (f"{__name__}:{name}", text) for name, text in actions.items()})
+    names = {name: f"{name}_" if name == "import" else name for name in actions}  # a word of Python
+    parser.actions("action", {name: (f"{__name__}:{names[name]}", text) for name, text in actions.items()})
 
 
 def init(parser: StrictParser) -> None:
@@ -167,12 +169,36 @@ def _extend(options: argparse.Namespace) -> int:
     return 0
 
 
-def _folder(name: str) -> Path:
-    """Return the folder that --input names."""
+def import_(parser: StrictParser) -> None:
+    """Add the options of ``hyrec data import``."""
+    from hyrec.data.importing import FORMATS
+
+    told = "; ".join(f"{name}: {text}" for name, (_, text) in FORMATS.items())
+    parser.add_argument("format", help=told)
+    parser.add_argument("folder", help="folder with the files")
+    parser.add_argument("--out", required=True, help="folder to write schema.yaml and data.yaml to; they are replaced")
+    parser.set_defaults(run=_import)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from hyrec.data.importing import FORMATS, import_data
+
+    if options.format not in FORMATS:
+        raise CommandError(unknown("There is no importer of", options.format, FORMATS, allowed="Formats"))
+    out = Path(options.out)
+    found = import_data(options.format, _folder(options.folder, "FOLDER"), out)
+    print(found.report())
+    print(f"written   {out / 'schema.yaml'} and {out / 'data.yaml'}: use them with")
+    print(f"          hyrec fit --config {found.config} --config {quote(str(out / 'data.yaml'))}")
+    return 0
+
+
+def _folder(name: str, option: str = "--input") -> Path:
+    """Return the folder that an option names."""
     source = Path(name)
     if not source.is_dir():
         near = [str(p) for p in source.parent.iterdir() if p.is_dir()] if source.parent.is_dir() else []
-        raise CommandError(f"There is no folder --input {name!r}.{suggest(name, near)}")
+        raise CommandError(f"There is no folder {option} {name!r}.{suggest(name, near)}")
     return source
 
 

@@ -78,6 +78,7 @@ def as_text(report: Inspection) -> str:
     costs.append(["all", "", "", count(report.dense_parameters), count(report.flops_per_sample), "100.0%"])
     tables = [[name, f"{rows:,}", str(dim), count(rows * dim)] for name, (rows, dim) in report.tables.items()]
     tables.append(["all", "", "", count(report.sparse_parameters)])
+    limits = [f"  {line}" for line in report.limits]
     memory = [[kind, f"{size / 2**20:,.1f} MiB"] for kind, size in report.memory_bytes.items()]
     memory.append(["all", f"{sum(report.memory_bytes.values()) / 2**20:,.1f} MiB"])
     shared = f", {report.candidates} candidates a request" if report.candidates > 1 else ""
@@ -86,7 +87,9 @@ def as_text(report: Inspection) -> str:
             f"Tokens (T = {len(tokens)}, D = {report.d_model})\n" + table(["token", "kind", "made of"], numbered),
             f"Layers (FLOPs a sample, forward{shared})\n"
             + table(["component", "class", "layers", "parameters", "FLOPs", "share"], costs, right=(2, 3, 4, 5)),
-            "Embedding tables\n" + table(["table", "rows", "width", "parameters"], tables, right=(1, 2, 3)),
+            "\n".join(
+                ["Embedding tables", table(["table", "rows", "width", "parameters"], tables, right=(1, 2, 3)), *limits]
+            ),
             f"Memory of a training step, float32, {report.batch_samples:,} samples (estimate)\n"
             + table(["what", "size"], memory, right=(1,)),
             "Labels\n" + table(["task", "positive"], [[task, rule] for task, rule in report.labels.items()]),

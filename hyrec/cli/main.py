@@ -20,7 +20,7 @@ COMMANDS = {
     "inspect": ("hyrec.cli.inspect_command", "tokens, parameters, FLOPs and memory of a config; touches no data"),
     "data": (
         "hyrec.cli.data_command",
-        "draft a recipe, build data from logs, add new rows to it, simulate it, or profile a file",
+        "draft a recipe, build data from logs, add new rows to it, import, simulate or profile data",
     ),
     "ablate": ("hyrec.cli.ablate_command", "run a study: variants over seeds, with intervals, costs and a report"),
     "tune": ("hyrec.cli.tune_command", "search over options of fit, with the sweep files of W&B but on this machine"),

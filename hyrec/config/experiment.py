@@ -22,13 +22,15 @@ from hyrec.callbacks.log_lines import progress_of
 from hyrec.callbacks.prediction_writer import PredictionWriter
 from hyrec.callbacks.progress import RankingProgress
 from hyrec.callbacks.run_guard import RunGuard
+from hyrec.config.checkpoints import checkpoint_file, settle_checkpoint
 from hyrec.config.diagnose import merge_options, trainer_mistake
 from hyrec.config.explain import explain
 from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of
-from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, find_checkpoint, held, tell_next
+from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, held, tell_next
 from hyrec.config.sources import Sources, read_sources
 from hyrec.data.base import RankingData
-from hyrec.messages import CommandError, building, listed, suggest, unknown
+from hyrec.ensemble import Ensemble, with_weights
+from hyrec.messages import CommandError, building, unknown
 from hyrec.ranker import Ranker
 from hyrec.saved_state import read_checkpoint
 from hyrec.trust import UntrustedCodeError, refuse_code
@@ -118,6 +120,22 @@ class Experiment:
         model: Ranker = self._build("model", config)
         return model
 
+    def ensemble(self) -> Ensemble:
+        """Load the checkpoints of ``--ckpt_path``, each with the options that it was trained with, as one model.
+
+        Raises:
+            CheckpointError: For one that is damaged.
+            ValueError: For one of another schema.
+        """
+        self.seed()
+        members = []
+        for path in self._config.ckpt_path:
+            checkpoint = read_checkpoint(path)
+            member = self._build("model", self._trained_with(path, checkpoint).model.clone())
+            members.append(with_weights(member, path, checkpoint))
+        rank_zero_info(f"Mean {self._config.average} of {len(members)} models: {', '.join(self._config.ckpt_path)}")
+        return Ensemble(members, self._config.average)
+
     def data(self) -> RankingData:
         """Build the data module; it reads no files yet.
 
@@ -171,7 +189,11 @@ class Experiment:
             self._run()
 
     def _run(self) -> None:
-        data, model = self.data(), self.model()
+        data = self.data()
+        if isinstance(self._config.ckpt_path, list):
+            self.trainer().predict(self.ensemble(), datamodule=data, **self._method_arguments())
+            return
+        model = self.model()
         if self.command == "fit" and self._config.warm_start and not self._config.ckpt_path:
             warm_start(model, read_checkpoint(self._config.warm_start))
         trainer = self.trainer()
@@ -215,6 +237,8 @@ class Experiment:
             arguments["weights_only"] = True
         if self.command == "predict":
             arguments["return_predictions"] = False  # PredictionWriter has written them; keeping them costs memory
+            if isinstance(arguments["ckpt_path"], list):
+                arguments["ckpt_path"] = None  # the members have loaded theirs
         return arguments
 
     def _loggers(self, given: Any) -> Any:
@@ -241,7 +265,9 @@ class Experiment:
                 callbacks.append(checkpoint)
         saves = self._config.save_predictions and self._keeps_files
         if self.command == "predict" or (saves and self.command in ("fit", "test")):
-            writer = PredictionWriter(self._config.output or str(self.run_folder / "predictions"))
+            writer = PredictionWriter(
+                self._config.output or str(self.run_folder / "predictions"), self._config.submission
+            )
             writer.refuse_older()  # here, before the loggers of a new run remove what an older one has logged
             callbacks.append(writer)
         if self._keeps_files:
@@ -250,20 +276,16 @@ class Experiment:
 
     def _take_checkpoint(self) -> None:
         """Find the checkpoint that was asked for; the options of its model stand over those given, with a warning."""
-        path = self._checkpoint(self._config.ckpt_path)
-        self._config.ckpt_path = path
-        if path is None:
-            if self._config.warm_start:
-                self._config.warm_start = self._checkpoint(self._config.warm_start)
-            return
-        stored = dict(read_checkpoint(path, resumes=self.command == "fit").get("hyper_parameters", {}))
-        stored.pop("_instantiator", None)
-        if not stored or stored == self._hyper_parameters("model", self._config.model):  # those of its own run, mostly
+        if self._config.submission and self.command != "predict":
+            raise CommandError(f"--submission is for hyrec predict; hyrec {self.command} writes none.")
+        folder = self.sources.saved_run
+        self._config.ckpt_path = path = settle_checkpoint(self._config.ckpt_path, self.command, folder)
+        if path is None and self._config.warm_start:
+            self._config.warm_start = checkpoint_file(self._config.warm_start, folder)
+        if path is None or isinstance(path, list):
             return
         before = _flat(self._config.model.init_args)
-        model = {"class_path": stored.pop("_class_path"), "dict_kwargs": stored} if "_class_path" in stored else stored
-        refuse_code(Ranker, model, f"{path}: model")
-        self._config = self._parser.parse_object({"model": model}, self._config)
+        self._config = self._trained_with(path, read_checkpoint(path, resumes=self.command == "fit"))
         after = _flat(self._config.model.init_args)
         changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
         if changed:
@@ -274,28 +296,16 @@ class Experiment:
                 "used in place of those given:\n" + "\n".join(lines)
             )
 
-    def _checkpoint(self, given: str | None) -> str | None:
-        """Return the path of a checkpoint that was asked for."""
-        if not given:
-            if self.command == "fit":
-                return None
-            raise CommandError(
-                f"hyrec {self.command} needs a checkpoint: --ckpt_path FILE, or best or last with a run's config:"
-                f"\n  hyrec {self.command} --config runs/NAME/TIME/config.yaml --ckpt_path best"
-            )
-        if Path(given).is_file():
-            return given
-        folder = self.sources.saved_run
-        if given in ("best", "last"):
-            if found := find_checkpoint(given, folder):
-                return str(found)
-            where = f"{folder / 'checkpoints'} holds none" if folder else "no --config comes from a run's folder"
-            raise CommandError(f"There is no {given!r} checkpoint: {where}. Write the path of the file.")
-        parent = Path(given).parent
-        near = [str(p) for p in parent.glob("*.ckpt")] if parent.is_dir() else []
-        raise CommandError(
-            f"The checkpoint {given!r} does not exist.{suggest(given, near)}\n{listed(near, 'In that folder')}"
-        )
+    def _trained_with(self, path: str, checkpoint: dict[str, Any]) -> Namespace:
+        """Return all options with those of the model that a checkpoint was trained with in place of those given."""
+        stored = dict(checkpoint.get("hyper_parameters", {}))
+        stored.pop("_instantiator", None)
+        if not stored or stored == self._hyper_parameters("model", self._config.model):  # those of its own run, mostly
+            return self._config
+        model = {"class_path": stored.pop("_class_path"), "dict_kwargs": stored} if "_class_path" in stored else stored
+        refuse_code(Ranker, model, f"{path}: model")
+        config: Namespace = self._parser.parse_object({"model": model}, self._config)
+        return config
 
 
 def _refuse_code(sources: Sources) -> None:

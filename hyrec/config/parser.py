@@ -13,9 +13,12 @@ from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.callbacks.ema import EMA
+from hyrec.callbacks.table_reset import TableReset
 from hyrec.data.base import RankingData
 from hyrec.data.parquet import ParquetData
 from hyrec.data.simulated import SimulatedData
+from hyrec.ensemble import Average
 from hyrec.feature import Feature, SchemaError
 from hyrec.loggers.wandb import RankingWandbLogger
 from hyrec.mappings import build_dataclass
@@ -27,7 +30,7 @@ COMMANDS = ("fit", "validate", "test", "predict")
 """What an experiment can be run for: the methods of Lightning's trainer."""
 GROUPS: dict[str, type] = {"model": Ranker, "data": RankingData, "trainer": Trainer, "checkpoint": BestCheckpoint}
 """Options that are themselves made of options."""
-BUILTIN = (ParquetData, SimulatedData, RankingWandbLogger)
+BUILTIN = (ParquetData, SimulatedData, RankingWandbLogger, EMA, TableReset)
 """Imported so that YAML finds them by their bare names."""
 
 _GIVEN = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
@@ -102,10 +105,20 @@ def parser_of(command: str) -> HyrecParser:
         default=False,
         help="Whether fit and test write the scores of the test rows, as predict does.",
     )
+    add("--submission", type=str | None, help="File for ids and scores of predict beside --output: .csv or .json.")
+    add(
+        "--average",
+        type=Average,
+        default="probability",
+        help="What predict averages of several checkpoints: their probabilities, or their logits.",
+    )
     parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
-    parser.method_arguments = parser.add_method_arguments(Trainer, command, skip=set(_GIVEN))
+    given = _GIVEN | {"ckpt_path"}
+    parser.method_arguments = [*parser.add_method_arguments(Trainer, command, skip=given), "ckpt_path"]
     if "verbose" in parser.method_arguments:
         parser.set_defaults({"verbose": False})  # BaselineTable shows what Lightning's table would
+    what = "A checkpoint's file, or best or last with a run's config; for predict several: --ckpt_path a.ckpt b.ckpt."
+    add("--ckpt_path", type=list[str] | str | None, help=what)
     return parser
 
 

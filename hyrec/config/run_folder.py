@@ -125,7 +125,7 @@ class SaveRunConfig(Callback):
         if self._is_saved or not trainer.is_global_zero:
             return
         content = {**self._options, "schema": Schema.from_dict(self._options["schema"]).to_dict()}
-        content["ckpt_path"] = content["output"] = None
+        content["ckpt_path"] = content["output"] = content["submission"] = None
         content["trainer"] = {**content["trainer"], "default_root_dir": None}
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         write_text(Path(trainer.default_root_dir) / "config.yaml", text)

@@ -133,6 +133,11 @@ def _split_options(args: list[str]) -> list[tuple[str, Any]]:
             pairs.append((key, rest.pop(0)))
         else:
             pairs.append((key, None))
+        if key == "--ckpt_path" and pairs[-1][1]:
+            several = [pairs.pop()[1]]
+            while rest and not rest[0].startswith("-"):
+                several.append(rest.pop(0))
+            pairs.append((key, json.dumps(several) if len(several) > 1 else several[0]))
         if key in (*CONFIG_FLAGS, "--plugin", "--schema") and not pairs[-1][1]:
             raise CommandError(f"{key} needs a value, as in {key} {'PATH' if key != '--plugin' else 'MODULE'}.")
     return pairs

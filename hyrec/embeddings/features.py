@@ -1,89 +1,16 @@
-"""Embedding tables and the embedded non-sequential features."""
+"""The embedded non-sequential features."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hyrec.batch import Batch, Jagged
-from hyrec.messages import suggest
+from hyrec.embeddings.tables import EmbeddingTable
 from hyrec.nn.named import NamedModules
-from hyrec.schema import PADDING_ID, Feature, Schema
-
-
-@dataclass(frozen=True)
-class EmbeddingOptions:
-    """How ids become vectors.
-
-    Args:
-        dim: Width of every embedding table.
-        dims: Other widths by table name.
-        sparse: Whether gradients hold only the rows that a batch touched. Off for optimizers that need dense ones.
-        init_scale: Initial rows are uniform within ``init_scale / sqrt(rows)``: the ids of a small table start further
-            apart than those of a large one. DLRM (arXiv 1906.00091) has 1; close to zero, ids that are rare say little.
-        dropout: Probability that training clears a number of an embedded feature. Events are left alone.
-    """
-
-    dim: int = 16
-    dims: dict[str, int] = field(default_factory=dict)
-    sparse: bool = True
-    init_scale: float = 0.1
-    dropout: float = 0.0
-
-    def tables(self, schema: Schema) -> NamedModules:
-        """Build one table per table name of the schema, each with its own initial values."""
-        sizes = schema.table_sizes
-        for table in self.dims:
-            if table not in sizes:
-                raise ValueError(
-                    f"embedding.dims names the table {table!r}, which the schema does not have."
-                    f"{suggest(table, sizes)} Tables: {', '.join(sizes)}."
-                )
-        return NamedModules(
-            {
-                table: EmbeddingTable(sizes[table], self.dims.get(table, self.dim), self.sparse, self.init_scale)
-                for table in sorted(sizes)
-            }
-        )
-
-
-class EmbeddingTable(nn.Embedding):
-    """Rows by id, uniform within ``init_scale / sqrt(num_ids)`` at first; row 0 (padding) is zero and stays zero."""
-
-    def __init__(self, num_ids: int, dim: int, sparse: bool, init_scale: float) -> None:
-        self.init_scale = init_scale
-        try:
-            super().__init__(num_ids, dim, padding_idx=PADDING_ID, sparse=sparse)
-        except RuntimeError as error:
-            size = f"{num_ids:,} rows of {dim} numbers ({num_ids * dim * 4 / 2**30:,.1f} GiB)"
-            raise ValueError(
-                f"An embedding table of {size} does not fit. Lower its vocab_size or hash_size."
-            ) from error
-
-    def reset_parameters(self) -> None:
-        """Draw the rows and clear row 0."""
-        bound = self.init_scale / math.sqrt(self.num_embeddings)
-        nn.init.uniform_(self.weight, -bound, bound)
-        self._fill_padding_idx_with_zero()
-
-    def pool(self, ids: Jagged) -> Tensor:
-        """Average the rows of each list, or sum them with weights: ``(B, dim)``. An empty list gives zeros."""
-        weights = ids.weights
-        return F.embedding_bag(
-            ids.values,
-            self.weight,
-            ids.offsets,
-            mode="mean" if weights is None else "sum",
-            per_sample_weights=None if weights is None else weights.to(self.weight.dtype),
-            sparse=self.sparse,
-            include_last_offset=True,
-            padding_idx=PADDING_ID,
-        )
+from hyrec.schema import Feature, Schema
 
 
 class FeatureEmbeddings(nn.Module):

@@ -18,11 +18,16 @@ def average_weights_only(callbacks: Iterable[object]) -> None:
     Args:
         callbacks: Of a trainer; those that hold an ``AveragedModel`` are changed.
     """
-    for averaged in [v for c in callbacks for v in vars(c).values() if isinstance(v, AveragedModel)]:
+    for averaged in averages_of(callbacks):
         if averaged.multi_avg_fn is None:
             averaged.avg_fn = partial(_average, averaged.avg_fn or get_swa_avg_fn())
         else:
             averaged.multi_avg_fn = partial(_average_all, averaged.multi_avg_fn)
+
+
+def averages_of(callbacks: Iterable[object]) -> list[AveragedModel]:
+    """Return the averaged models that callbacks hold."""
+    return [value for callback in callbacks for value in vars(callback).values() if isinstance(value, AveragedModel)]
 
 
 def _average(average: Callable[..., Tensor], so_far: Tensor, new: Tensor, count: Tensor) -> Tensor:

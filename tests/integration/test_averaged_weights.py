@@ -41,13 +41,15 @@ def scores(folder: Path) -> list[float]:
     return table["score_click"].to_pylist()
 
 
-def test_with_averaged_weights_the_test_that_ends_fit_is_that_of_the_file(folder: Path) -> None:
-    ema = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"]
-    of_fit = fit(folder, "ema", *ema, "--model.dense_optimizer.lr", "0.05", "--save_predictions", "true")
-    config = str(of_fit / "config.yaml")
-    again = ["test", "--config", config, "--ckpt_path", "best", "--save_predictions", "true", "--output", "again"]
-    assert run(folder, *again) == 0
-    assert scores(of_fit / "predictions") == scores(folder / "again")
+@pytest.mark.parametrize("callback", ["EMA", "EMAWeightAveraging"])
+def test_with_averaged_weights_the_test_that_ends_fit_is_that_of_the_file(folder: Path, callback: str) -> None:
+    ema = [f"--trainer.callbacks+={callback}", "--trainer.callbacks.decay", "0.9"]
+    of_fit = fit(folder, callback, *ema, "--model.dense_optimizer.lr", "0.05", "--save_predictions", "true")
+    best = ["--config", str(of_fit / "config.yaml"), "--ckpt_path", "best", "--output"]
+    assert run(folder, "test", *best, f"again-{callback}", "--save_predictions", "true") == 0
+    assert scores(of_fit / "predictions") == scores(folder / f"again-{callback}")
+    assert run(folder, "predict", *best, f"new-{callback}", "--trainer.limit_predict_batches", "2") == 0
+    assert scores(of_fit / "predictions") == scores(folder / f"new-{callback}")
 
 
 def test_a_run_with_a_callback_that_keeps_objects_has_a_config_of_plain_data(folder: Path) -> None:

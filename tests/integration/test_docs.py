@@ -21,6 +21,7 @@ from hyrec.config.experiment import Experiment
 from hyrec.config.shipped import PREFIX, find_file
 from hyrec.schema import Schema
 from hyrec.studies.plan.request import StudyRequest
+from tests.taac_files import write as write_taac
 
 ROOT = DOCS.parent
 PAGES = sorted(
@@ -35,6 +36,13 @@ TINY = {
     "importance": ["--max_rows=300"],
 }
 """What a test adds to a command so that it takes a second."""
+NARROW = [
+    "--model.embedding.dim=8",
+    "--model.embedding.max_rows=1000",
+    "--model.mixer.expansion=1",
+    "--data.batch_size=16",
+]
+"""The same for the model of a competition."""
 CONFIGS_OF_A_RUN = r"pkg:hyrec/\1.yaml --config pkg:hyrec/data/parquet.yaml"
 OTHER_PROGRAMS = ("cd", "git", "make", "pip", "python", "wandb")
 
@@ -50,13 +58,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     simulated.write(folder / "labelled", range(60, 63), tables=False)
     (folder / "rows").mkdir()
     pl.read_csv(folder / "logs" / "impressions.csv").write_parquet(folder / "rows" / "impressions.parquet")
+    write_taac(folder / "taac" / "raw", rows=90)
+    write_taac(
+        folder / "taac" / "new", rows=20, seed=1, change=lambda made: (made.pop("label_type"), made.pop("label_time"))
+    )
     return folder
 
 
 @pytest.fixture
 def work(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder like a checkout: with configs, logs and, under KuaiRand's name, a small data set."""
-    for name in ("logs", "new", "labelled", "rows"):
+    for name in ("logs", "new", "labelled", "rows", "taac"):
         (tmp_path / name).symlink_to(shop / name)
     for name in ("configs", "benchmarks", "plugins"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -125,7 +137,8 @@ def stand_in_for_kuairand() -> None:
 def run(step: Step, page: str) -> None:
     program, *arguments = filled_in(step)
     assert program == "hyrec", f"{page}: {step.line!r} is no command of hyrec: mark it '<!-- parsed only: why -->'"
-    tiny = TINY.get(arguments[0], []) + (["--no-probe"] if "--dry-run" in arguments else [])
+    tiny = TINY.get(arguments[0], []) + (NARROW if "pkg:hyrec/taac.yaml" in arguments else [])
+    tiny += ["--no-probe"] if "--dry-run" in arguments else []
     arguments += [option for option in tiny if option.partition("=")[0] not in arguments]
     if arguments[0] in ("fit", "baseline", "inspect") and not names_data(arguments):
         arguments.append("--data.simulator.num_requests=400")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hyrec.batch import RequestMap, Sequence
 from hyrec.context import BuildContext, Layers
-from hyrec.embeddings.features import EmbeddingTable
+from hyrec.embeddings.tables import EmbeddingTable
 from hyrec.schema import Schema
 from hyrec.testing.batches import tiny_schema
 

@@ -214,7 +214,7 @@ def test_a_batch_without_the_times_that_the_schema_names_is_refused() -> None:
 
 def test_an_unknown_table_in_dims_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match="Did you mean 'item'"):
-        EmbeddingOptions(dims={"items": 4}).tables(tiny_schema())
+        EmbeddingOptions(dims={"items": 4}).limited(tiny_schema())
 
 
 @pytest.mark.parametrize("num_buckets", [3, 4, 9, 64])

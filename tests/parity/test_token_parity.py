@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from hyrec.batch import Sequence
@@ -18,6 +20,7 @@ from tests.references import tokenizers as reference
 from tests.references.primitives import Weights
 
 D = 6
+BY_ROLE = {"user": 2, "item": 2, "context": 1}
 
 
 def embedded(schema: Schema, batch: int = 3) -> tuple[dict[str, int], dict[str, Tensor]]:
@@ -59,14 +62,16 @@ def test_auto_split_tokens_equal_their_reference(num_tokens: int) -> None:
     ctx = context(schema, d_model=D, feature_widths=widths)
     tokenizer = generic(AutoSplitTokens(ctx, num_tokens=num_tokens))
     expected = [
-        reference.auto_split(Weights(tokenizer), {n: features[n][b] for n in schema.features}, num_tokens)
+        reference.auto_split(
+            Weights(tokenizer), reference.equal_pieces({n: features[n][b] for n in schema.features}, num_tokens)
+        )
         for b in range(3)
     ]
     assert_tokens(tokenizer(features), expected)
 
 
-@pytest.mark.parametrize("num_tokens", [2, 5, 7])
-def test_auto_split_names_the_features_that_each_token_depends_on(num_tokens: int) -> None:
+@pytest.mark.parametrize("num_tokens", [2, 5, 7, BY_ROLE, {**BY_ROLE, "user": 11}, {**BY_ROLE, "interests": 1}])
+def test_auto_split_names_the_features_that_each_token_depends_on(num_tokens: int | dict[str, int]) -> None:
     schema = tiny_schema()
     widths, features = embedded(schema, batch=1)
     tokenizer = generic(AutoSplitTokens(context(schema, d_model=D, feature_widths=widths), num_tokens=num_tokens))
@@ -78,7 +83,8 @@ def test_auto_split_names_the_features_that_each_token_depends_on(num_tokens: in
             tokens[:, i].square().sum(), list(features.values()), retain_graph=True, allow_unused=True
         )
         reached = [n for n, g in zip(features, grads, strict=True) if g is not None and g.abs().sum() > 0]
-        assert reached == named
+        assert reached == [name for name in features if name in named]
+        assert len(named) == len(set(named)) > 0
 
 
 def test_auto_split_refuses_more_tokens_than_numbers() -> None:
@@ -87,6 +93,69 @@ def test_auto_split_refuses_more_tokens_than_numbers() -> None:
     total = sum(widths.values())
     with pytest.raises(ValueError, match=f"{total} embedded numbers into num_tokens={total + 1}"):
         AutoSplitTokens(context(schema, feature_widths=widths), num_tokens=total + 1)
+
+
+def split(widths: dict[str, int], num_tokens: dict[str, int]) -> list[list[str]]:
+    """Features of each token where all of them are the user's."""
+    schema = Schema.from_dict({"features": {name: {"vocab_size": 9} for name in widths}, "tasks": {"click": {}}})
+    ordered = {name: widths[name] for name in schema.features}
+    return AutoSplitTokens(context(schema, feature_widths=ordered), num_tokens=num_tokens).token_features
+
+
+@pytest.mark.parametrize("num_tokens", [BY_ROLE, {**BY_ROLE, "interests": 2}])
+def test_auto_split_tokens_by_role_equal_their_reference(num_tokens: dict[str, int]) -> None:
+    schema = tiny_schema()
+    widths, features = embedded(schema)
+    tokenizer = generic(AutoSplitTokens(context(schema, d_model=D, feature_widths=widths), num_tokens=num_tokens))
+    for names in tokenizer.token_features:  # no feature is cut, so that each piece is what its features are
+        assert len({schema.features[name].role for name in names}) == 1
+    assert sorted(name for names in tokenizer.token_features for name in names) == sorted(features)
+    expected = [
+        reference.auto_split(
+            Weights(tokenizer),
+            [torch.cat([features[n][b] for n in names]).tolist() for names in tokenizer.token_features],
+        )
+        for b in range(3)
+    ]
+    assert_tokens(tokenizer(features), expected)
+
+
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=9), st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_other_cut_between_features_makes_the_widest_token_narrower_or_the_others_more_even(
+    widths: list[int], data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(1, len(widths)))
+    named = {f"f{i}": width for i, width in enumerate(widths)}
+    tokens = split(named, {"user": count})
+    assert [name for names in tokens for name in names] == list(named)
+    pieces = [sum(named[name] for name in names) for names in tokens]
+    assert len(pieces) == count
+    assert (max(pieces), sum(piece**2 for piece in pieces)) == reference.best_cut(widths, count)
+
+
+def test_features_of_a_role_are_split_in_natural_order() -> None:
+    tokens = split({"f_3": 2, "f_15": 2, "f_100": 2, "f_20": 2}, {"user": 2})
+    assert tokens == [["f_3", "f_15"], ["f_20", "f_100"]]
+
+
+def test_a_role_with_fewer_features_than_tokens_has_its_widest_features_cut() -> None:
+    assert split({"a": 8, "b": 2}, {"user": 4}) == [["a"], ["a"], ["a"], ["b"]]
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "words"),
+    [
+        ({"usr": 1}, r"names 'usr'.*Did you mean 'user'\? Roles: user, item"),
+        ({"user": 1, "item": 1}, r"gives no token to the role 'context', which has features.*Add context: 1"),
+        ({**BY_ROLE, "item": 0}, r"item=0 pieces; 1 to \d+ works"),
+        ({**BY_ROLE, "item": 999}, r"item=999 pieces"),
+    ],
+)
+def test_numbers_by_role_that_cannot_be_had_are_refused(num_tokens: dict[str, int], words: str) -> None:
+    schema = tiny_schema()
+    with pytest.raises(ValueError, match=words):
+        AutoSplitTokens(context(schema, feature_widths=embedded(schema)[0]), num_tokens=num_tokens)
 
 
 WIDTHS = {"clicks": 4, "likes": 6, "searches": 3}

@@ -18,7 +18,12 @@ _FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pr
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "AlternatingBackbone": [{"num_layers": 1}],
-    "AutoSplitTokens": [{}, {"num_tokens": 5}, {"num_tokens": 1}],
+    "AutoSplitTokens": [
+        {},
+        {"num_tokens": 5},
+        {"num_tokens": 1},
+        {"num_tokens": {"user": 3, "item": 1, "context": 1}},
+    ],
     "BCELoss": [{}, {"task_weights": {"like": 0.3}, "positive_weights": {"click": 4.0}}],
     "CrossAttentionDecoder": [{}, {"num_heads": 1, "dropout": 0.5}],
     "GlobalQueries": [

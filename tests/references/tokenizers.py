@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 from tests.references.primitives import Vector, Weights, layer_norm, linear
@@ -24,13 +26,30 @@ def grouped(
     return tokens
 
 
-def auto_split(w: Weights, features: dict[str, Vector], num_tokens: int) -> list[Vector]:
-    """``x_i = LN(W_i e[(i - 1) w : i w] + b_i)``: a projection for every piece, zeros behind the last."""
-    numbers = [value for vector in features.values() for value in vector.tolist()]
-    piece = -(-len(numbers) // num_tokens)
-    numbers += [0.0] * (piece * num_tokens - len(numbers))
-    tokens = []
-    for i in range(num_tokens):
-        cut = torch.tensor(numbers[i * piece : (i + 1) * piece], dtype=torch.float64)
-        tokens.append(layer_norm(w.at("norm"), w["weight_MWD"][i].T @ cut + w["bias_MD"][i]))
+def auto_split(w: Weights, pieces: list[list[float]]) -> list[Vector]:
+    """``x_i = LN(W_i e_i + b_i)``: a projection for every piece, whose rows of weights lie one after another."""
+    tokens, first = [], 0
+    for i, numbers in enumerate(pieces):
+        weight = w["weight_WD"][first : first + len(numbers)]
+        cut = torch.tensor(numbers, dtype=torch.float64)
+        tokens.append(layer_norm(w.at("norm"), weight.T @ cut + w["bias_MD"][i]))
+        first += len(numbers)
     return tokens
+
+
+def equal_pieces(features: dict[str, Vector], num_tokens: int) -> list[list[float]]:
+    """All numbers, number by number: piece i ends where ``(i + 1) / num_tokens`` of them have been passed."""
+    numbers = [value for vector in features.values() for value in vector.tolist()]
+    pieces: list[list[float]] = [[] for _ in range(num_tokens)]
+    for place, number in enumerate(numbers, 1):
+        passed = [len(numbers) * (i + 1) // num_tokens for i in range(num_tokens)]
+        pieces[next(i for i, end in enumerate(passed) if place <= end)].append(number)
+    return pieces
+
+
+def best_cut(widths: list[int], num_pieces: int) -> tuple[int, int]:
+    """Widest piece and sum of squared widths, of the best of all ways to cut between features."""
+    places = itertools.combinations(range(1, len(widths)), num_pieces - 1)
+    bounds = [[0, *cut, len(widths)] for cut in places]
+    pieces = [[sum(widths[a:b]) for a, b in itertools.pairwise(cut)] for cut in bounds]
+    return min((max(piece), sum(width**2 for width in piece)) for piece in pieces)

@@ -41,6 +41,11 @@ BAD_FEATURES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("negative length", {"kind": "multi_id", "vocab_size": 9, "max_length": -1}, ["max_length", "got -1"]),
     ("offset of a hash", {"hash_size": 9, "offset": 3}, ["features.probe", "hash_size and offset"]),
     ("transform of an id", {"vocab_size": 9, "transform": "log1p"}, ["features.probe", "'dense'", "'id'"]),
+    (
+        "standardized weights",
+        {"kind": "weighted_ids", "weight_column": "w", "vocab_size": 9, "transform": "standardize"},
+        ["features.probe", "log1p also for the weights", "'weighted_ids'"],
+    ),
     ("limits of an id", {"vocab_size": 9, "boundaries": [1.0]}, ["features.probe", "'dense'", "'id'"]),
     ("width of an id", {"vocab_size": 9, "width": 2}, ["features.probe.width=2", "does nothing", "Drop it"]),
     ("mean of an id", {"vocab_size": 9, "mean": 2.0}, ["features.probe.mean=2.0", "does nothing"]),

@@ -213,7 +213,7 @@ class _Decoding:
         packed.arrays["ids"] = self.values.ids(lists.values, index, feature, column, owner)
         if weight_column:
             index = _events(opened[1].starts, packed.offsets, False)
-            packed.arrays["weights"] = self.values.weights(opened[1].values, index, columns[1], owner)
+            packed.arrays["weights"] = self.values.weights(opened[1].values, index, feature, columns[1], owner)
         return packed
 
     def _wide(self, width: int, column: str, array: pa.Array, at: Array | None, rows_of: RowsOf) -> Array:

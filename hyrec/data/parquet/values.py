@@ -130,8 +130,8 @@ class ValueDecoder:
             out[~finite] = np.nan
         return out
 
-    def weights(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
-        """Return float32 weights of ids, 0 where there is none."""
+    def weights(self, array: pa.Array, at: At, feature: Feature, column: str, rows_of: RowsOf) -> Array:
+        """Return float32 weights of ids, transformed as the feature says, 0 where there is none."""
         stored, null = arrow.numbers(array)
         values, null, _ = _pick(stored, null, at)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -139,7 +139,7 @@ class ValueDecoder:
         missing = ~np.isfinite(out) if null is None else null | ~np.isfinite(out)
         self.note_where(column, "null_weight", missing, rows_of)
         out[missing] = 0.0
-        return out
+        return np.sign(out) * np.log1p(np.abs(out)) if feature.transform == "log1p" else out
 
     def sample_weights(self, array: pa.Array, at: At, column: str, rows_of: RowsOf) -> Array:
         """Return float32 weights of samples; each must be a number of at least 0."""

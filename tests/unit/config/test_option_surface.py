@@ -22,6 +22,7 @@ from hyrec.trust import options_of
 
 FROZEN = Path(__file__).parent / "options.txt"
 MODELS = [n for n in shipped_configs() if n.count("/") == 1]
+OF_ONE_DATA_SET = ["pkg:hyrec/taac.yaml"]  # built on files of that shape in tests/integration/test_taac_kit.py
 NO_OVERLAYS = ("/recipes/", "/ablations/", "/sweeps/")
 OVERLAYS = [n for n in shipped_configs() if n.count("/") == 2 and not any(part in n for part in NO_OVERLAYS)]
 
@@ -56,7 +57,7 @@ def test_the_option_surface_is_frozen():
     )
 
 
-@pytest.mark.parametrize("config", MODELS)
+@pytest.mark.parametrize("config", sorted({*MODELS} - {*OF_ONE_DATA_SET}))
 def test_every_model_config_builds_on_any_schema(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny_schema().save("tiny.yaml")
