@@ -150,7 +150,7 @@ def run(step: Step, page: str) -> None:
 
 
 def names_data(arguments: list[str]) -> bool:
-    return any("--schema" in word or "/data/" in word or word.startswith("runs/") for word in arguments)
+    return any("--schema" in word or "/data/" in word or word.startswith(("runs/", "data/")) for word in arguments)
 
 
 def filled_in(step: Step) -> list[str]:
