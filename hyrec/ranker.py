@@ -28,7 +28,7 @@ from hyrec.network import Network, Parts
 from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
 from hyrec.optim.averages import average_weights_only
 from hyrec.optim.decay import decay_groups
-from hyrec.optim.schedule import planned_steps
+from hyrec.optim.schedule import planned_epochs
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
@@ -227,10 +227,10 @@ class Ranker(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return one optimizer for tables and layers, each with its schedule."""
-        parts, total = self.optimizers_by_kind(), int(planned_steps(self.trainer))
+        parts, epochs = self.optimizers_by_kind(), planned_epochs(self.trainer)
         optimizer = CombinedOptimizer(parts)
         schedules = {"dense": self.schedule, "sparse": self.sparse_schedule}
-        factors = [schedules[kind].over(total) for kind, part in parts.items() for _ in part.param_groups]
+        factors = [schedules[kind].over(epochs) for kind, part in parts.items() for _ in part.param_groups]
         scheduler = LambdaLR(optimizer, factors)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

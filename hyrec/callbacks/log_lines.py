@@ -11,7 +11,7 @@ from typing import Any, Literal
 import lightning as L
 from lightning.pytorch.callbacks import Callback, ProgressBar
 
-from hyrec.optim.schedule import planned_steps
+from hyrec.optim.schedule import planned_epochs
 from hyrec.plain_text import duration
 
 _SHOWN = {"loss": "train/loss", "auc": "train/auc"}
@@ -71,7 +71,7 @@ class LogLines(ProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock; a run that continues counts the time left by its own speed."""
         self._start = self._last = self.now()
-        self._first, self._steps = trainer.global_step, planned_steps(trainer)
+        self._first, self._steps = trainer.global_step, _steps(trainer)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -132,3 +132,11 @@ class LogLines(ProgressBar):
 def _of(total: float | None) -> str:
     """Return " of 1,200"; nothing where the total is not known."""
     return f" of {int(total):,}" if total is not None and math.isfinite(total) and total >= 0 else ""
+
+
+def _steps(trainer: L.Trainer) -> float:
+    """Return how many steps a run will take; infinite where nothing bounds it."""
+    try:
+        return sum(planned_epochs(trainer))
+    except ValueError:
+        return math.inf

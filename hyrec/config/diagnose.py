@@ -39,6 +39,7 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
     ``options`` are the types of all top-level options by name; classes and dataclasses are followed.
     """
     merged: dict[str, Any] = {}
+    sources = list(sources)
     for source in sources:
         merge_options(merged, source.tree)
         for key, value in merged.items():
@@ -51,8 +52,27 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
             else:
                 wrong = _check(options[key], value, key)
             if wrong is not None:
-                where = "" if source.name.startswith("--") else f"\n(in {source.name})"
-                return wrong.text + where
+                return wrong.text + _where(source)
+    misplaced = ((_beside_class(source.tree), source) for source in sources)
+    return next((text + _where(source) for text, source in misplaced if text), "")
+
+
+def _where(source: Source) -> str:
+    return "" if source.name.startswith("--") else f"\n(in {source.name})"
+
+
+def _beside_class(tree: Mapping[str, Any], place: str = "") -> str:
+    """Return the message for the first option that stands beside ``class_path`` in place of below ``init_args``."""
+    if "class_path" in tree and (others := [key for key in tree if key not in CLASS_KEYS]):
+        name, key = str(tree["class_path"]), others[0]
+        return (
+            f"{place} has {key!r} beside class_path. Options of a class stand below init_args: "
+            f"{{class_path: {name}, init_args: {{{key}: ...}}}}"
+        )
+    for key, value in tree.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, Mapping) and (found := _beside_class(item, f"{place}.{key}".removeprefix("."))):
+                return found
     return ""
 
 

@@ -1,10 +1,12 @@
-"""Learning-rate schedule by the share of training that is done."""
+"""Learning-rate schedule by the share of training, or of an epoch, that is done."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal
 
 from lightning import Trainer
@@ -18,6 +20,9 @@ class Schedule:
         warmup: Share of all steps (0 to 1) that the warm-up takes.
         shape: ``cosine`` decay or ``constant`` after the warm-up.
         floor: Factor at the end of the cosine.
+        restart: ``epoch``: each epoch decays anew (warm restarts, SGDR, arXiv 1608.03983), so that the state after it is
+            that of a run which ends there, and the best one may be any; only the first warms up. ``never``: one decay
+            over the whole run.
 
     Raises:
         ValueError: When ``warmup`` or ``floor`` is outside 0 to 1.
@@ -30,6 +35,7 @@ class Schedule:
     warmup: float = 0.05
     shape: Literal["cosine", "constant"] = "cosine"
     floor: float = 0.0
+    restart: Literal["never", "epoch"] = "epoch"
 
     def __post_init__(self) -> None:
         for name in ("warmup", "floor"):
@@ -46,16 +52,46 @@ class Schedule:
         done = min(1.0, (step - warm) / max(1.0, total - warm))
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done))
 
-    def over(self, total: int) -> Callable[[int], float]:
-        """Return the factor as a function of the step alone, for ``total`` steps."""
-        return lambda step: self.factor(step, total)
+    def over(self, epochs: Sequence[int]) -> Callable[[int], float]:
+        """Return the factor as a function of the step alone, for epochs of so many steps."""
+        if self.restart == "never":
+            return lambda step: self.factor(step, sum(epochs))
+        starts = [0, *accumulate(epochs)][:-1]
+
+        def factor(step: int) -> float:
+            epoch = max(bisect_right(starts, step) - 1, 0)
+            within = self if epoch == 0 else replace(self, warmup=0.0)
+            return within.factor(step - starts[epoch], epochs[epoch])
+
+        return factor
 
 
-def planned_steps(trainer: Trainer) -> int | float:
-    """Return how many optimizer steps a run will take; infinite where nothing bounds it."""
+def planned_epochs(trainer: Trainer) -> list[int]:
+    """Return how many optimizer steps each epoch of a run will have; the last may be cut short.
+
+    Raises:
+        ValueError: When nothing bounds the run.
+    """
     counted = getattr(getattr(trainer, "datamodule", None), "epoch_batches", None)
     batches: list[int] = counted() if counted is not None else []
-    if not batches:
-        return trainer.estimated_stepping_batches
-    steps = sum(-(-count // trainer.accumulate_grad_batches) for count in batches)
-    return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)
+    if batches:
+        steps = [-(-count // trainer.accumulate_grad_batches) for count in batches]
+        total = sum(steps) if trainer.max_steps < 0 else min(sum(steps), trainer.max_steps)
+    else:
+        if math.isinf(trainer.estimated_stepping_batches):
+            raise ValueError(
+                "A schedule needs to know how long the run is: set trainer.max_epochs or trainer.max_steps. An "
+                "EarlyStopping may end it before."
+            )
+        total = int(trainer.estimated_stepping_batches)
+        if trainer.train_dataloader is None:  # not asked for yet by a run that only steps bound
+            trainer.fit_loop.setup_data()
+        one = max(1, math.ceil(min(trainer.num_training_batches, total) / trainer.accumulate_grad_batches))
+        steps = [one] * -(-total // one)
+    return _cut(steps, total)
+
+
+def _cut(steps: list[int], total: int) -> list[int]:
+    """Return the epochs of a run that ends after so many steps."""
+    ends = list(accumulate(steps))
+    return [min(one, total - end + one) for one, end in zip(steps, ends, strict=True) if total > end - one]

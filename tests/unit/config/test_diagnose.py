@@ -141,3 +141,11 @@ def test_an_option_refused_of_a_default_class_names_its_options():
 
 def test_the_builtin_data_classes_are_known():
     assert {"batch_size", "num_workers"} <= set(options_of(BUILTIN[0]))
+
+
+def test_options_beside_a_class_are_told_where_they_belong():
+    tree = {"model": {"init_args": {"encoders": {"views": {"class_path": "SwiGLUEncoder", "expansion": 3}}}}}
+    told = diagnose([Source("mine.yaml", tree)], OPTIONS)
+    assert told.startswith("model.init_args.encoders.views has 'expansion' beside class_path.")
+    assert "{class_path: SwiGLUEncoder, init_args: {expansion: ...}}" in told
+    assert told.endswith("(in mine.yaml)")

@@ -33,7 +33,8 @@ def test_options_are_plain_data_and_hold_the_schema_once():
     options = Experiment.parse(DEBUG).options
     assert json.loads(json.dumps(options)) == options
     assert "schema" not in options["model"]["init_args"]
-    assert options["schema"]["tasks"] == {"click": {"column": "is_click", "positive": [], "threshold": 0.0}}
+    click = {"column": "is_click", "positive": [], "threshold": 0.0, "condition": None}
+    assert options["schema"]["tasks"] == {"click": click}
 
 
 def test_every_model_of_an_experiment_has_the_same_weights_and_another_seed_has_others():
