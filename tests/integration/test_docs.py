@@ -29,7 +29,7 @@ PAGES = sorted(
 )
 EXPERIMENTS = ("fit", "validate", "test", "predict")
 TINY = {
-    "fit": ["--trainer.limit_train_batches=4", "--trainer.limit_val_batches=4", "--trainer.limit_test_batches=4"],
+    "fit": ["--trainer.max_epochs=1", *(f"--trainer.limit_{split}_batches=3" for split in ("train", "val", "test"))],
     "validate": ["--trainer.limit_val_batches=4"],
     "test": ["--trainer.limit_test_batches=4"],
     "baseline": ["--only=counting"],
@@ -37,6 +37,7 @@ TINY = {
 }
 """What a test adds to a command so that it takes a second."""
 NARROW = [
+    "--model.d_model=16",
     "--model.embedding.dim=8",
     "--model.embedding.max_rows=1000",
     "--model.mixer.expansion=1",
