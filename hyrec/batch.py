@@ -65,13 +65,15 @@ class RequestMap:
 
     Shape:
         index: ``(B,)`` int64, the request of each sample. slot: ``(B,)`` int64, its number among that request's
-        samples. num_requests: R. max_candidates: C, the most samples of one request.
+        samples. num_requests: R. max_candidates: C, the most samples of one request. by_events: whether samples were
+        joined because they see the same events at the same moment, while the data do not name requests.
     """
 
     index: Tensor
     slot: Tensor
     num_requests: int
     max_candidates: int
+    by_events: bool = False
 
     @staticmethod
     def from_index(index: Tensor, num_requests: int) -> RequestMap:
@@ -326,8 +328,12 @@ class Batch:
         return self.num_samples if self.request_of is None else self.request_of.num_requests
 
     def grouped(self) -> RequestMap | None:
-        """Return which samples belong together: those of a request, else those of a group, else none."""
-        if self.request_of is not None or self.group is None:
-            return self.request_of
+        """Return which samples belong together: those of a request, else those of a group, else none.
+
+        Samples that share a request only because they see the same events belong together if their group says so.
+        """
+        named = None if self.request_of is None or self.request_of.by_events else self.request_of
+        if named is not None or self.group is None:
+            return named
         groups, index = self.group.unique(return_inverse=True)
         return RequestMap.from_index(index, len(groups))

@@ -88,6 +88,7 @@ def build(parser: StrictParser) -> None:
     )
     parser.add_argument("--input", required=True, help="folder with the files that the recipe names")
     parser.add_argument("--out", required=True, help="folder to write to; its files are replaced")
+    _add_layout(parser)
     parser.add_argument(
         "--explain",
         action=_Explain,
@@ -114,7 +115,7 @@ def _build(options: argparse.Namespace) -> int:
     from hyrec.data.logs import Recipe, build
 
     recipe = Recipe.load(find_file(options.recipe, "recipe"))
-    report = build(recipe, _folder(options.input), options.out)
+    report = build(recipe, _folder(options.input), options.out, layout=options.layout)
     print(report)
     print(f"written   {options.out}: use it with --schema {quote(str(Path(options.out) / 'schema.yaml'))}")
     return 0
@@ -129,13 +130,14 @@ def apply(parser: StrictParser) -> None:
         help="folder with the new rows, in files as the recipe names them; labels may be missing",
     )
     parser.add_argument("--out", required=True, help="folder to write predict.parquet to; its files are replaced")
+    _add_layout(parser)
     parser.set_defaults(run=_apply)
 
 
 def _apply(options: argparse.Namespace) -> int:
     from hyrec.data.logs import apply
 
-    report = apply(options.built, _folder(options.input), options.out)
+    report = apply(options.built, _folder(options.input), options.out, layout=options.layout)
     print(report)
     written = Path(options.out) / "predict.parquet"
     print(f"written   {written}: score it with a model that was trained on {options.built}:")
@@ -153,13 +155,14 @@ def extend(parser: StrictParser) -> None:
         "--input", required=True, help="folder with new labelled rows, in files as the recipe names them"
     )
     parser.add_argument("--out", required=True, help="folder to write the grown build to; its files are replaced")
+    _add_layout(parser)
     parser.set_defaults(run=_extend)
 
 
 def _extend(options: argparse.Namespace) -> int:
     from hyrec.data.logs import extend
 
-    print(extend(options.built, _folder(options.input), options.out))
+    print(extend(options.built, _folder(options.input), options.out, layout=options.layout))
     out = Path(options.out)
     print(f"written   {out}: train a model of {options.built} on with")
     print(
@@ -167,6 +170,16 @@ def _extend(options: argparse.Namespace) -> int:
         f"--schema {quote(str(out / 'schema.yaml'))} --data.train {quote(str(out / 'train.parquet'))}"
     )
     return 0
+
+
+def _add_layout(parser: StrictParser) -> None:
+    parser.add_argument(
+        "--layout",
+        choices=["flat", "log"],
+        default="flat",
+        help="flat (default): each row holds its histories as lists; log: events are stored once in events/, and rows "
+        "say which of them they see. Both train, score and profile alike",
+    )
 
 
 def import_(parser: StrictParser) -> None:

@@ -20,9 +20,9 @@ class Schedule:
         warmup: Share of all steps (0 to 1) that the warm-up takes.
         shape: ``cosine`` decay or ``constant`` after the warm-up.
         floor: Factor at the end of the cosine.
-        restart: ``epoch``: each epoch decays anew (warm restarts, SGDR, arXiv 1608.03983), so that the state after it is
-            that of a run which ends there, and the best one may be any; only the first warms up. ``never``: one decay
-            over the whole run.
+        restart: ``epoch``: each epoch decays anew (warm restarts, SGDR, arXiv 1608.03983), so that the state after it
+            is that of a run which ends there, and the best one may be any; only the first warms up. ``never``: one
+            decay over the whole run.
 
     Raises:
         ValueError: When ``warmup`` or ``floor`` is outside 0 to 1.

@@ -12,6 +12,7 @@ from hyrec.data.logs.builder import encoded_features, raw_columns
 from hyrec.data.logs.encode import Encoder
 from hyrec.data.logs.files import guarded
 from hyrec.data.logs.groups import Groups
+from hyrec.data.logs.layout import Layout, lay_out
 from hyrec.data.logs.negatives import with_known_positives
 from hyrec.data.logs.output import data_set_folder
 from hyrec.data.logs.reading import Logs, read_logs
@@ -30,7 +31,14 @@ from hyrec.schema import Schema
 FILE, INPUT_ROW = "predict.parquet", "input_row"
 
 
-def apply(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row_group_size: int = 8192) -> ApplyReport:
+def apply(
+    built: str | Path,
+    input_dir: str | Path,
+    out_dir: str | Path,
+    *,
+    row_group_size: int = 8192,
+    layout: Layout = "flat",
+) -> ApplyReport:
     """Encode new rows with the vocabularies of a build, into ``predict.parquet`` for ``hyrec predict``.
 
     A row sees what happened strictly before its time: the rows of the build's logs, the new rows that have a label, and
@@ -45,6 +53,7 @@ def apply(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row_
         out_dir: Where ``predict.parquet``, ``schema.yaml`` and ``report.json`` go; created when missing, its files
             replaced.
         row_group_size: Rows of a Parquet row group.
+        layout: How histories are stored, as for :func:`build`, of whatever layout ``built`` is.
 
     Raises:
         RecipeError: When ``built`` is no build that can be used, or the files do not fit its recipe.
@@ -58,7 +67,7 @@ def apply(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row_
         logs = read_logs(recipe, Path(input_dir), store, built=State(Path(built) / FOLDER))
         refuse_nothing(logs)
         logs = with_known_positives(recipe, logs)
-        report = write_asked(recipe, logs, store, schema, vocabularies, folder / FILE, row_group_size)
+        report = write_asked(recipe, logs, store, schema, vocabularies, folder / FILE, row_group_size, layout)
         schema.save(folder / "schema.yaml")
         report.save(folder / "report.json")
         return report
@@ -72,6 +81,7 @@ def write_asked(
     vocabularies: dict[str, Vocabulary],
     path: Path,
     row_group_size: int,
+    layout: Layout,
 ) -> ApplyReport:
     """Encode the rows that are asked for with what an earlier build has fitted, and write them."""
     assert logs.asked is not None
@@ -85,12 +95,13 @@ def write_asked(
     columns = {INPUT_ROW: column(store.put(pa.array(logs.input_row)))}
     columns |= raw_columns(recipe, rows, store, Groups(recipe, rows))
     columns |= {of.feature.column: column(of.stored, of.index) for of in encoded.values()}
-    lists = [columns_of for _, columns_of, _ in sequences.values()]
+    histories = {name: columns_of for name, (_, columns_of, _) in sequences.items()}
     lengths = {name: stats for name, (_, _, stats) in sequences.items()}
     report = applied_report(recipe, logs, encoded, lengths)
     num_rows = len(logs.asked)
     del logs, rows, encoder  # the file is written from what waits on the disk
-    write(path, np.arange(num_rows), columns, lists, schema.fingerprint, row_group_size)
+    lists, ranges, events = lay_out(layout, path.parent, histories)
+    write(path, np.arange(num_rows), columns | ranges, lists, schema.fingerprint, row_group_size, events)
     return report
 
 

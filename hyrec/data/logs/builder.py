@@ -13,6 +13,7 @@ import yaml
 from hyrec.data.logs.counters import counter_values
 from hyrec.data.logs.encode import Encoded, Encoder
 from hyrec.data.logs.groups import Groups
+from hyrec.data.logs.layout import Layout, lay_out
 from hyrec.data.logs.negative_rule import REQUEST
 from hyrec.data.logs.negatives import with_negatives
 from hyrec.data.logs.output import data_set_folder, save_fitted
@@ -31,7 +32,14 @@ from hyrec.mappings import plain_dataclass
 from hyrec.schema import Schema, SchemaError, SequenceSpec
 
 
-def build(recipe: Recipe, input_dir: str | Path, out_dir: str | Path, *, row_group_size: int = 8192) -> BuildReport:
+def build(
+    recipe: Recipe,
+    input_dir: str | Path,
+    out_dir: str | Path,
+    *,
+    row_group_size: int = 8192,
+    layout: Layout = "flat",
+) -> BuildReport:
     """Turn logs into ``train.parquet``, ``validate.parquet``, ``test.parquet`` and ``schema.yaml``.
 
     Every row holds what was known strictly before its impression. Beside those files come ``vocabulary/``
@@ -43,15 +51,18 @@ def build(recipe: Recipe, input_dir: str | Path, out_dir: str | Path, *, row_gro
         input_dir: Where the files are that the recipe names.
         out_dir: Where the data set goes; created when missing, its files replaced.
         row_group_size: Rows of a Parquet row group.
+        layout: Whether histories are lists of the rows or, with ``log``, stored once in ``events/``.
 
     Raises:
         RecipeError: When the logs do not fit the recipe.
     """
     with data_set_folder(Path(out_dir)) as (folder, working):
-        return _build(recipe, Path(input_dir), folder, Store(working), row_group_size)
+        return _build(recipe, Path(input_dir), folder, Store(working), row_group_size, layout)
 
 
-def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_size: int) -> BuildReport:
+def _build(
+    recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_size: int, layout: Layout
+) -> BuildReport:
     logs = read_logs(recipe, input_dir, store, keep=State(out / FOLDER))
     asked, recipe = recipe, with_moments(recipe, logs)
     told = split_notes(asked, recipe, logs)
@@ -75,16 +86,16 @@ def _build(recipe: Recipe, input_dir: Path, out: Path, store: Store, row_group_s
         if of_feature.feature.column in columns:
             raise RecipeError(f"features.{name} and a column of the log would both be {of_feature.feature.column!r}.")
         columns[of_feature.feature.column] = column(of_feature.stored, of_feature.index)
-    lists = [columns_of for _, columns_of, _ in sequences.values()]
+    histories = {name: columns_of for name, (_, columns_of, _) in sequences.items()}
     lengths = {name: stats for name, (_, _, stats) in sequences.items()}
     report = report_of(recipe, rows, encoder, encoded, lengths, groups.told())
     report.notes[:0] = told
     split = rows.split
     del logs, rows, encoder, groups  # the files are written from what waits on the disk
+    lists, ranges, events = lay_out(layout, out, histories)
     for number, name in enumerate(SPLITS):
-        write(
-            out / f"{name}.parquet", np.flatnonzero(split == number), columns, lists, schema.fingerprint, row_group_size
-        )
+        wanted = np.flatnonzero(split == number)
+        write(out / f"{name}.parquet", wanted, columns | ranges, lists, schema.fingerprint, row_group_size, events)
     report.save(out / "report.json")
     return report
 

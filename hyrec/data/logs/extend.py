@@ -10,6 +10,7 @@ import numpy as np
 from hyrec.data.logs.applied import ApplyReport
 from hyrec.data.logs.apply import read_build, refuse_nothing, write_asked
 from hyrec.data.logs.encode import Encoder
+from hyrec.data.logs.layout import Layout
 from hyrec.data.logs.output import data_set_folder, save_fitted
 from hyrec.data.logs.reading import read_logs
 from hyrec.data.logs.recipe_parts import LOG, RecipeError
@@ -21,7 +22,14 @@ from hyrec.fingerprint import grown, latest
 from hyrec.schema import Schema
 
 
-def extend(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row_group_size: int = 8192) -> ApplyReport:
+def extend(
+    built: str | Path,
+    input_dir: str | Path,
+    out_dir: str | Path,
+    *,
+    row_group_size: int = 8192,
+    layout: Layout = "flat",
+) -> ApplyReport:
     """Add labelled rows to a build: ``train.parquet`` holds them, and the vocabularies grow by their values.
 
     Values that the build does not know get the next ids, the most frequent first, if the new rows hold them as often as
@@ -34,6 +42,7 @@ def extend(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row
         input_dir: Where the new files are, as for :func:`apply`.
         out_dir: Where the grown build goes; created when missing, its files replaced. Not ``built``.
         row_group_size: Rows of a Parquet row group.
+        layout: How histories are stored, as for :func:`build`.
 
     Raises:
         RecipeError: When ``built`` is no build that can be used, or the files do not fit its recipe.
@@ -70,7 +79,8 @@ def extend(built: str | Path, input_dir: str | Path, out_dir: str | Path, *, row
         seen = Encoder(recipe, logs, store, learned, events).vocabularies
         vocabularies = {table: of.grown(table, seen[table]) for table, of in vocabularies.items()}
         schema = _grown(schema, vocabularies)
-        report = write_asked(recipe, logs, store, schema, vocabularies, folder / "train.parquet", row_group_size)
+        path = folder / "train.parquet"
+        report = write_asked(recipe, logs, store, schema, vocabularies, path, row_group_size, layout)
         save_fitted(folder, recipe, schema, vocabularies)
         report.save(folder / "report.json")
         return report

@@ -13,6 +13,8 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from hyrec.data.event_file import FOLDER as EVENTS
+from hyrec.data.event_file import file_name
 from hyrec.data.logs.files import is_full
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError
@@ -101,7 +103,9 @@ def _data_set(out: Path) -> set[Path]:
     """Return the files that a data set in ``out`` may have, whether they are there or not."""
     files = {*(out / FOLDER).glob("*.parquet")} | {out / name for name in _FILES}
     try:
-        tables = json.loads((out / "report.json").read_text(encoding="utf-8"))["vocabulary"]
+        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        tables, sequences = report["vocabulary"], report["history_lengths"]
     except (OSError, ValueError, KeyError, TypeError):
         return files  # no earlier data set, or none of ours
+    files |= {out / EVENTS / file_name(sequence) for sequence in sequences}
     return files | {out / "vocabulary" / f"{table}.parquet" for table in tables}

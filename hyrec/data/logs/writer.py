@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from hyrec.data.event_file import KEY as EVENTS
 from hyrec.data.logs.history import RowNumbers, most_recent
 from hyrec.fingerprint import KEY
 from hyrec.parquet import parquet_writer
@@ -99,10 +100,11 @@ def write(
     sequences: list[SequenceColumns],
     fingerprint: dict[str, str],
     row_group_size: int,
+    events: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Write some rows of the log in their order; without rows the file holds the columns alone.
 
-    The digests of the vocabularies, ``fingerprint``, go into its metadata.
+    The digests of the vocabularies, ``fingerprint``, and the files of ``events``, if any, go into its metadata.
     """
     lists = [sequence.reader() for sequence in sequences]
 
@@ -112,8 +114,9 @@ def write(
             arrays |= read(some)
         return pa.table(arrays)
 
+    metadata = {KEY: json.dumps(fingerprint)} | ({EVENTS: json.dumps(events)} if events else {})
     groups = np.split(rows, np.arange(row_group_size, len(rows), row_group_size))
-    described = table(rows[:0]).schema.with_metadata({KEY: json.dumps(fingerprint)})
+    described = table(rows[:0]).schema.with_metadata(metadata)
     with parquet_writer(path, described) as writer:
         for group in groups:
             writer.write_table(table(group), row_group_size=row_group_size)

@@ -33,11 +33,11 @@ _ORDERED_ROWS = 8192
 class ParquetData(RankingData):
     """Stream Parquet files: one or many, flat or a row per request, split by file or by time.
 
-    Paths name files, directories (all ``*.parquet`` below) or globs. Rows are read in batches of
-    ``batch_size`` *stored* rows: impressions when the schema's layout is ``flat``, requests with all their
-    candidates when it is ``requests``. No row is lost or doubled over processes and workers. In training all
-    processes have equally many batches, so some batches are a row shorter. Evaluation keeps the order of the
-    files.
+    Paths name files, directories (all ``*.parquet`` below) or globs. Rows are read in batches of ``batch_size``
+    *stored* rows: impressions when the schema's layout is ``flat``, requests with all their candidates when it is
+    ``requests``. Histories are lists, or ranges of event files (``hyrec data build --layout log``). No row is lost or
+    doubled over processes and workers. In training all processes have equally many batches, so some batches are a
+    row shorter. Evaluation keeps the order of the files.
 
     The training order is random: row groups of all files are shuffled, and then the rows of each window of
     ``shuffle_rows``, or of as many as ``shuffle_memory`` has room for. It depends on these options, ``seed``, the

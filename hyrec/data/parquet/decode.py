@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
+from hyrec.data.event_file import EventFile, range_column
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
-from hyrec.data.parquet.chunk import EVENT_TIME, Array, Chunk, Key, Packed, ranges, to_offsets
+from hyrec.data.parquet.chunk import Array, Chunk, Key, Packed, entries, ranges, to_offsets
 from hyrec.data.parquet.columns import candidate_column, columns_of, columns_read
-from hyrec.data.parquet.policy import Policies
-from hyrec.data.parquet.values import At, Origin, RowsOf, ValueDecoder
-from hyrec.schema import Feature, Schema, SequenceSpec, Task
+from hyrec.data.parquet.event_decoder import EventDecoder, Histories, same, through
+from hyrec.data.parquet.policy import DataError, Policies
+from hyrec.data.parquet.values import Origin, RowsOf, ValueDecoder
+from hyrec.schema import Feature, Schema, Task
 
 
 class Decoder:
@@ -57,7 +59,12 @@ class Decoder:
         return sorted({column.name for column in self.columns if column.use in uses})
 
     def decode(
-        self, batch: pa.RecordBatch, origin: Origin, first_sample: int = 0, counts: Array | None = None
+        self,
+        batch: pa.RecordBatch,
+        origin: Origin,
+        first_sample: int = 0,
+        counts: Array | None = None,
+        events: Mapping[str, EventFile] | None = None,
     ) -> Chunk:
         """Decode rows.
 
@@ -66,18 +73,19 @@ class Decoder:
             origin: Where they come from.
             first_sample: Position of the first row's first sample in its split.
             counts: Candidates of each request. None: as many as the candidate column has entries.
+            events: Files of the columns that hold a range of events for each row, and no list.
 
         Raises:
             DataError: For a value that no policy allows.
         """
-        decoding = _Decoding(self, batch, origin, first_sample, counts)
+        decoding = _Decoding(self, batch, origin, first_sample, counts, events or {})
         for name, feature in self.features.items():
             decoding.feature(name, feature)
         decoding.impression()
         for name, task in self.schema.tasks.items():
             decoding.label(name, task)
-        for name, spec in self.sequences.items():
-            decoding.sequence(name, spec)
+        for name in self.sequences:
+            decoding.sequence(name)
         decoding.chunk.notes = decoding.values.notes
         return decoding.chunk
 
@@ -86,8 +94,15 @@ class _Decoding:
     """Decodes one record batch. A column has a value for each row or, where it is per candidate, for each sample."""
 
     def __init__(
-        self, decoder: Decoder, batch: pa.RecordBatch, origin: Origin, first_sample: int, counts: Array | None
+        self,
+        decoder: Decoder,
+        batch: pa.RecordBatch,
+        origin: Origin,
+        first_sample: int,
+        counts: Array | None,
+        events: Mapping[str, EventFile],
     ) -> None:
+        self.events = events
         self.schema, self.grouped = decoder.schema, decoder.grouped
         self.candidate_column = decoder.candidate_column
         self.batch, self.values = batch, ValueDecoder(decoder.policies, origin)
@@ -121,7 +136,7 @@ class _Decoding:
         if schema.time_column:
             column = schema.time_column
             array = self.batch.column(column)
-            time = values.seconds(array, None, schema.time_unit, column, _same)
+            time = values.seconds(array, None, schema.time_unit, column, same)
             self._store(("time", ""), False, time)
         if schema.group_column in present:
             array, at, rows_of, per_candidate = self._open_either(schema.group_column)
@@ -145,47 +160,44 @@ class _Decoding:
             labels = np.full(self.chunk.num_rows if offsets is None else int(offsets[-1]), np.nan, np.float32)
         self._store(("labels", name), self.grouped, labels)
 
-    def sequence(self, name: str, spec: SequenceSpec) -> None:
-        columns = {side: feature.column or side for side, feature in spec.features.items()}
-        if spec.time_column:
-            columns[EVENT_TIME] = spec.time_column
+    def sequence(self, name: str) -> None:
+        decoder = EventDecoder(self.schema, name)
+        columns = decoder.columns
+        if stored := [self.events[column] for column in columns.values() if column in self.events]:
+            self.chunk.histories[name] = self._histories(decoder, stored)
+            return
         opened = {part: Lists.of(self.batch.column(column)) for part, column in columns.items()}
         for part, lists in opened.items():
-            self.values.note_where(columns[part], "null_list", lists.null, _same)
+            self.values.note_where(columns[part], "null_list", lists.null, same)
         lengths = self._agree(name, list(columns.values()), list(opened.values()))
-        lengths = np.minimum(lengths, spec.max_length)
-        packed = Packed(to_offsets(lengths), {})
-        rows_of = _through(packed.offsets, _same)
-        index: At = None
-        known: Array | None = None
-        for part, lists in opened.items():
-            newest_first = spec.order == "newest_first"
-            starts = lists.starts if newest_first else lists.starts + lists.lengths - lengths
-            if known is None or not np.array_equal(starts, known):
-                index, known = _events(starts, packed.offsets, newest_first), starts
-            column = columns[part]
-            if part == EVENT_TIME:
-                unit = self.schema.time_unit
-                packed.arrays[part] = self.values.event_seconds(lists.values, index, unit, column, rows_of)
-            elif spec.features[part].kind == "dense":
-                packed.arrays[part] = self.values.dense(lists.values, index, column, rows_of)
-            elif spec.features[part].kind == "multi_id":
-                packed.arrays[part] = self.values.id_lists(lists.values, index, spec.features[part], column, rows_of)
-            else:
-                packed.arrays[part] = self.values.ids(lists.values, index, spec.features[part], column, rows_of)
-        if spec.time_column:
-            self._check_times(spec.time_column, packed)
-        self.chunk.sequences[name] = packed
+        lengths = np.minimum(lengths, decoder.spec.max_length)
+        moments = self.chunk.rows.get(("time", ""))
+        self.chunk.sequences[name] = decoder.decode(self.values, opened, lengths, moments)
 
-    def _check_times(self, column: str, packed: Packed) -> None:
-        """Count events in the wrong order, and events that do not precede their impression."""
-        times, lengths = packed.arrays[EVENT_TIME], np.diff(packed.offsets)
-        rows_of = _through(packed.offsets, _same)
-        earlier = np.flatnonzero(times[1:] < times[:-1]) + 1
-        earlier = earlier[~np.isin(earlier, packed.offsets)] if len(earlier) else earlier
-        self.values.note(column, "out_of_order", rows_of(earlier))
-        late = times >= np.repeat(self.chunk.rows["time", ""], lengths)
-        self.values.note_where(column, "not_before_impression", late, rows_of)
+    def _histories(self, decoder: EventDecoder, stored: list[EventFile]) -> Histories:
+        """Return which events each row sees; the events stay where they are stored."""
+        file, columns = stored[0], list(decoder.columns.values())
+        if (
+            len(stored) < len(columns)
+            or any(other is not file for other in stored)
+            or decoder.spec.order != "oldest_first"
+        ):
+            raise DataError(
+                f"sequences.{decoder.name} has order {decoder.spec.order} and reads {', '.join(columns)}, but "
+                f"{file.path} holds the events of {file.sequence!r}, oldest first: a sequence takes all or none of its "
+                "columns from there."
+            )
+        of_row = self.batch.column(columns[0])
+        starts, lengths = (arrow.numbers(part)[0].astype(np.int64) for part in of_row.flatten())
+        ends = starts + lengths
+        wrong = np.flatnonzero((ends > file.num_events) | np.asarray(of_row.is_null()))
+        if len(wrong):
+            problem = (
+                f"the {lengths[wrong[0]]} events from {starts[wrong[0]]} on, but {file.path} has {file.num_events}."
+            )
+            raise self.values.origin.error(wrong[0], range_column(file.sequence), problem)
+        which = np.zeros(len(starts), np.int32)
+        return Histories(decoder, self.values.policies, [file], which, starts, ends)
 
     def _id_lists(
         self,
@@ -208,11 +220,11 @@ class _Decoding:
         if feature.max_length:
             lengths = np.minimum(lengths, feature.max_length)
         packed = Packed(to_offsets(lengths), {})
-        owner = _through(packed.offsets, rows_of)
-        index = _events(lists.starts, packed.offsets, False)
+        owner = through(packed.offsets, rows_of)
+        index = entries(lists.starts, packed.offsets, False)
         packed.arrays["ids"] = self.values.ids(lists.values, index, feature, column, owner)
         if weight_column:
-            index = _events(opened[1].starts, packed.offsets, False)
+            index = entries(opened[1].starts, packed.offsets, False)
             packed.arrays["weights"] = self.values.weights(opened[1].values, index, feature, columns[1], owner)
         return packed
 
@@ -241,7 +253,7 @@ class _Decoding:
         array = self.batch.column(column)
         offsets = self.chunk.candidates
         if not per_candidate or offsets is None:
-            return array, None, _same
+            return array, None, same
         lists, counts = Lists.of(array), np.diff(offsets)
         there = np.ones(len(counts), bool) if lists.null is None else ~lists.null
         wrong = np.flatnonzero((lists.lengths != counts) & there)
@@ -252,10 +264,10 @@ class _Decoding:
                 f"{self.candidate_column!r} or another has entries). Write one entry a candidate."
             )
             raise self.values.origin.error(row, column, problem)
-        self.values.note_where(column, "null_list", lists.null, _same)
+        self.values.note_where(column, "null_list", lists.null, same)
         at = np.full(int(offsets[-1]), -1, np.int64)
         at[np.repeat(there, counts)] = ranges(lists.starts[there], counts[there])
-        return lists.values, at, _through(offsets, _same)
+        return lists.values, at, through(offsets, same)
 
     def _open_either(self, column: str) -> tuple[pa.Array, Array | None, RowsOf, bool]:
         """Open a column that has one value a row or one a candidate."""
@@ -266,7 +278,7 @@ class _Decoding:
         self, sequence: str, columns: Sequence[str], lists: Sequence[Lists], rows_of: RowsOf | None = None
     ) -> Array:
         """Return the lengths of aligned lists; with the policy ``truncate``, those of the shortest."""
-        rows_of = rows_of or _same
+        rows_of = rows_of or same
         shortest = np.minimum.reduce([part.lengths for part in lists])
         for column, part in zip(columns, lists, strict=True):
             differ = part.lengths != lists[0].lengths
@@ -289,27 +301,3 @@ class _Decoding:
             (self.chunk.sample_lists if per_candidate else self.chunk.row_lists)[key] = value
         else:
             (self.chunk.samples if per_candidate else self.chunk.rows)[key] = value
-
-
-def _same(positions: Array) -> Array:
-    return positions
-
-
-def _through(offsets: Array, rows_of: RowsOf) -> RowsOf:
-    """Lead from entries of lists to the rows of the lists."""
-    return lambda positions: rows_of(np.searchsorted(offsets, positions, side="right") - 1)
-
-
-def _events(starts: Array, offsets: Array, newest_first: bool) -> Array | slice:
-    """Return the positions of the entries of lists, in order, or reversed in each list."""
-    lengths, total = np.diff(offsets), int(offsets[-1])
-    if newest_first:
-        last = starts + lengths - 1
-        return np.repeat(last + offsets[:-1], lengths) - np.arange(total, dtype=np.int64)
-    filled = np.flatnonzero(lengths)
-    if not len(filled):
-        return slice(0, 0)
-    first, end = int(starts[filled[0]]), int(starts[filled[-1]] + lengths[filled[-1]])
-    if end - first == total and bool((np.diff(starts[filled]) == lengths[filled[:-1]]).all()):
-        return slice(first, end)
-    return ranges(starts, lengths)

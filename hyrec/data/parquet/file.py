@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from hyrec.data.event_file import EventFile, event_files, range_column
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.columns import Column
 from hyrec.data.parquet.forms import Form, form_of
@@ -67,7 +68,8 @@ class DataFile:
     """A Parquet file, opened.
 
     Names are those of the file's columns or lead through lists, structs and maps to a field, as ``past.item`` and
-    ``tags.key``; a column that has the whole name comes first.
+    ``tags.key``; a column that has the whole name comes first. Lists of events that the file does not hold may be in
+    event files beside it, ``events``; of those a row has the range that it may see.
 
     Args:
         path: The file.
@@ -84,11 +86,12 @@ class DataFile:
         self._fields: pa.Schema = guard(path, "", lambda: self._file.schema_arrow)
         self._names: list[str] = guard(path, "", lambda: self._fields.names)
         self._places: dict[str, _Place] = {}
+        self.events: dict[str, EventFile] = {}
         uses: dict[str, list[Column]] = {}
         for column in columns:
             uses.setdefault(column.name, []).append(column)
-        self.fields: pa.Schema = guard(path, "", lambda: self._find(uses, kinds or {}))
         self.metadata = self._fields.metadata
+        self.fields: pa.Schema = guard(path, "", lambda: self._find(uses, kinds or {}))
         self.group_rows = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         told = self._file.metadata.num_rows
         if sum(self.group_rows) != told or not all(0 <= num < _MAX_ROWS for num in self.group_rows):
@@ -107,7 +110,8 @@ class DataFile:
         """Whether a column is stored as lists, of which a footer counts the entries; of texts it counts the texts."""
         place = self._places.get(name)
         splits = place is not None and place.form is not None and place.form.separator
-        return place is not None and not splits and arrow.is_list(self.fields.field(name).type)
+        stored = place is not None and not splits and name not in self.events
+        return stored and arrow.is_list(self.fields.field(name).type)
 
     def facts(self, group: int, name: str) -> Facts:
         """Return what the footer says of a column's first leaf. Of some damaged footers Arrow ends the process here."""
@@ -153,8 +157,15 @@ class DataFile:
         if number != metadata.num_columns:
             raise DataError(f"{self.path}: its footer describes {metadata.num_columns} columns as {number}.")
         found = {}
+        self.events = event_files(self.path, self._fields, [n for n in uses if self._resolve(n)[1] is None])
         for name, columns in uses.items():
             top, path = self._resolve(name)
+            if name in self.events:
+                found[name] = pa.list_(self.events[name].columns[name].type)
+                top = range_column(self.events[name].sequence)
+                read = [metadata.schema.column(i).path for i, _ in leaves[top]]
+                self._places[name] = _Place(top, (), leaves[top][0][0], read, None)
+                continue
             if path is None:
                 continue
             if top in twice:
@@ -187,7 +198,7 @@ class DataFile:
         return arrow.is_whole(kind) or types.is_decimal(kind)
 
     def _batch(self, batch: pa.RecordBatch, places: dict[str, _Place]) -> pa.RecordBatch:
-        if all(place.form is None and not place.path for place in places.values()):
+        if all(place.form is None and not place.path and name == place.top for name, place in places.items()):
             return batch
         out = {}
         for name, place in places.items():

@@ -81,7 +81,8 @@ def _facts(path: str, columns: Sequence[Column], asked: Sequence[str]) -> dict[s
     try:
         file = DataFile(path, columns)
         groups = range(len(file.group_rows))
-        return {name: [file.facts(group, name) for group in groups] for name in asked if name in file.fields.names}
+        known = [name for name in asked if name in file.fields.names and name not in file.events]
+        return {name: [file.facts(group, name) for group in groups] for name in known}
     except (DataError, ValueError):
         return {}
 

@@ -101,7 +101,8 @@ class RowReader:
         else:
             batch = self._batch.take(pa.array(local))
         first_sample = int(self.index.first_samples[self._group]) + before
-        return self.decoder.decode(batch, Origin(rows.file, rows.index, positions), first_sample, counts)
+        origin, events = Origin(rows.file, rows.index, positions), self._file.events if self._file else {}
+        return self.decoder.decode(batch, origin, first_sample, counts, events)
 
 
 class IdReader:

@@ -28,6 +28,7 @@ from hyrec.files import is_leftover
 from hyrec.fingerprint import refuse_other_vocabularies
 from hyrec.messages import suggest
 
+_ALIKE = "Write all files of a split alike."
 _Form: TypeAlias = tuple[bool, int, bool, bool, bool]
 
 
@@ -62,11 +63,13 @@ class SplitIndex:
         groups: Row groups, in file order.
         skipped: What was left out, by reason.
         kinds: Types of the columns that are not null throughout.
+        in_events: Columns that are in event files.
     """
 
     groups: list[RowGroup]
     skipped: dict[Handled, int] = field(default_factory=dict)
     kinds: dict[str, pa.DataType] = field(default_factory=dict)
+    in_events: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.first_rows = to_offsets(np.array([g.num_rows for g in self.groups], np.int64))
@@ -153,6 +156,7 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
     skipped: Counter[Handled] = Counter()
     forms: dict[str, tuple[str, _Form]] = {}
     kinds: dict[str, pa.DataType] = {}
+    in_events: set[str] = set()
     asked = [decoder.schema.time_column] if span is not None else []
     asked += [decoder.candidate_column] if decoder.grouped else []
     asked += [column.name for column in decoder.columns if any(column.depths)]
@@ -161,6 +165,11 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
         file = DataFile(path, decoder.columns)
         check_columns(file.fields, decoder.columns, path, file.names)
         refuse_other_vocabularies(path, file.metadata, decoder.schema.fingerprint)
+        in_events = {*file.events} if path == files[0] else in_events
+        if in_events != {*file.events}:
+            raise DataError(
+                f"{path} and {files[0]}: one has lists of events, the other has them in event files. {_ALIKE}"
+            )
         for column in decoder.columns:
             if _must_be_alike(column):
                 _compare(forms, path, column.name, _form(file.fields, column))
@@ -186,7 +195,7 @@ def index_split(files: Sequence[str], decoder: Decoder, span: TimeSpan | None = 
         if span is not None:
             why = f"no rows between the split's limits ({span})"
         raise DataError(f"{where}: {why}, so there is nothing to read.")
-    return SplitIndex(groups, dict(skipped), kinds)
+    return SplitIndex(groups, dict(skipped), kinds, in_events)
 
 
 def _must_be_alike(column: Column) -> bool:
@@ -214,8 +223,7 @@ def _compare(known: dict[str, tuple[str, _Form]], path: str, name: str, form: _F
     null, held = (form, other) if form[-1] else (other, form)
     if form != other and not (held[0] and null[-1] and (held[-1] or null[1] <= held[1])):
         raise DataError(
-            f"{path}: column {name!r} differs in presence, list depth or kind (text, numbers) from {first}; write all "
-            "files of a split alike."
+            f"{path}: column {name!r} differs in presence, list depth or kind (text, numbers) from {first}. {_ALIKE}"
         )
 
 
@@ -253,6 +261,8 @@ def _index_group(
     kept = num_rows if keep is None else int(keep.sum())
 
     def entries(column: str) -> int | None:
+        if column in file.events:
+            return 0  # they stay in their file until a batch asks for them
         known = facts.get(column) if file.stores_lists(column) else None
         return None if known is None else -(-known.num_values * kept // num_rows)
 

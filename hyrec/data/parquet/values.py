@@ -28,15 +28,19 @@ At: TypeAlias = "Array | slice | None"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where rows come from: a file, a row group, and the number of each row in it (for messages)."""
+    """Where rows come from: a file, a row group (None: one that has none), and the number of each row in it.
+
+    They are for messages.
+    """
 
     file: str
-    group: int
+    group: int | None
     rows: Array
 
     def error(self, row: Any, column: str, problem: str) -> DataError:
         """Return the error of one row of one column."""
-        where = f"{self.file}, row group {self.group}, row {int(self.rows[int(row)])}, column {column!r}"
+        group = "" if self.group is None else f" row group {self.group},"
+        where = f"{self.file},{group} row {int(self.rows[int(row)])}, column {column!r}"
         return DataError(f"{where}: {problem}")
 
 

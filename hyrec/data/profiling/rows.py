@@ -144,15 +144,22 @@ def read_rows(name: str, index: SplitIndex, schema: Schema, max_rows: int) -> Sp
     Raises:
         DataError: For values that cannot be used.
     """
-    sequences = {n: replace(spec, max_length=_EVERY_EVENT) for n, spec in schema.sequences.items()}
+    sequences = {n: _whole(spec, index) for n, spec in schema.sequences.items()}
     features = {n: replace(feature, max_length=0) for n, feature in schema.features.items()}
     whole = replace(schema, features=features, sequences=sequences)
     decoder = Decoder(whole, Policies(unequal_lengths="truncate"))
     parts, sides, handled = [], _Sides(schema), Counter[Handled]()
     for chunk in _chunks(RowReader(index, decoder, threads=False), index, max_rows):
+        chunk.load()
         parts.append(_columns(chunk, schema, sides))
         handled.update({key: int(counts.sum()) for key, counts in chunk.notes.items()})
     return _joined(name, index.num_samples, parts, sides, dict(handled))
+
+
+def _whole(spec: SequenceSpec, index: SplitIndex) -> SequenceSpec:
+    """Return a sequence whose lists are not cut; of an event file rows take no more than they are meant to have."""
+    stored = index.in_events & {feature.column or side for side, feature in spec.features.items()}
+    return spec if stored else replace(spec, max_length=_EVERY_EVENT)
 
 
 def _chunks(reader: RowReader, index: SplitIndex, max_rows: int) -> Iterator[Chunk]:
@@ -278,7 +285,7 @@ def _end_hashes(packed: Packed) -> Array:
     filled = np.flatnonzero(hashes)
     for array in packed.arrays.values():
         for ends in (packed.offsets[:-1], packed.offsets[1:] - 1):
-            for column in array[ends[filled]].reshape(len(filled), -1).T:
+            for column in array[ends[filled]].reshape(len(filled), math.prod(array.shape[1:])).T:
                 hashes[filled] = _mixed(hashes[filled], _bits(column))
     return hashes
 
