@@ -65,3 +65,12 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
 
 def test_nothing_is_left_to_be_filled_in(site: Path) -> None:
     assert [page.name for page in site.glob("*.html") if "generated:" in page.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "configs/README.md", "plugins/README.md", "benchmarks/README.md"]
+)
+def test_links_of_pages_beside_the_site_lead_to_files(page: str) -> None:
+    file = DOCS.parent / page
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", file.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (file.parent / target).exists()] == []
