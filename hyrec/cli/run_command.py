@@ -12,10 +12,18 @@ import torch
 from hyrec.callbacks.run_guard import Stopped
 from hyrec.config.experiment import Experiment
 
+_NEEDLESS = (
+    "Be aware that when using `ckpt_path`, callbacks used",
+    "Experiment logs directory",  # the run's own folder, which no other run may share
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own
+)
+"""Warnings of others that tell a user nothing."""
+
 
 def run(arguments: list[str]) -> int:
     """Run an experiment: the command and its options."""
-    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used")
+    for message in _NEEDLESS:
+        warnings.filterwarnings("ignore", message=message)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     # Before and between Lightning's loops; inside them RunGuard listens, which lets a training step end first.
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -1,8 +1,13 @@
 """What the parser of an experiment makes of a schema."""
 
+import pkgutil
+import subprocess
+import sys
+
 import pytest
 from jsonargparse import ArgumentError
 
+import hyrec.callbacks
 from hyrec.config.parser import HyrecParser
 from hyrec.feature import Feature
 
@@ -31,3 +36,10 @@ def test_a_feature_is_written_with_every_option_and_read_again(parser):
 def test_a_feature_that_cannot_be_read_says_why(parser):
     with pytest.raises(ArgumentError, match=r"feature has no key 'boundarys'\. Did you mean 'boundaries'"):
         parser.parse_object({"features": {"price": {"boundarys": [1.0]}}})
+
+
+def test_every_callback_has_its_bare_name_in_a_new_process():
+    told = "import sys, hyrec.config.experiment; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    modules = {f"hyrec.callbacks.{module.name}" for module in pkgutil.iter_modules(hyrec.callbacks.__path__)}
+    assert modules - set(done.stdout.split()) == set()
