@@ -68,7 +68,7 @@ def import_recbole(folder: Path, out: Path) -> ImportedLog:
     read = {column for column, _ in mapped}
     notes += [f"No feature: {column}: {why}." for column, why in draft.left_out.items() if column in read]
     told = {what: (found, "" if why == "given" else f": {why}") for what, found, why in draft.decisions}
-    notes += [f"Guessed: {what} {told[what][0]}{told[what][1]}." for what in ("label", "split", "outcomes")]
+    notes += [f"Guessed: {what} {told[what][0]}{told[what][1]}." for what in ("label", "split")]
     notes.append(f"Look at the {draft.text.count('# CHECK:')} lines of the recipe with '# CHECK:' before you build.")
     return ImportedLog(
         origin=f"{folder} (RecBole, {name})",
