@@ -56,6 +56,7 @@ class Schedule:
         """Return the factor as a function of the step alone, for epochs of so many steps."""
         if self.restart == "never":
             return lambda step: self.factor(step, sum(epochs))
+        epochs = list(epochs) or [0]
         starts = [0, *accumulate(epochs)][:-1]
 
         def factor(step: int) -> float:
@@ -75,6 +76,8 @@ def planned_epochs(trainer: Trainer) -> list[int]:
     counted = getattr(getattr(trainer, "datamodule", None), "epoch_batches", None)
     batches: list[int] = counted() if counted is not None else []
     if batches:
+        limit = trainer.limit_train_batches
+        batches = [min(count, limit) if isinstance(limit, int) else int(count * limit) for count in batches]
         steps = [-(-count // trainer.accumulate_grad_batches) for count in batches]
         total = sum(steps) if trainer.max_steps < 0 else min(sum(steps), trainer.max_steps)
     else:
@@ -86,7 +89,8 @@ def planned_epochs(trainer: Trainer) -> list[int]:
         total = int(trainer.estimated_stepping_batches)
         if trainer.train_dataloader is None:  # not asked for yet by a run that only steps bound
             trainer.fit_loop.setup_data()
-        one = max(1, math.ceil(min(trainer.num_training_batches, total) / trainer.accumulate_grad_batches))
+        batches_at_most = min(trainer.num_training_batches, total * trainer.accumulate_grad_batches)
+        one = max(1, math.ceil(batches_at_most / trainer.accumulate_grad_batches))
         steps = [one] * -(-total // one)
     return _cut(steps, total)
 

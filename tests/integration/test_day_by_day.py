@@ -124,6 +124,12 @@ def test_a_schedule_is_over_the_steps_of_all_days(files, tmp_path):
     assert len(seen.rates) == steps
 
 
+def test_a_schedule_knows_of_days_that_are_cut_short(files, tmp_path):
+    seen, _ = fit(files, tmp_path, "--model.schedule.warmup=0", "--trainer.limit_train_batches=2")
+    whole = max(seen.rates)
+    assert [rate / whole for rate in seen.rates] == pytest.approx([0.5, 1.0, 0.5, 1.0, 0.5, 1.0, 0.0])
+
+
 @pytest.mark.parametrize("steps", [3, 5, 7, 15], ids=["in_the_first_day", "at_its_end", "in_the_second", "in_the_last"])
 def test_a_run_that_is_stopped_and_resumed_ends_with_the_weights_of_an_undisturbed_one(files, whole, tmp_path, steps):
     options = ["--checkpoint.every_n_train_steps=1"]
@@ -145,6 +151,19 @@ def test_the_newest_state_is_the_best_and_the_curve_is_printed_by_day(files, tmp
 def test_without_validation_rows_the_last_day_is_followed_by_none(files, tmp_path):
     seen, _ = fit(files, tmp_path, "--data.validate=null")
     assert sorted(seen.measured) == [0, 1, 2]
+
+
+def test_outside_of_such_a_run_the_splits_are_whole(files, whole):
+    data = experiment(files, files).data()
+    data.setup("validate")
+    assert sum(batch.num_samples for batch in data.val_dataloader()) == 16
+    assert sum(batch.num_samples for batch in data.train_dataloader()) == sum(ROWS.values())
+
+
+def test_validating_a_trained_model_reads_the_validation_rows(files, whole, tmp_path):
+    seen, asked = Seen(), experiment(files, tmp_path)
+    asked.trainer(callbacks=[seen]).validate(whole[1], datamodule=asked.data())
+    assert seen.measured == {0: [datetime.date(2026, 1, 10)] * 16}
 
 
 def test_one_day_is_told(files, tmp_path):

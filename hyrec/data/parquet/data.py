@@ -242,20 +242,19 @@ class ParquetData(RankingData):
         return loader
 
     def train_dataloader(self) -> BatchLoader:
-        """Return the loader of the training rows; of the epoch's day where epochs are days."""
-        epoch = self._epoch
-        self._train_loader = loader = self.loader("train", self.days[epoch].index if self.days else None)
+        """Return the loader of the training rows; of the epoch's day in a run whose epochs are days."""
+        today = self._day(0)
+        self._train_loader = loader = self.loader("train", today)
         # a learning-rate schedule asks for the length before Lightning knows which epoch a run continues in
-        if self._train_state is not None and (not self.days or self._train_state["epoch"] == epoch):
+        if self._train_state is not None and (today is None or self._train_state["epoch"] == self._epoch):
             loader.load_state_dict(self._train_state)
             self._train_state = None
         return loader
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """Return the loader of the validation rows, or of the day that is trained on next; none without such rows."""
-        if self.days and self._epoch + 1 < len(self.days):
-            return self.loader("validate", self.days[self._epoch + 1].index)
-        return self.loader("validate") if self.has("validate") else []
+        tomorrow = self._day(1)
+        return self.loader("validate", tomorrow) if tomorrow is not None or self.has("validate") else []
 
     def test_dataloader(self) -> BatchLoader:
         """Return the loader of the test rows."""
@@ -330,6 +329,13 @@ class ParquetData(RankingData):
     @property
     def _epoch(self) -> int:
         return min(self.trainer.current_epoch if self.trainer else 0, max(0, len(self.days) - 1))
+
+    def _day(self, ahead: int) -> SplitIndex | None:
+        """Return the rows of the epoch's day, or of a later one; None behind the last, and where epochs are no days."""
+        if self.trainer is None or self.trainer.state.fn != "fit":
+            return None
+        later = self.days[self._epoch + ahead :]
+        return later[0].index if later else None
 
     def _files(self, split: Split) -> tuple[list[str], TimeSpan | None]:
         """Return the files of a split, and the span of time that is its own in them."""

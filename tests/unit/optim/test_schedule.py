@@ -43,6 +43,10 @@ def test_without_restart_epochs_do_not_matter():
     assert [schedule.over([4, 6])(step) for step in range(10)] == [schedule.factor(step, 10) for step in range(10)]
 
 
+def test_a_run_without_steps_has_the_rate_at_which_it_would_begin():
+    assert Schedule(warmup=0.0).over([])(0) == 1.0
+
+
 @pytest.mark.parametrize(
     ("options", "epochs"),
     [
@@ -50,7 +54,9 @@ def test_without_restart_epochs_do_not_matter():
         ({"max_epochs": 3, "accumulate_grad_batches": 2}, [2, 2, 2]),
         ({"max_steps": 7, "max_epochs": -1}, [3, 3, 1]),
         ({"max_steps": 2, "max_epochs": 5}, [2]),
+        ({"max_steps": 2, "max_epochs": 5, "accumulate_grad_batches": 2}, [2]),
         ({"max_epochs": 2, "limit_train_batches": 2}, [2, 2]),
+        ({"max_epochs": 2, "limit_train_batches": 0}, []),
     ],
 )
 def test_the_epochs_of_a_run_are_those_that_it_takes(options, epochs, tmp_path):
