@@ -63,9 +63,8 @@ class Parameter:
         return tuple(self.stepped(number) for number in range(round((self.high - self.low) / self.step) + 1))
 
     def stepped(self, number: int) -> float:
-        """Return a value of a range with steps, without the dust of binary fractions."""
-        value = self.low + number * (self.step or 0)
-        return value if isinstance(value, int) else float(f"{value:.12g}")
+        """Return a value of a range with steps."""
+        return _clean(self.low + number * (self.step or 0))
 
 
 @dataclass
@@ -133,14 +132,19 @@ def _range(name: str, kind: str, given: ParameterEntry, place: str) -> Parameter
         step = 1.0 if given.q is _UNSET else _number(given.q, f"{place}.q")
         if step <= 0:
             raise SweepError(f"{place}.q must be above 0, got {step}.")
-        low, high = (float(f"{bound / step:.12g}") for bound in (low, high))
-        low, high = math.ceil(low) * step, math.floor(high) * step
+        low, high = math.ceil(_clean(low / step)) * step, math.floor(_clean(high / step)) * step
+        low, high = _clean(low), _clean(high)
     if kind == "log_uniform_values" and low <= 0:
         raise SweepError(f"{place}.min must be above 0 for log_uniform_values, got {low}.")
     if low >= high:
         raise SweepError(f"{place}: no two values lie between min {given.min} and max {given.max}. One is a 'value'.")
     is_whole = kind == "int_uniform" or (kind == "q_uniform" and isinstance(step, int))
     return Parameter(name, (), *((low, high) if is_whole else (float(low), float(high))), step, kind.startswith("log"))
+
+
+def _clean(value: float) -> float:
+    """Return a number without the dust of binary fractions."""
+    return value if isinstance(value, int) else float(f"{value:.12g}")
 
 
 def _number(value: Any, place: str) -> float:

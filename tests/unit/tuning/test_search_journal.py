@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("optuna", reason="Optuna is optional: pip install 'hyrec[tune]'")
 
 from hyrec.tuning.journal import JOURNAL_FILE, Journal
-from hyrec.tuning.space import Parameter
+from hyrec.tuning.space import Parameter, ParameterEntry
 from hyrec.tuning.sweep import Sweep
 
 PARAMETERS = (
@@ -60,6 +60,17 @@ def test_a_search_that_is_opened_anew_goes_on_as_if_it_had_not_been(tmp_path, me
     searched(journal(tmp_path / "parts", method), 7)
     assert searched(journal(tmp_path / "parts", method), 4) == whole
     assert len({str(values) for values in whole}) == 16
+
+
+@pytest.mark.parametrize(("low", "high", "q"), [(0.3, 0.9, 0.1), (0.7, 2.1, 0.7)])
+def test_a_range_with_steps_is_searched_from_end_to_end(tmp_path, low, high, q):
+    entry = ParameterEntry(distribution="q_uniform", min=low, max=high, q=q)
+    one = entry.parameter("rate", is_grid=True)
+    assert (one.low, one.high) == (low, high)  # multiples of a binary fraction are not
+    grid = journal(tmp_path / "grid", "grid", parameters=(one,))
+    assert [grid.start().values["rate"] for _ in range(grid.most)] == list(one.all_values)
+    drawn = journal(tmp_path / "drawn", "random", parameters=(one,))
+    assert {drawn.start().values["rate"] for _ in range(60)} == {*one.all_values}
 
 
 def test_another_seed_draws_other_values(tmp_path):
