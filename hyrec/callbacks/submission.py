@@ -47,7 +47,7 @@ def write_submission(path: Path, parts: Sequence[Path], id_columns: Sequence[str
         ValueError: For JSON, when an id is null or there twice, of which the file could hold one; the parts stay.
     """
     names = pa.unify_schemas([pa.parquet.read_schema(part) for part in parts]).names
-    scores = [name for name in names if name.startswith(_SCORE)]
+    scores = [name for name in names if name.startswith(_SCORE) and name not in id_columns]
     ids = [name for name in id_columns if name in names] or [_ROW]
     read = list(dict.fromkeys([*ids, *scores, *([_ROW] if _ROW in names else [])]))
     table = pa.concat_tables(read_parquet(part, read) for part in parts)

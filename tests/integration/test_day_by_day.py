@@ -182,6 +182,14 @@ def test_days_that_cannot_be_told_are_refused(zone, changes, told):
         ParquetData(Schema.from_dict(schema(**changes)), train="x.parquet", by_day=zone)
 
 
+def test_times_in_another_unit_are_told(files, tmp_path):
+    rows = pl.read_parquet(files / "train.parquet")
+    rows.with_columns(pl.col("time") * 1000).write_parquet(tmp_path / "ms.parquet")
+    data = ParquetData(Schema.from_dict(schema()), train=str(tmp_path / "ms.parquet"), by_day="UTC")
+    with pytest.raises(DataError, match=r"by_day: 'time' has times of no day.*time_unit is 's'"):
+        _ = data.days
+
+
 def test_rows_parted_by_the_schema_have_the_days_of_their_split(files):
     parted = Schema.from_dict(schema(split={"validate_from": "2026-01-07", "test_from": "2026-01-09"}))
     data = ParquetData(parted, path=str(files / "train.parquet"), by_day="Asia/Kathmandu")

@@ -46,10 +46,17 @@ def days_of(files: Sequence[str], decoder: Decoder, span: TimeSpan | None, zone:
     """Return the days that have rows of a span of time, in their order.
 
     Raises:
-        DataError: As :func:`index_split`.
+        DataError: As :func:`index_split`, and for times that are of no day.
     """
-    days = []
-    for date in sorted({date for times in times_in(files, decoder) for date in _dates(times, span, zone)}):
+    days, dates = [], set[datetime.date]()
+    for times in times_in(files, decoder):
+        try:
+            dates |= _dates(times, span, zone)
+        except (ValueError, OverflowError, OSError) as error:
+            schema = decoder.schema
+            told = f"{schema.time_column!r} has times of no day such as {times.max():g} s: {error}"
+            raise DataError(f"by_day: {told}. The schema's time_unit is {schema.time_unit!r}.") from error
+    for date in sorted(dates):
         start, stop = _midnight(date, zone), _midnight(date + datetime.timedelta(days=1), zone)
         if span is not None:
             start, stop = max(start, span.start), min(stop, span.stop)

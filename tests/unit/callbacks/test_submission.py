@@ -57,6 +57,11 @@ def test_without_id_columns_the_row_is_the_id(tmp_path):
     assert written_json(tmp_path, one(), ids=())["predictions"] == {"0": 0.25, "1": 0.1}
 
 
+def test_an_id_that_is_named_like_a_score_is_none(tmp_path):
+    found = written_json(tmp_path, one(score_id=[3, 4]), ids=("score_id",))
+    assert found["predictions"] == {"3": 0.25, "4": 0.1}
+
+
 def test_scores_keep_all_their_digits(tmp_path):
     precise = [0.1234567890123456, 1e-17]
     assert list(written_json(tmp_path, one(score_click=precise))["predictions"].values()) == precise
