@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from hyrec.config.shipped import load_mapping
 from hyrec.studies.plan.study import StudyError
 from hyrec.studies.run.cell import METRICS_FILE, logged_rows, number
 from hyrec.studies.run.process import ChildProcess, child_variables
@@ -50,7 +51,10 @@ class TrialProcess(ChildProcess):
         super().__init__(command, self.folder / LOG_FILE, child_variables(jobs), f"trial {trial.number}, {now()}")
 
     def value(self) -> float | None:
-        """Return the best value over validations of a process that has ended well; None otherwise."""
+        """Return the best value over validations of a process that has ended well; None otherwise.
+
+        Where epochs are days (``data.by_day``), days are no measure of one another: the last validation counts.
+        """
         path = self.folder / METRICS_FILE
         if self.wait() or not path.is_file():
             return None
@@ -59,7 +63,14 @@ class TrialProcess(ChildProcess):
             found = [value for text in texts if math.isfinite(value := number(text, path))]
         except StudyError:
             return None
+        if found and self._is_by_day():
+            return found[-1]
         return (max if self._maximize else min)(found, default=None)
+
+    def _is_by_day(self) -> bool:
+        path = self.folder / "config.yaml"
+        data = load_mapping(str(path))["data"] if path.is_file() else {}
+        return bool(data.get("init_args", {}).get("by_day"))
 
     def failure(self) -> str:
         """Return in a line why it has no value: what ended it, and the last that its log says."""

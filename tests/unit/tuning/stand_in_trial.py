@@ -12,6 +12,8 @@ if (folder / "metrics.csv").exists():
 if behaviour == "fail":
     print("hyrec: there is no encoder 'Longr'\n(HYREC_DEBUG=1 shows where)", flush=True)
     sys.exit(2)
+if zone := options.get("data.by_day"):
+    (folder / "config.yaml").write_text(f"data: {{class_path: ParquetData, init_args: {{by_day: {zone}}}}}")
 best = 1 - float(options["x"]) ** 2
 rows = {"mute": [], "nan": ["nan"]}.get(behaviour, [best - 0.1, best, best - 0.05])
 with (folder / "metrics.csv").open("w") as file:

@@ -77,6 +77,11 @@ def test_where_less_is_better_the_least_validation_counts(search):
         assert trial.value == pytest.approx(1 - trial.values["x"] ** 2 - 0.1)
 
 
+def test_where_epochs_are_days_the_validation_of_the_newest_state_counts(search):
+    for trial in search.run(sweep_of("--data.by_day=UTC")):
+        assert trial.value == pytest.approx(1 - trial.values["x"] ** 2 - 0.05)
+
+
 def test_every_trial_has_a_folder_and_is_told_in_a_line(search):
     trials = search.run(jobs=2)
     assert sorted(path.name for path in (search.folder / "trials").iterdir()) == ["0001", "0002", "0003"]
