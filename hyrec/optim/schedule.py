@@ -17,7 +17,7 @@ class Schedule:
     """Warm up linearly, then follow a shape down to a floor; a factor on every optimizer's own learning rate.
 
     Args:
-        warmup: Share of all steps (0 to 1) that the warm-up takes.
+        warmup: Share of the steps (0 to 1) that the warm-up takes: of the first epoch's, or of all without restarts.
         shape: ``cosine`` decay or ``constant`` after the warm-up.
         floor: Factor at the end of the cosine.
         restart: ``epoch``: each epoch decays anew (warm restarts, SGDR, arXiv 1608.03983), so that the state after it
