@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from hyrec.callbacks.checkpoint import BestCheckpoint
 from hyrec.callbacks.ema import EMA
+from hyrec.callbacks.plateau import ReduceLROnPlateau
 from hyrec.callbacks.table_reset import TableReset
 from hyrec.data.base import RankingData
 from hyrec.data.parquet import ParquetData
@@ -30,7 +31,7 @@ COMMANDS = ("fit", "validate", "test", "predict")
 """What an experiment can be run for: the methods of Lightning's trainer."""
 GROUPS: dict[str, type] = {"model": Ranker, "data": RankingData, "trainer": Trainer, "checkpoint": BestCheckpoint}
 """Options that are themselves made of options."""
-BUILTIN = (ParquetData, SimulatedData, RankingWandbLogger, EMA, TableReset)
+BUILTIN = (ParquetData, SimulatedData, RankingWandbLogger, EMA, ReduceLROnPlateau, TableReset)
 """Imported so that YAML finds them by their bare names."""
 
 _GIVEN = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}

@@ -3,7 +3,7 @@
 import pytest
 from jsonargparse import ArgumentError
 
-from hyrec.config.parser import HyrecParser
+from hyrec.config.parser import BUILTIN, HyrecParser
 from hyrec.feature import Feature
 
 SIZES = {"kind": "dense", "transform": "bucketize", "boundaries": [1.0, 2.0]}
@@ -31,3 +31,8 @@ def test_a_feature_is_written_with_every_option_and_read_again(parser):
 def test_a_feature_that_cannot_be_read_says_why(parser):
     with pytest.raises(ArgumentError, match=r"feature has no key 'boundarys'\. Did you mean 'boundaries'"):
         parser.parse_object({"features": {"price": {"boundarys": [1.0]}}})
+
+
+@pytest.mark.parametrize("callback", ["EMA", "ReduceLROnPlateau", "TableReset"])
+def test_a_callback_of_the_documentation_is_imported_with_the_parser(callback):
+    assert callback in [cls.__name__ for cls in BUILTIN]
