@@ -190,7 +190,7 @@ def open_files(
         absent[csv[-1]] = frozenset({*optional} - {*names})
         there = [name for name in wanted if name not in absent[csv[-1]]]
         _check_columns(path, names, there, where, is_csv=True)
-        rows = pl.scan_csv(path, separator=between, infer_schema=False, glob=False).select(there)
+        rows = pl.scan_csv(path, separator=between, infer_schema=False, null_values="", glob=False).select(there)
         guarded(path, "CSV", rows.sink_parquet, csv[-1], compression="lz4")
     if not (may_be_empty or any(pq.read_metadata(path).num_rows for path in [*csv, *parquet])):
         raise RecipeError(f"{where}: {', '.join(p.name for p in paths[:3])} holds a header and no rows.")

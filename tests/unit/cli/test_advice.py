@@ -31,7 +31,7 @@ CLASSES = {
     "schema": [Schema],
 }
 RECIPE = inspect.get_annotations(Recipe, eval_str=True)
-NO_KEYS = {"schema.yaml", "log.txt", "data.base", "data.tables", "data.base.RankingData"}
+NO_KEYS = {"schema.yaml", "schema.json", "data.yaml", "log.txt", "data.base", "data.tables", "data.base.RankingData"}
 """Files and modules."""
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from hyrec.data.logs import BuildReport, Recipe, RecipeError, build
+from hyrec.schema import MISSING_ID
 
 START, DAY = 1_700_006_400, 86_400  # 15 November 2023, 00:00 UTC
 RECIPE = yaml.safe_load("""
@@ -156,6 +157,16 @@ def test_numbers_of_a_csv_column_stay_numbers_where_it_is_no_id(tmp_path):
     assert rows["f_price"].to_list() == [1.0, 1.0, 2.0, 2.0]
     assert (rows["click"].to_list(), report.dropped["not place < 9"]) == ([1, 0, 1, 1], 1)
     assert vocabulary(tmp_path, "place") == ["007", "7", "8"]
+
+
+@pytest.mark.parametrize("empty", ["", '""'])
+def test_an_empty_entry_of_a_csv_file_is_missing_quoted_or_not(tmp_path, empty):
+    write_csv(tmp_path / "log.csv", log(click=[1, 0, empty, 0, 1]))
+    write_csv(tmp_path / "items.csv", items(price=[1.5, empty, 3.0], brand=[empty, "b", "c"]))
+    rows, _ = made(tmp_path)
+    assert rows["click"].to_list() == [1, 0, None, 0, 1]
+    assert rows["f_price"].to_list() == [1.5, 1.5, None, 3.0, None]
+    assert rows["f_brand"].to_list()[0] == MISSING_ID
 
 
 def test_decimals_are_ids_numbers_labels_and_times(tmp_path):
