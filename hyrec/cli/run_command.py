@@ -12,10 +12,18 @@ import torch
 from hyrec.callbacks.run_guard import Stopped
 from hyrec.config.experiment import Experiment
 
+_OF_NO_USE = (
+    "Be aware that when using `ckpt_path`, callbacks used",
+    r"Experiment logs directory .* exists and is not empty",  # it holds the run's own config.yaml, which stays
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+)
+"""How warnings begin that Lightning gives to users who can do nothing about them."""
+
 
 def run(arguments: list[str]) -> int:
     """Run an experiment: the command and its options."""
-    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used")
+    for beginning in _OF_NO_USE:
+        warnings.filterwarnings("ignore", message=beginning)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     # Before and between Lightning's loops; inside them RunGuard listens, which lets a training step end first.
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
