@@ -27,7 +27,7 @@ def read_table(
     if built is not None:
         held = built.open(table(name), where, wanted)
     if given:
-        files = open_files(spec.files, directory, where, wanted, store.folder, spec.separator)
+        files = open_files(spec, directory, where, wanted, store.folder)
         held = files if built is None else files.after(held)
     key = id_values(held.read(spec.key, as_id=True), f"tables.{name}.key, column {spec.key!r},")
     again = np.zeros(len(key), dtype=np.bool_)

@@ -326,8 +326,8 @@ def test_a_csv_file_that_cannot_be_used_is_told_in_five_lines(tmp_path, content,
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"user": [{"a": 1}] * 5}, "Struct.*is no id"),
-        ({"user": pa.array([[("a", 1)]] * 5, pa.map_(pa.string(), pa.int64()))}, "is no id"),
+        ({"user": [{"a": 1}] * 5}, "struct.*by name, as 'user.a'"),
+        ({"user": pa.array([[("a", 1)]] * 5, pa.map_(pa.string(), pa.int64()))}, "map.*by name, as 'user.key'"),
         ({"user": [b"\xff"] * 5}, "no UTF-8"),
         ({"user": [1.5] * 5}, "fractions"),
         ({"user": [None] * 5}, "No row trains"),
