@@ -364,3 +364,17 @@ def test_a_log_of_one_row_and_null_columns_is_built(tmp_path):
     write_csv(tmp_path / "log.csv", {name: values[:1] for name, values in log(click=[None] * 5).items()})
     rows, _ = made(tmp_path)
     assert rows.select("f_price", "f_brand", "f_seen_count").row(0) == (None, 1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"), [([5, 6, 7], False), ([5, 60, 70], True), ([50, 60, 70], True), ([5, 6, 70], False)]
+)
+def test_a_table_that_holds_less_than_half_of_what_the_log_refers_to_is_told(tmp_path, keys, told):
+    write_csv(tmp_path / "log.csv", log())
+    write_csv(tmp_path / "items.csv", items(item=keys))
+    warnings = [warning for warning in made(tmp_path)[1].warnings if "tables.items" in warning]
+    found = sum(item in keys for item in log()["item"])
+    said = (
+        f"tables.items: {found} of 5 rows ({found / 5:.1%}) of the log find their 'item' in items.csv, whose 3 values"
+    )
+    assert [warning[: len(said)] for warning in warnings] == [said] * told
