@@ -75,6 +75,6 @@ def poor_joins(recipe: Recipe, log: str, rows: Rows) -> Iterator[str]:
         example = f" and hold {keys[0]!r}, for example" if len(keys) else ""
         yield (
             f"tables.{name}: {found:,} of {known:,} rows ({found / known:.1%}) of {of} find their {on!r} in "
-            f"{', '.join(held.names[:3])}, whose {len(keys):,} values of {key!r} lack {absent!r}{example}. Are both the "
-            "same ids, written alike?"
+            f"{', '.join(held.names[:3])}, whose {len(keys):,} values of {key!r} lack {absent!r}{example}. Are both "
+            "the same ids, written alike?"
         )
