@@ -9,20 +9,23 @@ TORCH ?= torch==2.13.0
 # Tests run on all cores, a file on one of them; PARALLEL= runs them one after another.
 PARALLEL ?= --numprocesses auto --dist loadfile
 
-.PHONY: help fit test kills fuzz install dev browser format clean
+.PHONY: help fit test docs kills fuzz install dev browser format clean
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 fit: $(VENV)/.installed ## Train HyFormer on the embedded default data and print test metrics
 	$(BIN)/hyrec fit --config configs/hyformer.yaml
 
-test: $(VENV)/.dev browser ## Format check, lint, types, import rules, tests
+test: $(VENV)/.dev browser docs ## Format check, lint, types, import rules, the docs site, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests/architecture tests/parity tests/property tests/unit
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) --doctest-modules plugins tests/integration hyrec
+
+docs: $(VENV)/.dev ## Build the docs site into site/: references from the code, every link and name checked
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 kills: $(VENV)/.dev ## Kill 60 runs by five signals, at steps, in validations and while writing: all resume to the last bit
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m long tests/integration/test_exactness.py
@@ -52,7 +55,7 @@ format: $(VENV)/.dev ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove the environment, caches and runs
-	rm -rf $(VENV) runs wandb .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) runs wandb site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

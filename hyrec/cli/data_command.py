@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -184,25 +185,30 @@ def _add_layout(parser: StrictParser) -> None:
 
 def import_(parser: StrictParser) -> None:
     """Add the options of ``hyrec data import``."""
-    from hyrec.data.importing import FORMATS
+    from hyrec.data.importing import known_formats
 
-    told = "; ".join(f"{name}: {text}" for name, (_, text) in FORMATS.items())
+    told = "; ".join(f"{name}: {known.text}" for name, known in known_formats().items())
     parser.add_argument("format", help=told)
     parser.add_argument("folder", help="folder with the files")
-    parser.add_argument("--out", required=True, help="folder to write schema.yaml and data.yaml to; they are replaced")
+    parser.add_argument(
+        "--out", required=True, help="folder to write schema.yaml or recipe.yaml, and data.yaml to; they are replaced"
+    )
     parser.set_defaults(run=_import)
 
 
 def _import(options: argparse.Namespace) -> int:
-    from hyrec.data.importing import FORMATS, import_data
+    from hyrec.data.importing import import_data, known_formats
 
-    if options.format not in FORMATS:
-        raise CommandError(unknown("There is no importer of", options.format, FORMATS, allowed="Formats"))
+    if options.format not in (formats := known_formats()):
+        raise CommandError(unknown("There is no importer of", options.format, formats, allowed="Formats"))
     out = Path(options.out)
-    found = import_data(options.format, _folder(options.folder, "FOLDER"), out)
+    found, written = import_data(
+        options.format, _folder(options.folder, "FOLDER"), out, partial(find_file, what="recipe")
+    )
     print(found.report())
-    print(f"written   {out / 'schema.yaml'} and {out / 'data.yaml'}: use them with")
-    print(f"          hyrec fit --config {found.config} --config {quote(str(out / 'data.yaml'))}")
+    print(f"written   {' and '.join(map(str, written))}: next")
+    for command in found.next_commands(out):
+        print(f"          {command}")
     return 0
 
 

@@ -153,12 +153,8 @@ def _without_names(path: str, keys: list[Key]) -> str:
 
 
 def _about(key: Key, keys: list[Key]) -> str:
-    lines = [f"type     {_in_words(key.hint)}"]
-    if key.default is dataclasses.MISSING:
-        lines.append("default  none: it has to be given")
-    else:
-        is_empty = key.section or key.default in ("", [])
-        lines.append(f"default  {'empty' if is_empty else yaml_line(key.default)}")
+    lines = [f"type     {in_words(key.hint)}"]
+    lines.append(f"default  {default_in_words(key)}")
     if key.section:
         own = [k.field.name for k in keys if k.path.rpartition(".")[0] == key.path]
         lines.append(f"keys     {', '.join(own)}")
@@ -166,17 +162,24 @@ def _about(key: Key, keys: list[Key]) -> str:
     return textwrap.indent("\n".join(lines), "  ", lambda line: bool(line.strip()))
 
 
-def _in_words(hint: Any) -> str:
+def default_in_words(key: Key) -> str:
+    """Say what holds when a key is left out."""
+    if key.default is dataclasses.MISSING:
+        return "none: it has to be given"
+    return "empty" if key.section or key.default in ("", []) else yaml_line(key.default)
+
+
+def in_words(hint: Any) -> str:
     """Say a type in plain words, with the values that it allows."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
         return f"one of {', '.join(yaml_line(value) for value in args)}"
     if origin is dict:
-        return "a mapping from names to " + (_in_words(args[1]) if args[1] not in _PLAIN else _PLAIN[args[1]])
+        return "a mapping from names to " + (in_words(args[1]) if args[1] not in _PLAIN else _PLAIN[args[1]])
     if origin is list:
-        return f"a list, each {_in_words(args[0])}"
+        return f"a list, each {in_words(args[0])}"
     if type(None) in args:
-        return _in_words(args[0])
+        return in_words(args[0])
     if hasattr(hint, "from_text"):
         return f"a condition such as {_CONDITION}, or a mapping of keys to values"
     return _PLAIN.get(hint, "a mapping of keys to values")
@@ -185,13 +188,18 @@ def _in_words(hint: Any) -> str:
 def _example(key: Key) -> str:
     """Return the YAML of the key at its place."""
     path = key.written.removeprefix("schema.").split(".")
-    value = _PLACED.get(key.path) or _example_value(key.field, key.hint)
+    value = example_value(key)
     for part in reversed(path[2:]):
         value = {part: value}
     if len(path) > 1:
         return f"{path[0]}:\n  {path[1]}: {yaml_line(value)}"
     between = "\n  " if isinstance(value, dict) else " "
     return f"{path[0]}:{between}{yaml_line(value)}"
+
+
+def example_value(key: Key) -> Any:
+    """Return a value that the key may hold at its place."""
+    return _PLACED.get(key.path) or _example_value(key.field, key.hint)
 
 
 def _example_value(field: dataclasses.Field[Any], hint: Any) -> Any:

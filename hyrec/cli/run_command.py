@@ -12,18 +12,18 @@ import torch
 from hyrec.callbacks.run_guard import Stopped
 from hyrec.config.experiment import Experiment
 
-_OF_NO_USE = (
+_NEEDLESS = (
     "Be aware that when using `ckpt_path`, callbacks used",
-    r"Experiment logs directory .* exists and is not empty",  # it holds the run's own config.yaml, which stays
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    "Experiment logs directory",  # the run's own folder, which no other run may share
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own
 )
-"""How warnings begin that Lightning gives to users who can do nothing about them."""
+"""Warnings of others that tell a user nothing."""
 
 
 def run(arguments: list[str]) -> int:
     """Run an experiment: the command and its options."""
-    for beginning in _OF_NO_USE:
-        warnings.filterwarnings("ignore", message=beginning)
+    for message in _NEEDLESS:
+        warnings.filterwarnings("ignore", message=message)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     # Before and between Lightning's loops; inside them RunGuard listens, which lets a training step end first.
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

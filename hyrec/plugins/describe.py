@@ -34,7 +34,9 @@ def describe(catalogue: Catalogue, name: str) -> str:
 def snippet(catalogue: Catalogue, entry: Entry) -> str:
     """Return YAML that puts a class into a config, with every option at its default."""
     defaults = {name: option.default for name, option in options_of(entry.cls).items() if option.default is not None}
-    options = [f"  {name}: {REQUIRED if value is _NONE else _flow(value)}" for name, value in defaults.items()]
+    options = [
+        f"  {name}: {REQUIRED if value is _NONE else default_as_yaml(value)}" for name, value in defaults.items()
+    ]
     chosen = [f"class_path: {catalogue.name_in_config(entry)}", *(["init_args:", *options] if options else [])]
     return SLOT_TABLE[entry.slot].in_config(chosen)
 
@@ -55,7 +57,7 @@ def _component(catalogue: Catalogue, entry: Entry) -> str:
 def _options(entry: Entry, doc: ClassDocstring) -> str:
     lines = []
     for name, option in options_of(entry.cls).items():
-        default = "  (required)" if option.default is _NONE else f" = {_flow(option.default)}"
+        default = "  (required)" if option.default is _NONE else f" = {default_as_yaml(option.default)}"
         hint = option.annotation
         lines.append(f"  {name}: {hint if isinstance(hint, str) else inspect.formatannotation(hint)}{default}")
         lines += [f"      {doc.options[name]}"] if doc.options.get(name) else []
@@ -103,7 +105,7 @@ _NONE = inspect.Parameter.empty
 _indented = functools.partial(textwrap.indent, prefix="  ")
 
 
-def _flow(value: Any) -> str:
+def default_as_yaml(value: Any) -> str:
     """Return a default as YAML on one line."""
     plain = json.loads(json.dumps(value, default=_plain))
     return yaml.safe_dump(plain, default_flow_style=True, width=10_000).strip().removesuffix("\n...").strip()

@@ -1,4 +1,4 @@
-"""Functions of installed packages that derive a column, for recipes: entry points in the group ``hyrec.derive``."""
+"""Functions of installed packages by entry point: ``hyrec.derive`` makes columns, ``hyrec.importers`` reads formats."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 from hyrec.plugins.discovery import DISABLE, PluginError
 
-GROUP = "hyrec.derive"
+GROUP, IMPORTERS = "hyrec.derive", "hyrec.importers"
 
 
-def function_names() -> list[str]:
+def function_names(group: str = GROUP) -> list[str]:
     """Return the names of all functions, without importing any."""
-    return sorted(_entries())
+    return sorted(_entries(group))
 
 
-def find_function(name: str) -> Callable[..., Any]:
+def find_function(name: str, group: str = GROUP) -> Callable[..., Any]:
     """Import a function.
 
     Raises:
         PluginError: When it cannot be imported, or is no function.
     """
-    entry = _entries()[name]
+    entry = _entries(group)[name]
     try:
         function = entry.load()
     except Exception as error:  # a plugin is foreign code: anything may come out of it
@@ -34,10 +34,10 @@ def find_function(name: str) -> Callable[..., Any]:
     return found
 
 
-def _entries() -> dict[str, importlib.metadata.EntryPoint]:
+def _entries(group: str) -> dict[str, importlib.metadata.EntryPoint]:
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     entries = {}
-    for entry in importlib.metadata.entry_points(group=GROUP):
+    for entry in importlib.metadata.entry_points(group=group):
         names = {"all", entry.name, *([entry.dist.metadata["Name"]] if entry.dist else [])}
         if not names & disabled:
             entries[entry.name] = entry

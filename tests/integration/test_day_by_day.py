@@ -117,7 +117,7 @@ def test_every_day_is_measured_before_it_is_trained_on(whole):
 
 
 def test_a_schedule_is_over_the_steps_of_all_days(files, tmp_path):
-    seen, _ = fit(files, tmp_path, "--model.schedule.warmup=1.0")
+    seen, _ = fit(files, tmp_path, "--model.schedule.warmup=1.0", "--model.schedule.restart=never")
     steps = sum(rows // BATCH for rows in ROWS.values())
     share = [rate / seen.rates[-1] for rate in seen.rates]
     assert share == pytest.approx([step / steps for step in range(2, steps + 1)] + [1.0], abs=0.1)

@@ -106,7 +106,7 @@ def test_a_format_that_does_not_exist_is_refused_with_the_nearest(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["data", "import", "tac", str(folder / "raw"), "--out", str(folder / "none")]) == 2
-    assert "There is no importer of 'tac'. Did you mean 'taac'? Formats: taac." in capsys.readouterr().err
+    assert "There is no importer of 'tac'. Did you mean 'taac'? Formats: taac, " in capsys.readouterr().err
 
 
 def test_the_config_has_the_tokens_of_the_official_baseline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

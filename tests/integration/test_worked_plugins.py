@@ -93,7 +93,7 @@ def test_a_metric_can_be_added_on_the_command_line(hyrec: Command) -> None:
 
 
 def test_the_commands_of_the_plugin_page_work(all_plugins: Environment) -> None:
-    blocks = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "plugins" / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "docs" / "plugins.md").read_text(), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 4
     script = all_plugins.work / "page.sh"
     script.write_text("set -euo pipefail\n" + "\n".join(blocks))

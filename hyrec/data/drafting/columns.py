@@ -133,6 +133,14 @@ def guess(values: pl.Series) -> Guess:
     return _number(known, name, distinct)
 
 
+def declared(values: pl.Series, kind: Kind, separator: str = "") -> Guess:
+    """Return what a column is said to hold, unless it holds nothing that could tell rows apart."""
+    distinct = values.drop_nulls().n_unique()
+    if kind == "none" or distinct + (values.null_count() > 0) < 2:
+        return Guess("none", "a list of numbers, which recipes do not read" if kind == "none" else "it holds one value")
+    return Guess(kind, "", separator=separator, distinct=distinct)
+
+
 def _text(known: pl.Series, distinct: int) -> Guess:
     head = known.head(1000)
     if all(parse_iso(text) is not None for text in head):

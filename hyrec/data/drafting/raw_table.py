@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 
-from hyrec.data.drafting.columns import Guess, guess
+from hyrec.data.drafting.columns import Guess, Kind, declared, guess
 from hyrec.data.logs.files import csv_header, find_files, guarded
 from hyrec.data.logs.ids import from_csv, id_values, one_form
 from hyrec.data.logs.recipe_parts import RecipeError
@@ -32,12 +32,14 @@ class RawTable:
         pattern: Name or glob, from ``directory`` on, that finds all of them and no others.
         columns: Their columns.
         separators: Of the CSV files.
+        declared: Kind and separator of columns of which a format says what they hold.
     """
 
     files: list[Path]
     pattern: str
     columns: list[str]
     separators: dict[Path, str]
+    declared: dict[str, tuple[Kind, str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -61,8 +63,9 @@ class RawTable:
 
     @cached_property
     def guesses(self) -> dict[str, Guess]:
-        """What each column seems to hold."""
-        return {column.name: guess(column) for column in self.sample}
+        """What each column holds, as it is declared or seems to."""
+        said = self.declared
+        return {of.name: declared(of, *said[of.name]) if of.name in said else guess(of) for of in self.sample}
 
     def column(self, name: str, *, as_id: bool = False) -> pl.Series:
         """Read one column of all rows; ``as_id`` as for a CSV column of ids."""

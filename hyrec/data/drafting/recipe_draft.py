@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hyrec.condition import Condition
 from hyrec.data.drafting.event_logs import draft_events
 from hyrec.data.drafting.features import DraftedFeature, draft_features
 from hyrec.data.drafting.joins import Joined, join
-from hyrec.data.drafting.raw_table import open_tables
+from hyrec.data.drafting.raw_table import RawTable, open_tables
 from hyrec.data.drafting.roles import Label, Roles, Why, find_roles
 from hyrec.data.drafting.time_split import Split, split_by_time, time_zone
 from hyrec.files import yaml_line
@@ -31,12 +31,14 @@ class Draft:
         directory: The folder that holds the files.
         files: Those of the log, or of the rows.
         decisions: What was decided: what, how, and why.
+        left_out: Columns of the log, and ``table.column``, that are no features, with the reason.
     """
 
     text: str
     directory: Path
     files: list[Path]
     decisions: list[tuple[str, str, str]]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
@@ -45,7 +47,11 @@ def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
     Raises:
         RecipeError: When the log, its user, item, time or label cannot be found.
     """
-    directory, tables = open_tables(names)
+    return draft_tables(*open_tables(names), given)
+
+
+def draft_tables(directory: Path, tables: list[RawTable], given: dict[str, list[str]]) -> Draft:
+    """Draft a recipe for files that are open, in a folder; the rest is as of ``draft_recipe``."""
     roles = find_roles(tables, given)
     joined, unused = join(roles, [table for table in tables if table is not roles.log])
     events = draft_events(roles, unused)
@@ -82,7 +88,9 @@ def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
         decisions.append(
             ("not used", shortened(table.pattern for table in unused), "the log refers to no unique column of theirs")
         )
-    return Draft("\n".join([*lines, ""]), directory, log.files, decisions)
+    return Draft(
+        "\n".join([*lines, ""]), directory, log.files, decisions, {name: _told(why) for name, why in left.items()}
+    )
 
 
 def _log_lines(roles: Roles, zone: str, why_zone: Why, split: Split) -> list[str]:

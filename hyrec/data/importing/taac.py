@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
-from hyrec.data.importing.imported import Imported
+from hyrec.data.importing.imported import ImportedRows
 from hyrec.data.importing.taac_schema import Domain, TaacSchema
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
@@ -36,7 +36,7 @@ _LOG = f", log1p of them: above {_COUNTS:g} in the first {_LOOKED_AT:,} rows"
 _TRAIN, _TIMES = 0.9, 2_000_000
 
 
-def import_taac(folder: Path, out: Path) -> Imported:
+def import_taac(folder: Path, out: Path) -> ImportedRows:
     """Describe the files of a folder, which are read where they lie; nothing is written to ``out``.
 
     Ids count from 0 and get rows of their own, 0 too (the official baseline reads it as padding); nulls and negative
@@ -50,14 +50,17 @@ def import_taac(folder: Path, out: Path) -> Imported:
     files = find_files(str(folder), "FOLDER")
     mapping = _Mapping(described, files)
     split, told = _split(files)
-    found = Imported(
-        f"{folder} (TAAC-2026, {path.name})",
-        mapping.schema(split),
-        {"path" if split.validate_from else "train": str(folder.resolve())},
-        mapping.mapped,
-        mapping.left_out,
-        [f"Ids: offset {NUM_RESERVED_IDS}, so that 0 is a value of its own; null and negative ids are missing.", told],
-        "pkg:hyrec/taac.yaml",
+    found = ImportedRows(
+        origin=f"{folder} (TAAC-2026, {path.name})",
+        schema=mapping.schema(split),
+        data={"path" if split.validate_from else "train": str(folder.resolve())},
+        mapped=mapping.mapped,
+        left_out=mapping.left_out,
+        notes=[
+            f"Ids: offset {NUM_RESERVED_IDS}, so that 0 is a value of its own; null and negative ids are missing.",
+            told,
+        ],
+        config="pkg:hyrec/taac.yaml",
     )
     if described.unknown:
         found.notes.append(f"Keys of {path.name} that say nothing here: {', '.join(described.unknown)}.")

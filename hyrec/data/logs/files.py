@@ -46,6 +46,15 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True)
+class FoundFiles:
+    """Files that no recipe describes: names or globs, and what :class:`Files` says besides."""
+
+    files: list[str]
+    separator: str = ""
+    columns: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Source:
     """Files of one kind, whose rows follow one another.
 
@@ -309,6 +318,13 @@ def _check_named(path: Path, first: list[str], columns: list[str], where: str) -
         )
     if first == columns:
         raise RecipeError(f"{key}: {path.name} has these names in its first line already. Leave {key} out.")
+
+
+def column_names(path: Path, wanted: list[str], where: str, separator: str = "") -> list[str]:
+    """Return the names of a Parquet or CSV file's columns; the arguments are those of ``csv_header``."""
+    if path.suffix == ".parquet":
+        return list(guarded(path, "Parquet", pq.read_schema, path).names)
+    return csv_header(path, wanted, where, separator)[1]
 
 
 def _check_columns(path: Path, names: list[str], wanted: list[str], where: str, *, is_csv: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What stands later on the command line wins, configs and options alike (configs/README.md)."""
+"""What stands later on the command line wins, configs and options alike (docs/configs.md)."""
 
 import pytest
 import yaml

@@ -17,7 +17,7 @@ from tests.taac_files import SCHEMA, columns, write
 
 
 def imported(folder, **options):
-    return import_data("taac", write(folder / "raw", **options), folder / "out")
+    return import_data("taac", write(folder / "raw", **options), folder / "out")[0]
 
 
 def changed(**keys):
@@ -173,4 +173,4 @@ def test_a_schema_under_another_name_is_found_unless_there_are_two(tmp_path):
 
 
 def test_every_format_says_what_it_is():
-    assert all(place.startswith("hyrec.data.importing.") and text for place, text in FORMATS.values())
+    assert all(known.text and known.signs and bool(known.importer) != bool(known.recipe) for known in FORMATS.values())
