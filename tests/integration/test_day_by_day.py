@@ -139,6 +139,15 @@ def test_a_run_that_is_stopped_and_resumed_ends_with_the_weights_of_an_undisturb
     assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
 
 
+def test_a_resumed_run_prints_the_days_before_it_too(files, tmp_path, capsys):
+    fit(files, tmp_path, "--checkpoint.every_n_train_steps=1", stop_after=10)
+    capsys.readouterr()
+    fit(files, tmp_path, "--checkpoint.every_n_train_steps=1", ckpt_path=str(tmp_path / "checkpoints" / "last.ckpt"))
+    out = capsys.readouterr().out
+    lines = out[out.index("before it was trained on") :].splitlines()[1:5]
+    assert [line.split()[0] for line in lines] == ["2026-01-06", "2026-01-07", "2026-01-09", "validation"]
+
+
 def test_the_newest_state_is_the_best_and_the_curve_is_printed_by_day(files, tmp_path, capsys):
     experiment(files, tmp_path).run()
     out = capsys.readouterr().out
@@ -180,6 +189,19 @@ def test_one_day_is_told(files, tmp_path):
 def test_days_that_cannot_be_told_are_refused(zone, changes, told):
     with pytest.raises(DataError, match=told):
         ParquetData(Schema.from_dict(schema(**changes)), train="x.parquet", by_day=zone)
+
+
+@pytest.mark.parametrize(
+    "date", [datetime.date(2026, 3, 29), datetime.date(2026, 10, 25)], ids=["23_hours", "25_hours"]
+)
+def test_days_on_which_clocks_change_are_whole(date, tmp_path):
+    zone = ZoneInfo("Europe/Berlin")
+    midnights = [datetime.datetime.combine(date + datetime.timedelta(days=n), datetime.time(), zone) for n in (0, 1)]
+    start, stop = (int(midnight.timestamp()) for midnight in midnights)
+    times = [start - 1, start, stop - 1, stop]
+    pl.DataFrame({"item": [3] * 4, "click": [0] * 4, "time": times}).write_parquet(tmp_path / "rows.parquet")
+    data = ParquetData(Schema.from_dict(schema()), train=str(tmp_path / "rows.parquet"), by_day="Europe/Berlin")
+    assert [day.index.num_rows for day in data.days] == [1, 2, 1]
 
 
 def test_times_in_another_unit_are_told(files, tmp_path):

@@ -48,15 +48,8 @@ def days_of(files: Sequence[str], decoder: Decoder, span: TimeSpan | None, zone:
     Raises:
         DataError: As :func:`index_split`, and for times that are of no day.
     """
-    days, dates = [], set[datetime.date]()
-    for times in times_in(files, decoder):
-        try:
-            dates |= _dates(times, span, zone)
-        except (ValueError, OverflowError, OSError) as error:
-            schema = decoder.schema
-            told = f"{schema.time_column!r} has times of no day such as {times.max():g} s: {error}"
-            raise DataError(f"by_day: {told}. The schema's time_unit is {schema.time_unit!r}.") from error
-    for date in sorted(dates):
+    days, schema = [], decoder.schema
+    for date in sorted({date for times in times_in(files, decoder) for date in _dates(times, span, zone, schema)}):
         start, stop = _midnight(date, zone), _midnight(date + datetime.timedelta(days=1), zone)
         if span is not None:
             start, stop = max(start, span.start), min(stop, span.stop)
@@ -64,10 +57,14 @@ def days_of(files: Sequence[str], decoder: Decoder, span: TimeSpan | None, zone:
     return days
 
 
-def _dates(times: Array, span: TimeSpan | None, zone: ZoneInfo) -> set[datetime.date]:
+def _dates(times: Array, span: TimeSpan | None, zone: ZoneInfo, schema: Schema) -> set[datetime.date]:
     inside = times if span is None else times[span.holds(times)]
     quarters = np.unique(inside // _QUARTER) * _QUARTER
-    return {datetime.datetime.fromtimestamp(quarter, zone).date() for quarter in quarters.tolist()}
+    try:
+        return {datetime.datetime.fromtimestamp(quarter, zone).date() for quarter in quarters.tolist()}
+    except (ValueError, OverflowError, OSError) as error:
+        told = f"{schema.time_column!r} has times of no day such as {times.max():g} s: {error}"
+        raise DataError(f"by_day: {told}. The schema's time_unit is {schema.time_unit!r}.") from error
 
 
 def _midnight(date: datetime.date, zone: ZoneInfo) -> float:

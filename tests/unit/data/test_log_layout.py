@@ -136,6 +136,18 @@ def test_candidates_of_one_moment_share_their_events_and_nothing_else(folder):
     assert grouped.num_requests == len(set(batch.group.tolist()))
 
 
+def test_rows_of_several_moments_that_see_the_same_events_keep_their_times(tmp_path):
+    recipe = day_recipe()
+    del recipe["sequences"]["shown"]  # of every event, so that no two moments see the same
+    write_logs(tmp_path / "in", log=long_log())
+    for layout in ("flat", "log"):
+        build(Recipe.from_dict(recipe), tmp_path / "in", tmp_path / layout, layout=layout)
+    data = data_of(tmp_path / "log", batch_size=64)
+    assert same(samples(data), samples(data_of(tmp_path / "flat")))
+    batch = next(iter(data.loader("train")))
+    assert batch.num_requests < batch.num_samples
+
+
 def test_a_run_that_was_interrupted_goes_on_with_the_next_batch(folder):
     whole = [batch.row.tolist() for batch in data_of(folder / "log").loader("train")]
     loader = data_of(folder / "log").loader("train")
