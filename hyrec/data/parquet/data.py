@@ -17,7 +17,7 @@ from hyrec.data.parquet.chunk import Array
 from hyrec.data.parquet.days import Day, days_of, zone_of
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.epoch_order import Layout
-from hyrec.data.parquet.loader import BatchLoader, ParquetRows
+from hyrec.data.parquet.loader import BatchLoader, ParquetRows, finished_batches
 from hyrec.data.parquet.policy import DataError, Policies, PolicyCounts, counted_together
 from hyrec.data.parquet.reader import IdReader, RowReader
 from hyrec.data.parquet.source import SplitIndex, find_files, index_split
@@ -231,7 +231,7 @@ class ParquetData(RankingData):
         if self.num_workers:
             options |= {"prefetch_factor": self.prefetch, "persistent_workers": self.persistent_workers}
             options["worker_timeout"] = self.worker_timeout
-        consumed = functools.partial(_finished_batches, self.trainer) if training and self.trainer else None
+        consumed = functools.partial(finished_batches, self.trainer) if training and self.trainer else None
         rows = ParquetRows(index, self._decoder(split), layout)
         loader = BatchLoader(rows, counts=self.counts[split], consumed=consumed, **options)
         if training and len(loader) == 0:
@@ -349,8 +349,3 @@ class ParquetData(RankingData):
 
     def _span(self, split: Split) -> TimeSpan | None:
         return span_of(split, self.schema) if self.path else None
-
-
-def _finished_batches(trainer: Any) -> int:
-    """Return the batches of the current epoch whose training step is done."""
-    return int(trainer.fit_loop.epoch_loop.batch_progress.current.processed)

@@ -228,3 +228,8 @@ class BatchLoader(DataLoader[Any]):
 
 def _as_it_is(items: Any) -> Any:
     return items
+
+
+def finished_batches(trainer: Any) -> int:
+    """Return the batches of the current epoch whose training step is done."""
+    return int(trainer.fit_loop.epoch_loop.batch_progress.current.processed)
