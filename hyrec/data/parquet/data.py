@@ -332,9 +332,8 @@ class ParquetData(RankingData):
 
     def _day(self, ahead: int) -> SplitIndex | None:
         """Return the rows of the epoch's day, or of a later one; None behind the last, and where epochs are no days."""
-        if self.trainer is None or self.trainer.state.fn != "fit":
-            return None
-        later = self.days[self._epoch + ahead :]
+        fits = self.trainer is not None and self.trainer.state.fn == "fit"
+        later = self.days[self._epoch + ahead :] if fits else []
         return later[0].index if later else None
 
     def _files(self, split: Split) -> tuple[list[str], TimeSpan | None]:
