@@ -46,6 +46,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}],
     "TransformerEncoder": [{"causal": True}, {"causal": False, "dropout": 0.5}],
     "TwoStageBackbone": [{"num_layers": 1, "num_mixer_layers": 2}],
+    "Wukong": [{}, {"num_linear": 3, "rank": 2, "expansion": 1, "dropout": 0.5}],
 }
 """Option sets by class name; a class that is not named is checked with its defaults."""
 

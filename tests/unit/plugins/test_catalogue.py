@@ -22,6 +22,7 @@ def test_the_components_of_the_three_models_are_there():
         "SwiGLUEncoder",
         "TransformerEncoder",
         "TwoStageBackbone",
+        "Wukong",
     }
 
 
