@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hyrec.functional import mix_tokens
 from hyrec.mixers import IdentityMixer, RankMixer, SelfAttentionMixer, Wukong
-from hyrec.nn.feedforward import PerTokenFeedForward
+from hyrec.nn.feedforward import PerTokenFeedForward, PerTokenLinear
 from tests.parity.building import assert_tokens, generic, parameters_of, random_tokens, tokens_context
 from tests.references import mixers as reference
 from tests.references.primitives import Weights
@@ -120,6 +120,14 @@ def test_permuting_tokens_changes_a_per_token_network() -> None:
     tokens = random_tokens(2, 4, 8)
     order = [1, 2, 3, 0]
     assert not torch.allclose(network(tokens[:, order]), network(tokens)[:, order], atol=1e-3)
+
+
+@pytest.mark.parametrize("token", [0, 2])
+def test_a_per_token_layer_is_the_linear_layer_of_each_token(token: int) -> None:
+    layer = generic(PerTokenLinear(3, 4, 6))
+    tokens = random_tokens(2, 3, 4)
+    expected = tokens[:, token] @ layer.w_TDK[token] + layer.b_TK[token]
+    torch.testing.assert_close(layer(tokens)[:, token], expected, atol=1e-12, rtol=0.0)
 
 
 @pytest.mark.parametrize("name", ["w1_TDK", "b1_TK", "w2_TKD", "b2_TD"])
