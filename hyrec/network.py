@@ -107,6 +107,11 @@ class Network(nn.Module):
         self.padding_MD = nn.Parameter(torch.empty(num_padding, d_model)) if num_padding else None
         self.ctx = ctx.replace(num_ns_tokens=ctx.num_ns_tokens + num_padding)
         self.backbone = parts.backbone(self.ctx)
+        if parts.block is not None and not any(isinstance(part, UnifiedBlock) for part in self.backbone.modules()):
+            raise ValueError(
+                f"model.block is set, and {type(self.backbone).__name__} is not made of joint blocks. "
+                "Use backbone UnifiedBackbone, or block null."
+            )
         self.head = parts.head(self.ctx)
         self.reset_parameters()
 

@@ -66,7 +66,7 @@ class Ranker(L.LightningModule):
         loss: Logits and labels to a loss.
         encoders: Other encoders by sequence name.
         decoders: Other decoders by sequence name.
-        block: Joint block of events and tokens, which ``UnifiedBackbone`` is made of; other backbones have none.
+        block: Joint block of events and tokens, which ``UnifiedBackbone`` is made of; other backbones take none.
         d_model: D, the width of tokens and queries.
         pad_tokens: Add learned tokens until D is divisible by the number of mixed tokens.
         merge_sequences: Merge all sequences into one in order of time, named ``merged``: one encoder and one decoder

@@ -8,15 +8,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from hyrec.backbones import UnifiedBackbone
+from hyrec.backbones import TwoStageBackbone, UnifiedBackbone
 from hyrec.batch import Sequence
 from hyrec.blocks import LongerBlock, SelfAttentionBlock
 from hyrec.context import BuildContext
 from hyrec.decoders import NoDecode
 from hyrec.encoders import IdentityEncoder
+from hyrec.heads import MLPHead
 from hyrec.mixers import IdentityMixer
+from hyrec.network import Network, Parts
 from hyrec.nn.event_stream import EventStream
+from hyrec.queries import GlobalQueries
 from hyrec.slots import UnifiedBlock
+from hyrec.testing.batches import tiny_schema
+from hyrec.tokenizers import GroupedTokens
 from tests.parity.building import (
     assert_rows,
     assert_tokens,
@@ -97,6 +102,11 @@ def backbone_context(block: Any) -> BuildContext:
 @pytest.mark.parametrize("name", ["full", "onetrans", "longer"])
 @pytest.mark.parametrize("num_layers", [1, 3])
 def test_the_unified_backbone_equals_its_reference(name: str, num_layers: int) -> None:
+    check_unified(name, num_layers)
+
+
+def check_unified(name: str = "longer", num_layers: int = 1) -> None:
+    """Compare the backbone with its reference, on candidates that share requests."""
     cls, options, how = BLOCKS[name]
     ctx = backbone_context(factory(cls, num_heads=2, expansion=1, **options))
     backbone = generic(UnifiedBackbone(ctx, num_layers=num_layers))
@@ -188,6 +198,23 @@ def test_recent_events_of_several_sequences_are_refused_with_what_works() -> Non
 def test_a_unified_backbone_without_a_block_is_refused_with_one_that_works() -> None:
     with pytest.raises(ValueError, match=r"model.block names none. SelfAttentionBlock works"):
         UnifiedBackbone(backbone_context(None))
+
+
+def test_a_block_that_the_backbone_would_not_use_is_refused() -> None:
+    parts = Parts(
+        GroupedTokens,
+        GlobalQueries,
+        IdentityEncoder,
+        NoDecode,
+        IdentityMixer,
+        TwoStageBackbone,
+        MLPHead,
+        block=SelfAttentionBlock,
+    )
+    with pytest.raises(
+        ValueError, match=r"TwoStageBackbone is not made of joint blocks\. Use backbone UnifiedBackbone"
+    ):
+        Network(tiny_schema(), D, parts)
 
 
 def test_a_unified_backbone_without_sequences_is_refused() -> None:
