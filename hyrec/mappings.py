@@ -49,6 +49,8 @@ def build_dataclass(cls: type[_T], content: Any, where: str, error: type[ValueEr
     for key, value in content.items():
         if key not in fields:
             known = ", ".join(fields)
+            if isinstance(key, bool) and "on" in fields:
+                raise error(f"{where} has the key on without quotes, which YAML reads as {key}: write 'on'.")
             raise error(f"{where} has no key {key!r}.{suggest(str(key), fields)} Known keys: {known}.")
         values[key] = _coerce(hints[key], value, f"{where}.{key}", error)
     for name, f in fields.items():

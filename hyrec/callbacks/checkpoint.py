@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
-from hyrec.callbacks.monitor import metrics_of, mode_of, refuse_unlogged, refuse_wrong_end
+from hyrec.callbacks.monitor import metrics_of, mode_of, prepare_early_stopping, refuse_unlogged, tell_early_stop
 from hyrec.files import replaced
 
 
@@ -104,7 +104,7 @@ class BestCheckpoint(ModelCheckpoint):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse a metric that nothing will log; take an earlier best state along, or forget one that is gone."""
         refuse_unlogged(self.monitor, trainer, pl_module, "checkpoint")
-        refuse_wrong_end(trainer, pl_module)
+        prepare_early_stopping(trainer, pl_module)
         earlier = self.best_model_path
         if not earlier:
             return
@@ -162,6 +162,7 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make the newest state the best when the run has ended before its first validation."""
+        tell_early_stop(trainer)
         if _may_save(trainer) and self.save_top_k and not self.best_model_path:
             _refuse_broken(trainer, pl_module)
             self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))

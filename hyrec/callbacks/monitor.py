@@ -7,6 +7,7 @@ from typing import Literal
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities import rank_zero_info
 
 from hyrec.messages import suggest, unknown
 from hyrec.metrics import MetricFacts, RankingMetric, base_name, build_metrics, facts_of
@@ -57,8 +58,11 @@ def refuse_unlogged(monitor: str | None, trainer: Trainer, model: LightningModul
     raise ValueError(unknown(f"{where}.monitor is", monitor, names, allowed="Logged"))
 
 
-def refuse_wrong_end(trainer: Trainer, model: LightningModule) -> None:
+def prepare_early_stopping(trainer: Trainer, model: LightningModule) -> None:
     """Refuse an early stopping that would end a run as its metric gets better: Lightning's default mode is ``min``.
+
+    Metrics of validation are looked at when they are measured. At the end of the epoch, which is Lightning's choice,
+    ``last.ckpt`` is written already, and a run that goes on from there has no metric to look at.
 
     Raises:
         ValueError: Naming the mode that the metric needs.
@@ -73,3 +77,12 @@ def refuse_wrong_end(trainer: Trainer, model: LightningModule) -> None:
                     f"EarlyStopping watches {callback.monitor} with mode {callback.mode!r}, but a {word} one is "
                     f"better: it would stop as the model learns. Set mode: {better}."
                 )
+            if callback.monitor.startswith("val/"):
+                callback._check_on_train_epoch_end = False
+
+
+def tell_early_stop(trainer: Trainer) -> None:
+    """Say why a run has ended before its time."""
+    for callback in getattr(trainer, "callbacks", []):
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message and not callback.verbose:
+            rank_zero_info(callback.stopping_reason_message)

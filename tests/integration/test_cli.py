@@ -71,6 +71,13 @@ def test_fit_ends_with_the_test_of_the_best_checkpoint(run):
     assert {"test/auc", "test/query_auc", "test/logloss"} <= set(metrics(run))
 
 
+def test_a_new_run_is_not_told_that_its_files_will_be_deleted(folder, recwarn):
+    few = ["--trainer.max_steps", "1", "--trainer.limit_val_batches", "1", "--test_after_fit", "false"]
+    assert main(["fit", "--config", "pkg:hyrec/debug.yaml", "--name", "new", *few, *QUIET]) == 0
+    told = [str(warning.message) for warning in recwarn]
+    assert [text for text in told if "not empty" in text or "treespec" in text] == []
+
+
 def test_a_checkpoint_loads_without_arguments_and_with_weights_only(run):
     model = Ranker.load_from_checkpoint(run / "checkpoints" / "best.ckpt", weights_only=True)
     assert model.network.ctx.d_model == 16

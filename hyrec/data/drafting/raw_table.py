@@ -79,7 +79,7 @@ class RawTable:
 
     def _rows(self, path: Path) -> pl.LazyFrame:
         if path in self.separators:
-            return pl.scan_csv(path, separator=self.separators[path], infer_schema=False, glob=False)
+            return pl.scan_csv(path, separator=self.separators[path], infer_schema=False, null_values="", glob=False)
         return pl.scan_parquet(path, glob=False)
 
     def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:

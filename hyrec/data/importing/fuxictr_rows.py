@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from hyrec.data.importing.fuxictr_config import FuxiColumn, FuxiConfig
 from hyrec.data.logs.columns import flat
-from hyrec.data.logs.files import Source, open_files
+from hyrec.data.logs.files import FoundFiles, Source, open_files
 from hyrec.data.logs.history import Ints
 from hyrec.data.logs.vocabulary import Vocabulary, count_values
 from hyrec.data.logs.writer import ColumnReader, Store, column, write
@@ -41,7 +41,7 @@ class FuxiRows:
 
     def __post_init__(self) -> None:
         self.sources = {
-            split: open_files([pattern], folder, f"{split}_data", self.columns, self.store.folder)
+            split: open_files(FoundFiles([pattern]), folder, f"{split}_data", self.columns, self.store.folder)
             for split, (folder, pattern) in self.config.files.items()
         }
         self._made = {split: {} for split in self.sources}

@@ -29,6 +29,7 @@ class EventLog:
         unique: As ``log.unique``.
         repeated: As ``log.repeated``.
         separator: As ``log.separator``.
+        columns: As ``log.columns``.
     """
 
     files: list[str]
@@ -42,3 +43,4 @@ class EventLog:
     unique: list[str] = field(default_factory=list)
     repeated: Repeated = "keep"
     separator: str = ""
+    columns: list[str] = field(default_factory=list)

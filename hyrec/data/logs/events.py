@@ -142,11 +142,11 @@ def read_events(
 def _open(recipe: Recipe, name: str, directory: Path, store: Store, built: State | None) -> Source:
     spec, where, columns = recipe.event_logs[name], f"event_logs.{name}.files", event_columns(recipe, name)
     if built is None:
-        return open_files(spec.files, directory, where, columns, store.folder, spec.separator)
+        return open_files(spec, directory, where, columns, store.folder)
     held = built.open(event_log(name), where, columns)
     if not find_files(spec.files, directory):
         return held
-    files = open_files(spec.files, directory, where, columns, store.folder, spec.separator, may_be_empty=True)
+    files = open_files(spec, directory, where, columns, store.folder, may_be_empty=True)
     return files.after(held)
 
 

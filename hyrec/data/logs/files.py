@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hyrec.data.logs.found_columns import field_inside, named_by_folders, read_column, refuse_structs
 from hyrec.data.logs.ids import from_csv, id_values, like_built, one_form
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.files import is_leftover
@@ -23,6 +24,34 @@ from hyrec.messages import listed, suggest
 _SEPARATORS = (",", "\t", ";", "|")
 _KEPT = "the built logs"
 _T = TypeVar("_T")
+
+
+class Files(Protocol):
+    """What a recipe says of files: log, event log, table or snapshot."""
+
+    @property
+    def files(self) -> list[str]:
+        """Names or globs in the order of preference."""
+        ...
+
+    @property
+    def separator(self) -> str:
+        """What stands between columns; empty: found out."""
+        ...
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of columns of files without a header."""
+        ...
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """Files that no recipe describes: names or globs, and what :class:`Files` says besides."""
+
+    files: list[str]
+    separator: str = ""
+    columns: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -37,6 +66,7 @@ class Source:
         columns: Columns that may be read.
         kept: Those of the files that an earlier build has kept of its logs.
         absent: Columns that a file lacks, and need not have; they are null.
+        folders: Of Parquet files, the columns that are in the names of their folders, as in ``day=2024-05-01``.
     """
 
     where: str
@@ -46,6 +76,7 @@ class Source:
     columns: frozenset[str]
     kept: frozenset[Path] = frozenset()
     absent: dict[Path, frozenset[str]] = field(default_factory=dict)
+    folders: dict[Path, dict[str, str | None]] = field(default_factory=dict)
 
     def read(self, column: str, *, as_id: bool = False) -> pl.Series:
         """Read one column of all files, in one type that holds every value.
@@ -80,12 +111,26 @@ class Source:
             for name, paths in texts.items()
             if paths
         ]
+        in_folders = self._of_folders(column, as_id)
         for path in self.parquet:
-            part = self.column_of(path, column)
+            part = in_folders[path] if path in in_folders else self.column_of(path, column)
             if part.dtype.is_decimal():
                 part = id_values(part, column) if part.dtype.scale == 0 else part.cast(pl.Float64)  # type: ignore[attr-defined]
             parts.append((part, _KEPT if path in self.kept else path.name))
         return parts
+
+    def _of_folders(self, column: str, as_id: bool) -> dict[Path, pl.Series]:
+        """Return a column of those files whose folders name it, in the type that suits all of these."""
+        paths = [path for path in self.parquet if column in self.folders.get(path, ())]
+        if not paths:
+            return {}
+        lengths = self.num_rows(paths)
+        texts = [
+            pl.repeat(self.folders[path][column], n, dtype=pl.String, eager=True)
+            for path, n in zip(paths, lengths, strict=True)
+        ]
+        typed, ends = from_csv(pl.concat(texts).alias(column), as_id=as_id), np.cumsum(lengths)
+        return {path: typed[end - n : end] for path, n, end in zip(paths, lengths, ends.tolist(), strict=True)}
 
     def text(self, column: str) -> pl.Series:
         """Read one column of the CSV files, as it is written."""
@@ -127,7 +172,7 @@ class Source:
         if column in self.absent.get(path, ()):
             dtype = pl.String if path in self.csv else pl.Null
             return pl.repeat(None, self.num_rows([path])[0], dtype=dtype, eager=True).alias(column)
-        return guarded(path, "Parquet", pl.read_parquet, path, columns=[column], glob=False)[column]
+        return guarded(path, "Parquet", read_column, path, column)
 
 
 def find_files(patterns: list[str], directory: Path) -> list[Path]:
@@ -149,12 +194,11 @@ def find_files(patterns: list[str], directory: Path) -> list[Path]:
 
 
 def open_files(
-    patterns: list[str],
+    spec: Files,
     directory: Path,
     where: str,
     columns: Iterable[str],
     folder: Path,
-    separator: str = "",
     optional: Iterable[str] = (),
     *,
     may_be_empty: bool = False,
@@ -162,39 +206,52 @@ def open_files(
     """Find files, check their columns, and lay CSV files down as Parquet in ``folder``.
 
     Of the names or globs, the first that matches counts; ``where`` is what the recipe calls them. Without a separator
-    CSV files have the one that makes their header hold the columns. ``optional`` columns may be missing,
-    and all rows where the files ``may_be_empty``.
+    CSV files have the one that makes their header hold the columns. Names of folders hold columns as well, as in
+    ``day=2024-05-01``. ``optional`` columns may be missing, and all rows where the files ``may_be_empty``.
 
     Raises:
         RecipeError: For files or columns that are missing and files that cannot be read.
     """
-    paths, wanted = find_files(patterns, directory), sorted(columns)
+    paths, wanted = find_files(spec.files, directory), sorted(columns)
     if not paths:
         there = sorted(p.name for p in directory.iterdir()) if directory.is_dir() else []
-        hint = suggest(patterns[0], there) if patterns else ""
+        hint = suggest(spec.files[0], there) if spec.files else ""
         raise RecipeError(
-            f"{where}: {directory} holds none of {', '.join(patterns)}.{hint} {listed(there, 'It holds')}"
+            f"{where}: {directory} holds none of {', '.join(spec.files)}.{hint} {listed(there, 'It holds')}"
         )
     csv: list[Path] = []
     parquet: list[Path] = []
     absent: dict[Path, frozenset[str]] = {}
+    folders: dict[Path, dict[str, str | None]] = {}
     for path in paths:
+        of_folders = named_by_folders(path)
         if path.suffix == ".parquet":
-            names = guarded(path, "Parquet", pq.read_schema, path).names
+            fields = guarded(path, "Parquet", pq.read_schema, path)
+            inside = [name for name in wanted if name not in fields.names and field_inside(fields, name)]
+            folders[path] = {name: value for name, value in of_folders.items() if name not in fields.names}
+            names = [*fields.names, *inside, *folders[path]]
             absent[path] = frozenset({*optional} - {*names})
             _check_columns(path, names, [name for name in wanted if name not in absent[path]], where)
+            refuse_structs(path, fields, wanted, where)
             parquet.append(path)
             continue
-        between, names = csv_header(path, wanted, where, separator)
+        between, names = csv_header(path, wanted, where, spec.separator, spec.columns)
+        more = {name: value for name, value in of_folders.items() if name not in names}
         csv.append(folder / f"{where}-{len(csv)}.parquet")
-        absent[csv[-1]] = frozenset({*optional} - {*names})
+        absent[csv[-1]] = frozenset({*optional} - {*names, *more})
         there = [name for name in wanted if name not in absent[csv[-1]]]
-        _check_columns(path, names, there, where, is_csv=True)
-        rows = pl.scan_csv(path, separator=between, infer_schema=False, glob=False).select(there)
+        _check_columns(path, [*names, *more], there, where, is_csv=True)
+        form: dict[str, Any] = {"separator": between, "infer_schema": False, "null_values": "", "glob": False}
+        if spec.columns:
+            form |= {"has_header": False, "new_columns": spec.columns}
+        rows = pl.scan_csv(path, **form)
+        rows = rows.with_columns(pl.lit(value, pl.String).alias(name) for name, value in more.items()).select(there)
         guarded(path, "CSV", rows.sink_parquet, csv[-1], compression="lz4")
     if not (may_be_empty or any(pq.read_metadata(path).num_rows for path in [*csv, *parquet])):
-        raise RecipeError(f"{where}: {', '.join(p.name for p in paths[:3])} holds a header and no rows.")
-    return Source(where, [path.name for path in paths], csv, parquet, frozenset(wanted), absent=absent)
+        held = "no rows" if spec.columns else "a header and no rows"
+        raise RecipeError(f"{where}: {', '.join(p.name for p in paths[:3])} holds {held}.")
+    names = [path.relative_to(directory).as_posix() if path.is_relative_to(directory) else path.name for path in paths]
+    return Source(where, names, csv, parquet, frozenset(wanted), absent=absent, folders=folders)
 
 
 def guarded(path: Path, kind: str, read: Callable[..., _T], *args: Any, **options: Any) -> _T:
@@ -221,8 +278,13 @@ def is_full(error: BaseException) -> bool:
     return not {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}.isdisjoint(numbers) or "No space left" in str(error)
 
 
-def csv_header(path: Path, wanted: list[str], where: str, separator: str) -> tuple[str, list[str]]:
-    """Return the separator and the names in the first line; of several separators the one that finds most."""
+def csv_header(
+    path: Path, wanted: list[str], where: str, separator: str, columns: Sequence[str] = ()
+) -> tuple[str, list[str]]:
+    """Return the separator and the names in the first line; of several separators the one that finds most.
+
+    A file without a header has the names ``columns``, as many as its first line has entries.
+    """
     first_line = {"has_header": False, "n_rows": 1, "infer_schema": False, "truncate_ragged_lines": True, "glob": False}
     found: dict[str, list[str]] = {}
     refused: list[RecipeError] = []
@@ -238,8 +300,24 @@ def csv_header(path: Path, wanted: list[str], where: str, separator: str) -> tup
         read(between)
     if not found:
         raise refused[0]
+    if columns:
+        best = max(found, key=lambda between: (len(found[between]) == len(columns), len(found[between])))
+        _check_named(path, found[best], list(columns), where)
+        return best, list(columns)
     best = max(found, key=lambda between: (len({*wanted} & {*found[between]}), len(found[between])))
     return best, found[best]
+
+
+def _check_named(path: Path, first: list[str], columns: list[str], where: str) -> None:
+    key = f"{where.rpartition('.')[0]}.columns"
+    if len(first) != len(columns):
+        raise RecipeError(
+            f"{key} names {len(columns)} columns, and the first line of {path.name} has {len(first)}: "
+            f"{', '.join(first[:12])}. Name all of them in their order; another separator goes to "
+            f"{where.rpartition('.')[0]}.separator."
+        )
+    if first == columns:
+        raise RecipeError(f"{key}: {path.name} has these names in its first line already. Leave {key} out.")
 
 
 def column_names(path: Path, wanted: list[str], where: str, separator: str = "") -> list[str]:
@@ -250,6 +328,7 @@ def column_names(path: Path, wanted: list[str], where: str, separator: str = "")
 
 
 def _check_columns(path: Path, names: list[str], wanted: list[str], where: str, *, is_csv: bool = False) -> None:
+    part = where.rpartition(".")[0]
     for column in wanted:
         if names.count(column) > 1:
             raise RecipeError(f"{where}: {path.name} holds the column {column!r} twice; name or drop one of them.")
@@ -258,7 +337,7 @@ def _check_columns(path: Path, names: list[str], wanted: list[str], where: str, 
         problem = f"{where}: {path.name} has no column {column!r}.{suggest(column, names)} {listed(names, 'Columns')}"
         if is_csv and not {*wanted} & {*names}:
             problem += (
-                "\nThe first line of a CSV file names its columns: add one if it is missing. Columns that are parted "
-                f"by something else than {', '.join(map(repr, _SEPARATORS))} need {where.rpartition('.')[0]}.separator."
+                f"\nThe first line of a CSV file names its columns: where there is none, {part}.columns does. Columns "
+                f"that are parted by something else than {', '.join(map(repr, _SEPARATORS))} need {part}.separator."
             )
         raise RecipeError(problem)

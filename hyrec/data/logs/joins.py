@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def read_table(
     if built is not None:
         held = built.open(table(name), where, wanted)
     if given:
-        files = open_files(spec.files, directory, where, wanted, store.folder, spec.separator)
+        files = open_files(spec, directory, where, wanted, store.folder)
         held = files if built is None else files.after(held)
     key = id_values(held.read(spec.key, as_id=True), f"tables.{name}.key, column {spec.key!r},")
     again = np.zeros(len(key), dtype=np.bool_)
@@ -58,3 +59,22 @@ def join(recipe: Recipe, rows: Rows, log: str, name: str, held: Source, key: pl.
             "numbers with leading zeros, as 0012, are text."
         )
     rows.tables[name] = held, index
+
+
+def poor_joins(recipe: Recipe, log: str, rows: Rows) -> Iterator[str]:
+    """Tell of tables that hold less than half of what a log refers to, with an example of either side."""
+    for name, (held, index) in rows.tables.items():
+        key, on = recipe.tables[name].key, join_column(recipe, log, name)
+        refers = rows.column(on, as_id=True)
+        known, found = len(refers) - refers.null_count(), len(index) - index.null_count()
+        if 2 * found >= known:
+            continue
+        absent = refers.filter(index.is_null() & refers.is_not_null())[0]
+        keys = held.read(key, as_id=True).drop_nulls()
+        of = "the log" if log == LOG else f"event_logs.{log}"
+        example = f" and hold {keys[0]!r}, for example" if len(keys) else ""
+        yield (
+            f"tables.{name}: {found:,} of {known:,} rows ({found / known:.1%}) of {of} find their {on!r} in "
+            f"{', '.join(held.names[:3])}, whose {len(keys):,} values of {key!r} lack {absent!r}{example}. Are both "
+            "the same ids, written alike?"
+        )

@@ -90,11 +90,12 @@ def read_logs(
     """
     log, split = recipe.log, recipe.split
     check_zone(log.time_zone)
+    check_zone(log.naive_zone, "log.naive_zone")
     columns = log_columns(recipe)
     made = {*recipe.labels.values()} if recipe.negatives else set()
     optional = recipe.outcomes | (split.columns - columns) if built is not None else made
     columns |= split.columns
-    source = open_files(log.files, directory, "log.files", columns, store.folder, log.separator, optional)
+    source = open_files(log, directory, "log.files", columns, store.folder, optional)
     for path in source.absent if made and built is None else ():
         if present := sorted(made - source.absent[path]):
             raise RecipeError(
@@ -115,7 +116,7 @@ def read_logs(
         )
     keys = pl.DataFrame(
         [
-            whole_times(source.read(log.time), log.time_unit, "log.time").alias("time"),
+            whole_times(source.read(log.time), log.time_unit, "log.time", log.naive_zone).alias("time"),
             id_values(source.read(log.user, as_id=True), f"log.user, column {log.user!r},").alias("user"),
             id_values(source.read(log.item, as_id=True), f"log.item, column {log.item!r},").alias("item"),
         ]

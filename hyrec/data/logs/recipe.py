@@ -262,7 +262,7 @@ def _validate_counter(recipe: Recipe, name: str, counter: Counter) -> None:
 
 
 def _refuse_outcome(recipe: Recipe, column: str, where: str, why: str) -> None:
-    if column in recipe.outcomes:
+    if any(column == outcome or column.startswith(f"{outcome}.") for outcome in recipe.outcomes):
         raise RecipeError(
             f"{where} uses {column!r}, an outcome of the impression: it {why}. Outcomes may be labels, "
             "conditions and side information of earlier events, and counted in counters."

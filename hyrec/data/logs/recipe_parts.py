@@ -28,8 +28,8 @@ class Log:
             its matches but names that begin with ``.`` or ``_``. Parquet and CSV (also gzipped) by suffix.
         user: Column of the user's id.
         item: Column of the item's id.
-        time: Column of the impression's time: a number since 1970, a timestamp, or an ISO date-time; in UTC unless the
-            text says its zone.
+        time: Column of the impression's time: a number since 1970, a timestamp, or an ISO date-time; of
+            ``naive_zone`` unless it says its zone.
         outcomes: Columns that are known only after the impression. They may be labels, conditions and side
             information of earlier events, and are refused as features of the impression itself.
         time_unit: Unit of ``time``.
@@ -49,6 +49,9 @@ class Log:
             counts them.
         separator: Between the columns of CSV files. Empty: of comma, tab, semicolon and ``|`` the one that finds
             the columns in the header.
+        columns: Names of the columns of CSV files that have no header, in their order.
+        naive_zone: Zone of date-times in ``time`` that do not say theirs, for example ``Europe/Berlin``. It moves no
+            numbers.
     """
 
     files: list[str]
@@ -64,6 +67,8 @@ class Log:
     unique: list[str] = field(default_factory=list)
     repeated: Repeated = "keep"
     separator: str = ""
+    columns: list[str] = field(default_factory=list)
+    naive_zone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Table:
         on: Column of the log. Empty: the same name as ``key``.
         role: Role of its features, unless a feature says otherwise.
         separator: As ``log.separator``.
+        columns: As ``log.columns``.
     """
 
     files: list[str]
@@ -83,6 +89,7 @@ class Table:
     on: str = ""
     role: Role = "item"
     separator: str = ""
+    columns: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,7 @@ class Snapshot:
         before: The snapshot covers everything before this moment: older log rows are left out of the
             histories.
         separator: As ``log.separator``.
+        columns: As ``log.columns``.
     """
 
     files: list[str]
@@ -106,6 +114,7 @@ class Snapshot:
     last_time: str = ""
     before: str = ""
     separator: str = ""
+    columns: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

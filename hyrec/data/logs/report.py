@@ -12,8 +12,10 @@ import polars as pl
 from hyrec.data.logs.encode import Encoded, Encoder
 from hyrec.data.logs.event_report import EventStats, event_stats
 from hyrec.data.logs.history import Positions
+from hyrec.data.logs.joins import poor_joins
 from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
+from hyrec.data.logs.recipe_parts import LOG
 from hyrec.data.logs.roles import Roles
 from hyrec.data.logs.rows import Mask
 from hyrec.data.logs.splitting import SPLITS
@@ -123,6 +125,9 @@ def report_of(
     labels = {column: logs.rows.column(column) for column in recipe.labels.values()}
     dropped = sum(logs.dropped.values())
     events, unseen = event_stats(recipe, logs)
+    unmatched = list(poor_joins(recipe, LOG, logs.rows))
+    for name, held in logs.events.items():
+        unmatched += poor_joins(recipe, name, held.rows)
     return BuildReport(
         files=logs.files,
         rows_read=logs.rows.height - logs.drawn + dropped,
@@ -139,7 +144,7 @@ def report_of(
         snapshot_hidden=int(((rows.split >= 0) & ~rows.sees_snapshot).sum()),
         repeated=logs.repeated,
         notes=[*_notes(recipe, logs), *told[1]],
-        warnings=[*logs.warnings, *_split_warnings(recipe, labels, masks), *told[0], *unseen],
+        warnings=[*logs.warnings, *_split_warnings(recipe, labels, masks), *told[0], *unseen, *unmatched],
         events=events,
     )
 

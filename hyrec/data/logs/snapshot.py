@@ -35,7 +35,7 @@ def read_snapshot(
     used |= {c for counter in recipe.counters.values() for c in (counter.snapshot_positives, counter.snapshot_events)}
     columns = sorted(({spec.user, spec.last_time} | used) - {""})
     if built is None:
-        source = open_files(spec.files, directory, "snapshot.files", columns, store.folder, spec.separator)
+        source = open_files(spec, directory, "snapshot.files", columns, store.folder)
     else:
         source = built.open(SNAPSHOT, "snapshot.files", columns)
     if keep is not None:

@@ -111,15 +111,25 @@ def whole_times(values: pl.Series, unit: Any, where: str, zone: str = "UTC") -> 
 
 
 def _iso_times(text: pl.Series, where: str, zone: str) -> pl.Series:
-    times: pl.Series = text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    is_local = ~text.str.contains(_SAYS_ZONE).fill_null(False)
+    said, local = (_parsed(text.filter(mask)) for mask in (~is_local, is_local))
+    if zone != "UTC":
+        there = epochs(local.drop_nulls().dt.replace_time_zone(None), zone, "us")
+        there = pl.from_epoch(there, time_unit="us").dt.replace_time_zone("UTC")
+        local = local.scatter(local.is_not_null().arg_true(), there)
+    places = pl.concat([(~is_local).arg_true(), is_local.arg_true()])
+    times = pl.concat([said, local])[places.arg_sort()].alias(text.name)
     if times.null_count() > text.null_count():
         bad = text.filter(times.is_null() & text.is_not_null())[0]
         raise RecipeError(f"{where}: column {text.name!r} holds {bad!r}; write every time as 2022-05-03T10:00:00Z.")
-    if zone != "UTC":
-        local = ~text.str.contains(_SAYS_ZONE)
-        there = epochs(times.filter(local).dt.replace_time_zone(None), zone, "us")
-        times = times.dt.epoch("us").scatter(local.fill_null(False).arg_true(), there)
-        times = pl.from_epoch(times, time_unit="us").dt.replace_time_zone("UTC")
+    return times
+
+
+def _parsed(text: pl.Series) -> pl.Series:
+    """Parse date-times that all say their zone, or of which none does; null for other texts."""
+    if text.null_count() == len(text):
+        return pl.repeat(None, len(text), dtype=pl.Datetime("us", "UTC"), eager=True)
+    times: pl.Series = text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
     return times
 
 

@@ -11,20 +11,14 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from hyrec.data.moments import UNITS
+from hyrec.data.nested import depth_of as depth_of
+from hyrec.data.nested import is_list as is_list
+from hyrec.data.nested import is_view as is_view
+from hyrec.data.nested import relist as relist
 from hyrec.data.parquet.chunk import Array
 from hyrec.data.parquet.hashing import hash_strings, mix64
 
 _UNITS = {**UNITS, "ns": 10**9}
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether the type is one of the list types."""
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or is_view(kind))
-
-
-def is_view(kind: pa.DataType) -> bool:
-    """Whether the type is a list whose entries may lie in any order."""
-    return bool(types.is_list_view(kind) or types.is_large_list_view(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -55,24 +49,6 @@ def is_decoded(kind: pa.DataType) -> bool:
     if is_whole(kind) or types.is_floating(kind) or types.is_timestamp(kind) or types.is_date(kind):
         return True
     return is_text(kind) and not (types.is_string_view(kind) or types.is_binary_view(kind))
-
-
-def relist(array: pa.Array, values: pa.Array) -> pa.Array:
-    """Return a list array (or a map, as lists) with other values in place of its own."""
-    kind = array.type
-    if types.is_fixed_size_list(kind):
-        made, buffers = pa.list_(values.type, kind.list_size), 1
-    else:
-        made, buffers = (pa.large_list if types.is_large_list(kind) else pa.list_)(values.type), 2
-    return pa.Array.from_buffers(made, len(array), array.buffers()[:buffers], offset=array.offset, children=[values])
-
-
-def depth_of(kind: pa.DataType) -> tuple[int, pa.DataType]:
-    """Return the levels of lists of a type, and the type inside."""
-    depth = 0
-    while is_list(kind):
-        depth, kind = depth + 1, kind.value_type
-    return depth, kind
 
 
 def null_mask(array: pa.Array) -> Array | None:

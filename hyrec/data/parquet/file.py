@@ -9,10 +9,10 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import types
 
 from hyrec.data.event_file import EventFile, event_files, range_column
+from hyrec.data.nested import follow, leaves_of, steps_to, stored_type, type_inside
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.columns import Column
 from hyrec.data.parquet.forms import Form, form_of
@@ -103,7 +103,7 @@ class DataFile:
     @property
     def names(self) -> list[str]:
         """All names: of columns, and of the fields inside them."""
-        nested = [".".join((f.name, *path)) for f in self._fields for path in _leaves(f.type) if path]
+        nested = [".".join((f.name, *path)) for f in self._fields for path in leaves_of(f.type) if path]
         return [*self._names, *nested]
 
     def stores_lists(self, name: str) -> bool:
@@ -151,7 +151,7 @@ class DataFile:
         leaves: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
         number = 0
         for field in self._fields:
-            paths = _leaves(field.type)
+            paths = leaves_of(field.type)
             leaves[field.name] = list(enumerate(paths, number))
             number += len(paths)
         if number != metadata.num_columns:
@@ -172,7 +172,7 @@ class DataFile:
                 raise DataError(f"{self.path} holds the column {top!r} twice; name or drop one of them.")
             read = [i for i, steps in leaves[top] if all(a == b for a, b in zip(steps, path, strict=False))]
             kind = self._fields.field(top).type
-            inside, extended = _inside(kind, path), _stored(kind) != kind
+            inside, extended = type_inside(kind, path), stored_type(kind) != kind
             form = form_of(inside, columns, self._is_whole, kinds.get(name), extended=extended)
             self._places[name] = _Place(top, path, read[0], [metadata.schema.column(i).path for i in read], form)
             found[name] = form.apply(pa.array([], inside), self.path).type if form else inside
@@ -184,7 +184,7 @@ class DataFile:
             return name, ()
         for field in self._fields:
             if name.startswith(f"{field.name}."):
-                path = _steps(field.type, name[len(field.name) + 1 :])
+                path = steps_to(field.type, name[len(field.name) + 1 :])
                 if path is not None:
                     return field.name, path
         return name, None
@@ -194,7 +194,7 @@ class DataFile:
         top, path = self._resolve(name)
         if path is None:
             return False
-        _, kind = arrow.depth_of(_inside(self._fields.field(top).type, path))
+        _, kind = arrow.depth_of(type_inside(self._fields.field(top).type, path))
         return arrow.is_whole(kind) or types.is_decimal(kind)
 
     def _batch(self, batch: pa.RecordBatch, places: dict[str, _Place]) -> pa.RecordBatch:
@@ -204,73 +204,6 @@ class DataFile:
         for name, place in places.items():
             array = batch.column(place.top)
             if place.path:
-                array = _follow(array, place.path)
+                array = follow(array, place.path)
             out[name] = array if place.form is None else place.form.apply(array, f"{self.path}: column {name!r}")
         return pa.RecordBatch.from_pydict(out)
-
-
-def _leaves(kind: pa.DataType) -> list[tuple[str, ...]]:
-    """Return the fields that lead to each leaf of a type; those of a map, which are read together, as the map."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return _leaves(kind.storage_type)
-    if types.is_map(kind):
-        return [()] * (len(_leaves(kind.key_type)) + len(_leaves(kind.item_type)))
-    if arrow.is_list(kind):
-        return _leaves(kind.value_type)
-    if types.is_struct(kind):
-        return [(field.name, *path) for field in kind for path in _leaves(field.type)]
-    return [()]
-
-
-def _children(kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
-    if types.is_map(kind):
-        return [("key", kind.key_type), ("value", kind.item_type)]
-    return [(field.name, field.type) for field in kind] if types.is_struct(kind) else []
-
-
-def _steps(kind: pa.DataType, rest: str) -> tuple[str, ...] | None:
-    """Return the fields that the rest of a dotted name stands for; None when there are none."""
-    while arrow.is_list(kind):
-        kind = kind.value_type
-    if types.is_null(kind):
-        return ()
-    for name, inner in _children(kind):
-        if rest == name:
-            return (name,)
-        path = _steps(inner, rest[len(name) + 1 :]) if rest.startswith(f"{name}.") else None
-        if path is not None:
-            return (name, *path)
-    return None
-
-
-def _inside(kind: pa.DataType, path: tuple[str, ...]) -> pa.DataType:
-    """Return the type that a path leads to, in the lists that it leads through."""
-    return _follow(pa.array([], _stored(kind)), path).type if path else _stored(kind)
-
-
-def _stored(kind: pa.DataType) -> pa.DataType:
-    """Return the type that values of extension types are stored as, in whatever they are nested."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return _stored(kind.storage_type)
-    if types.is_struct(kind):
-        return pa.struct([(field.name, _stored(field.type)) for field in kind])
-    if types.is_map(kind):
-        return pa.map_(_stored(kind.key_type), _stored(kind.item_type))
-    if arrow.is_list(kind) and (value := _stored(kind.value_type)) != kind.value_type:
-        return pa.list_(value)
-    return kind
-
-
-def _follow(array: pa.Array, path: tuple[str, ...]) -> pa.Array:
-    """Return what a path leads to, in the lists that it leads through."""
-    if not path or types.is_null(array.type):
-        return array
-    if types.is_map(array.type):
-        side = array.keys if path[0] == "key" else array.items
-        return arrow.relist(array, _follow(side, path[1:]))
-    if arrow.is_view(array.type):
-        array = array.cast(pa.large_list(array.type.value_type))
-    if arrow.is_list(array.type):
-        return arrow.relist(array, _follow(array.values, path))
-    names = [field.name for field in array.type]
-    return _follow(pc.struct_field(array, [names.index(path[0])]), path[1:])

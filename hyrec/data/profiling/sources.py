@@ -104,7 +104,7 @@ def as_parquet(file: Path, folder: Path) -> Path:
     try:
         separator, _ = csv_header(file, [], file.name, "")
         # Types are those of all rows: an id that is a number in the first hundred may be a text later.
-        lazy = pl.scan_csv(file, separator=separator, infer_schema_length=None, glob=False)
+        lazy = pl.scan_csv(file, separator=separator, infer_schema_length=None, null_values="", glob=False)
         lazy.sink_parquet(target, row_group_size=16384)
     except (pl.exceptions.PolarsError, OSError, RecipeError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]

@@ -116,3 +116,27 @@ def test_an_early_stopping_with_the_wrong_mode_is_refused(tmp_path):
 def test_an_early_stopping_with_the_right_mode_stops(tmp_path):
     rates = fit(tmp_path, Model([0.5, 0.4, 0.4, 0.4]), EarlyStopping("val/auc", mode="max", patience=2), epochs=4)
     assert len(rates) == 3
+
+
+def test_a_run_with_an_early_stopping_that_was_cut_off_goes_on_as_the_whole_one(tmp_path):
+    def stopping():
+        return EarlyStopping("val/auc", mode="max", patience=2)
+
+    class CutOff(L.Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            if trainer.current_epoch == 2:
+                raise MemoryError
+
+    scores = [0.6, 0.5, 0.5, 0.7, 0.7]
+    whole = fit(tmp_path / "whole", Model(scores), stopping(), epochs=5)
+    with pytest.raises(MemoryError):
+        fit(tmp_path / "parts", Model(scores), stopping(), CutOff(), epochs=5)
+    last = str(tmp_path / "parts" / "checkpoints" / "last.ckpt")
+    assert len(whole) == 3
+    assert fit(tmp_path / "parts", Model(scores), stopping(), epochs=5, ckpt_path=last) == whole[2:]
+
+
+def test_an_early_stopping_says_why_the_run_ends(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        fit(tmp_path, Model([0.5, 0.4, 0.4, 0.4]), EarlyStopping("val/auc", mode="max", patience=1), epochs=4)
+    assert "val/auc did not improve in the last 1 records. Best score: 0.500" in caplog.text

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from hyrec.data.logs import BuildReport, Recipe, RecipeError, build
+from hyrec.schema import MISSING_ID
 
 START, DAY = 1_700_006_400, 86_400  # 15 November 2023, 00:00 UTC
 RECIPE = yaml.safe_load("""
@@ -156,6 +157,16 @@ def test_numbers_of_a_csv_column_stay_numbers_where_it_is_no_id(tmp_path):
     assert rows["f_price"].to_list() == [1.0, 1.0, 2.0, 2.0]
     assert (rows["click"].to_list(), report.dropped["not place < 9"]) == ([1, 0, 1, 1], 1)
     assert vocabulary(tmp_path, "place") == ["007", "7", "8"]
+
+
+@pytest.mark.parametrize("empty", ["", '""'])
+def test_an_empty_entry_of_a_csv_file_is_missing_quoted_or_not(tmp_path, empty):
+    write_csv(tmp_path / "log.csv", log(click=[1, 0, empty, 0, 1]))
+    write_csv(tmp_path / "items.csv", items(price=[1.5, empty, 3.0], brand=[empty, "b", "c"]))
+    rows, _ = made(tmp_path)
+    assert rows["click"].to_list() == [1, 0, None, 0, 1]
+    assert rows["f_price"].to_list() == [1.5, 1.5, None, 3.0, None]
+    assert rows["f_brand"].to_list()[0] == MISSING_ID
 
 
 def test_decimals_are_ids_numbers_labels_and_times(tmp_path):
@@ -315,8 +326,8 @@ def test_a_csv_file_that_cannot_be_used_is_told_in_five_lines(tmp_path, content,
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"user": [{"a": 1}] * 5}, "Struct.*is no id"),
-        ({"user": pa.array([[("a", 1)]] * 5, pa.map_(pa.string(), pa.int64()))}, "is no id"),
+        ({"user": [{"a": 1}] * 5}, "struct.*by name, as 'user.a'"),
+        ({"user": pa.array([[("a", 1)]] * 5, pa.map_(pa.string(), pa.int64()))}, "map.*by name, as 'user.key'"),
         ({"user": [b"\xff"] * 5}, "no UTF-8"),
         ({"user": [1.5] * 5}, "fractions"),
         ({"user": [None] * 5}, "No row trains"),
@@ -353,3 +364,17 @@ def test_a_log_of_one_row_and_null_columns_is_built(tmp_path):
     write_csv(tmp_path / "log.csv", {name: values[:1] for name, values in log(click=[None] * 5).items()})
     rows, _ = made(tmp_path)
     assert rows.select("f_price", "f_brand", "f_seen_count").row(0) == (None, 1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"), [([5, 6, 7], False), ([5, 60, 70], True), ([50, 60, 70], True), ([5, 6, 70], False)]
+)
+def test_a_table_that_holds_less_than_half_of_what_the_log_refers_to_is_told(tmp_path, keys, told):
+    write_csv(tmp_path / "log.csv", log())
+    write_csv(tmp_path / "items.csv", items(item=keys))
+    warnings = [warning for warning in made(tmp_path)[1].warnings if "tables.items" in warning]
+    found = sum(item in keys for item in log()["item"])
+    said = (
+        f"tables.items: {found} of 5 rows ({found / 5:.1%}) of the log find their 'item' in items.csv, whose 3 values"
+    )
+    assert [warning[: len(said)] for warning in warnings] == [said] * told

@@ -147,3 +147,11 @@ def test_a_task_may_be_written_as_the_condition_of_its_positives():
 def test_a_task_has_one_rule_of_numbers(task, said):
     with pytest.raises(ValueError, match=said):
         Recipe.from_dict(changed("tasks", {"long": task}))
+
+
+def test_the_key_on_without_quotes_is_told(tmp_path):
+    recipe = yaml.safe_dump(BASE).replace("'on'", "on") + "\n"
+    recipe = recipe.replace("tables:", "tables:\n  shops: {files: [s.csv], key: shop, on: shop_id}", 1)
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    with pytest.raises(RecipeError, match=r"tables.shops has the key on without quotes, .*: write 'on'"):
+        Recipe.load(tmp_path / "recipe.yaml")
