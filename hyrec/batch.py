@@ -232,6 +232,20 @@ class Sequence:
         return Sequence(self.values.index_select(0, index), offsets, min(self.max_length, num_events), time)
 
 
+def concatenate(sequences: Mapping[str, Sequence]) -> Sequence:
+    """Put the sequences of every request behind one another, in the order of ``sequences``.
+
+    Args:
+        sequences: By name; the same requests and the same width in each.
+
+    Shape:
+        Returns a sequence whose N and whose L are the sums of theirs; with times if all have them.
+    """
+    parts = list(sequences.values())
+    # A stable sort keeps sequences and their events in order; spare rows belong to request R, behind all others.
+    return _joined(parts, torch.cat([sequence.row_index() for sequence in parts]).argsort(stable=True))
+
+
 def interleave_by_time(sequences: Mapping[str, Sequence]) -> Sequence:
     """Interleave the sequences of every request into one, oldest event first.
 
@@ -255,11 +269,17 @@ def interleave_by_time(sequences: Mapping[str, Sequence]) -> Sequence:
     order = time.masked_fill(time.isnan(), -math.inf).argsort(stable=True)
     # A stable sort keeps the order of time within a request; spare rows belong to request R, behind all others.
     order = order.index_select(0, row.index_select(0, order).argsort(stable=True))
+    return _joined(parts, order)
+
+
+def _joined(parts: list[Sequence], order: Tensor) -> Sequence:
+    """Return the rows of all parts in an order that leaves each request's together, and spare rows at the end."""
+    times = [sequence.time for sequence in parts if sequence.time is not None]
     return Sequence(
         torch.cat([sequence.values for sequence in parts]).index_select(0, order),
         torch.stack([sequence.offsets for sequence in parts]).sum(0),
         sum(sequence.max_length for sequence in parts),
-        time.index_select(0, order),
+        torch.cat(times).index_select(0, order) if len(times) == len(parts) else None,
     )
 
 

@@ -1,6 +1,7 @@
 """Every component that hyrec brings; importing them lets YAML find each by its bare name."""
 
 from hyrec.backbones import *  # noqa: F403
+from hyrec.blocks import *  # noqa: F403
 from hyrec.decoders import *  # noqa: F403
 from hyrec.encoders import *  # noqa: F403
 from hyrec.heads import *  # noqa: F403

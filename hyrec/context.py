@@ -12,7 +12,7 @@ from hyrec.messages import suggest
 from hyrec.schema import Schema
 
 if TYPE_CHECKING:
-    from hyrec.slots import QueryDecoder, SequenceEncoder, TokenMixer
+    from hyrec.slots import QueryDecoder, SequenceEncoder, TokenMixer, UnifiedBlock
 
 MERGED = "merged"
 """Name of the one sequence that ``merge_sequences`` leaves."""
@@ -29,6 +29,7 @@ class Layers:
     mixer: Callable[[BuildContext], TokenMixer]
     encoders: Mapping[str, Callable[[BuildContext], SequenceEncoder]] = field(default_factory=dict)
     decoders: Mapping[str, Callable[[BuildContext], QueryDecoder]] = field(default_factory=dict)
+    block: Callable[[BuildContext], UnifiedBlock] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,19 @@ class BuildContext:
     def mixer(self, layer: int) -> TokenMixer:
         """Build the token mixer of one layer."""
         return self._layers().mixer(self.replace(layer=layer))
+
+    def block(self, layer: int) -> UnifiedBlock:
+        """Build the joint block of one layer.
+
+        Raises:
+            ValueError: When the model names none.
+        """
+        factory = self._layers().block
+        if factory is None:
+            raise ValueError(
+                "The backbone is made of joint blocks, and model.block names none. SelfAttentionBlock works."
+            )
+        return factory(self.replace(layer=layer))
 
     def check_sequence_names(self, names: Mapping[str, object], option: str, *, sources: bool = False) -> None:
         """Refuse an ``option`` that names a sequence which does not exist; with ``sources``, those merged do.

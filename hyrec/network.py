@@ -14,7 +14,16 @@ from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings, SequenceEmbedd
 from hyrec.functional import next_divisor
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
-from hyrec.slots import Backbone, Head, QueryDecoder, QueryGenerator, SequenceEncoder, Tokenizer, TokenMixer
+from hyrec.slots import (
+    Backbone,
+    Head,
+    QueryDecoder,
+    QueryGenerator,
+    SequenceEncoder,
+    Tokenizer,
+    TokenMixer,
+    UnifiedBlock,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Parts:
     head: Callable[[BuildContext], Head]
     encoders: Mapping[str, Callable[[BuildContext], SequenceEncoder]] = field(default_factory=dict)
     decoders: Mapping[str, Callable[[BuildContext], QueryDecoder]] = field(default_factory=dict)
+    block: Callable[[BuildContext], UnifiedBlock] | None = None
 
 
 class Network(nn.Module):
@@ -71,7 +81,7 @@ class Network(nn.Module):
         self.tables = lookup.tables(schema)
         self.features = FeatureEmbeddings(schema, self.tables, lookup.dropout)
         widths = {name: options.width_of(name, d_model) for name in schema.sequences}
-        layers = Layers(parts.encoder, parts.decoder, parts.mixer, parts.encoders, parts.decoders)
+        layers = Layers(parts.encoder, parts.decoder, parts.mixer, parts.encoders, parts.decoders, parts.block)
         ctx = BuildContext(
             schema,
             d_model,
@@ -97,6 +107,11 @@ class Network(nn.Module):
         self.padding_MD = nn.Parameter(torch.empty(num_padding, d_model)) if num_padding else None
         self.ctx = ctx.replace(num_ns_tokens=ctx.num_ns_tokens + num_padding)
         self.backbone = parts.backbone(self.ctx)
+        if parts.block is not None and not any(isinstance(part, UnifiedBlock) for part in self.backbone.modules()):
+            raise ValueError(
+                f"model.block is set, and {type(self.backbone).__name__} is not made of joint blocks. "
+                "Use backbone UnifiedBackbone, or block null."
+            )
         self.head = parts.head(self.ctx)
         self.reset_parameters()
 

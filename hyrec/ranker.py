@@ -32,7 +32,17 @@ from hyrec.optim.schedule import planned_epochs
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
-from hyrec.slots import Backbone, Head, Loss, QueryDecoder, QueryGenerator, SequenceEncoder, Tokenizer, TokenMixer
+from hyrec.slots import (
+    Backbone,
+    Head,
+    Loss,
+    QueryDecoder,
+    QueryGenerator,
+    SequenceEncoder,
+    Tokenizer,
+    TokenMixer,
+    UnifiedBlock,
+)
 from hyrec.trust import refuse_code
 
 Prefix = Literal["val", "test"]
@@ -56,6 +66,7 @@ class Ranker(L.LightningModule):
         loss: Logits and labels to a loss.
         encoders: Other encoders by sequence name.
         decoders: Other decoders by sequence name.
+        block: Joint block of events and tokens, which ``UnifiedBackbone`` is made of; other backbones take none.
         d_model: D, the width of tokens and queries.
         pad_tokens: Add learned tokens until D is divisible by the number of mixed tokens.
         merge_sequences: Merge all sequences into one in order of time, named ``merged``: one encoder and one decoder
@@ -90,6 +101,7 @@ class Ranker(L.LightningModule):
         loss: Callable[[BuildContext], Loss],
         encoders: dict[str, Callable[[BuildContext], SequenceEncoder]] | None = None,
         decoders: dict[str, Callable[[BuildContext], QueryDecoder]] | None = None,
+        block: Callable[[BuildContext], UnifiedBlock] | None = None,
         d_model: int = 64,
         pad_tokens: bool = False,
         merge_sequences: bool = False,
@@ -115,7 +127,8 @@ class Ranker(L.LightningModule):
         self.random_seed = torch.initial_seed()
         self.schema = schema
         self.primary_task = primary_task or next(iter(schema.tasks))
-        parts = Parts(tokenizer, queries, encoder, decoder, mixer, backbone, head, encoders or {}, decoders or {})
+        own = (encoders or {}, decoders or {}, block)
+        parts = Parts(tokenizer, queries, encoder, decoder, mixer, backbone, head, *own)
         self.network = Network(
             schema,
             d_model,

@@ -136,6 +136,25 @@ class TokenMixer(Component):
         """Return the mixed tokens."""
 
 
+class UnifiedBlock(Component):
+    """One layer over one stream: the events of a request, then the tokens of each of its samples.
+
+    Events never see a token, so that a request encodes once. The tokens of a sample may see the events of its request
+    and one another, never those of another sample. A block may hand on fewer events than it got.
+
+    Shape:
+        tokens: ``(B, T, D)``; events: packed, R requests, width D. Returns both, the tokens in the same shape.
+    """
+
+    slot: ClassVar[str] = "block"
+
+    @abstractmethod
+    def forward(
+        self, tokens: Tensor, events: Sequence, request_of: RequestMap | None = None
+    ) -> tuple[Tensor, Sequence]:
+        """Return the tokens and the events that the next layer sees."""
+
+
 class Backbone(Component):
     """Owns the loop over layers: what is encoded, decoded and mixed, and in which order.
 
@@ -199,6 +218,16 @@ class Loss(Component):
 
 SLOTS: dict[str, type[Component]] = {
     base.slot: base
-    for base in (Tokenizer, SequenceEncoder, QueryGenerator, QueryDecoder, TokenMixer, Backbone, Head, Loss)
+    for base in (
+        Tokenizer,
+        SequenceEncoder,
+        QueryGenerator,
+        QueryDecoder,
+        TokenMixer,
+        UnifiedBlock,
+        Backbone,
+        Head,
+        Loss,
+    )
 }
 """Base class of every slot of the network, by slot name."""

@@ -2,5 +2,6 @@
 
 from hyrec.backbones.alternating import AlternatingBackbone
 from hyrec.backbones.two_stage import TwoStageBackbone
+from hyrec.backbones.unified import UnifiedBackbone
 
-__all__ = ["AlternatingBackbone", "TwoStageBackbone"]
+__all__ = ["AlternatingBackbone", "TwoStageBackbone", "UnifiedBackbone"]

@@ -3,5 +3,6 @@
 from hyrec.mixers.identity import IdentityMixer
 from hyrec.mixers.rankmixer import RankMixer
 from hyrec.mixers.self_attention import SelfAttentionMixer
+from hyrec.mixers.wukong import Wukong
 
-__all__ = ["IdentityMixer", "RankMixer", "SelfAttentionMixer"]
+__all__ = ["IdentityMixer", "RankMixer", "SelfAttentionMixer", "Wukong"]

@@ -56,6 +56,35 @@ class SwiGLU(nn.Module):
         return out
 
 
+class PerTokenLinear(nn.Module):
+    """A linear layer of its own for each token, computed as one batched matrix product.
+
+    Args:
+        num_tokens: T.
+        d_in: Width of the input.
+        d_out: Width of the output.
+
+    Shape:
+        tokens: ``(B, T, d_in)``; returns ``(B, T, d_out)``.
+    """
+
+    def __init__(self, num_tokens: int, d_in: int, d_out: int) -> None:
+        super().__init__()
+        self.w_TDK = nn.Parameter(torch.empty(num_tokens, d_in, d_out))
+        self.b_TK = nn.Parameter(torch.empty(num_tokens, d_out))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise each token's layer as ``nn.Linear`` does."""
+        bound = 1 / math.sqrt(self.w_TDK.shape[1])
+        nn.init.uniform_(self.w_TDK, -bound, bound)
+        nn.init.uniform_(self.b_TK, -bound, bound)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Apply each token's own layer."""
+        return torch.baddbmm(self.b_TK.unsqueeze(1), tokens.transpose(0, 1), self.w_TDK).transpose(0, 1)
+
+
 class PerTokenFeedForward(nn.Module):
     """A feed-forward network of its own for each token (RankMixer 3.2: ``v_t = W2_t GELU(W1_t s_t + b1_t) + b2_t``).
 

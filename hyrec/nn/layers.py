@@ -70,8 +70,7 @@ class TokenLayer(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tokens:
         """Mix ``[queries; ns]`` and part the result again."""
-        *queries, ns = torch.split(self.mixer(tokens.all()), self.sizes, dim=1)
-        return Tokens(dict(zip(tokens.queries, queries, strict=True)), ns)
+        return _parted(self.mixer(tokens.all()), tokens, self.sizes)
 
 
 class MixerStack(nn.Module):
@@ -84,3 +83,36 @@ class MixerStack(nn.Module):
 
     def __iter__(self) -> Iterator[TokenLayer]:
         return cast("Iterator[TokenLayer]", iter(self.layers))
+
+
+class BlockLayer(nn.Module):
+    """One joint block over the events of every request and all queries and NS tokens of its samples."""
+
+    def __init__(self, ctx: BuildContext, layer: int) -> None:
+        super().__init__()
+        self.block = ctx.block(layer)
+        self.sizes = [*ctx.num_queries.values(), ctx.num_ns_tokens]
+
+    def forward(self, tokens: Tokens, events: Sequence, request_of: RequestMap | None) -> tuple[Tokens, Sequence]:
+        """Run the block on ``[events; queries; ns]`` and part the tokens again."""
+        joined, events = self.block(tokens.all(), events, request_of)
+        return _parted(joined, tokens, self.sizes), events
+
+
+class BlockStack(nn.Module):
+    """The joint blocks of a backbone."""
+
+    def __init__(self, ctx: BuildContext, num_layers: int) -> None:
+        super().__init__()
+        _check_num_layers(num_layers)
+        ctx = ctx.replace(num_layers=num_layers)
+        self.layers = nn.ModuleList(BlockLayer(ctx, layer) for layer in range(num_layers))
+
+    def __iter__(self) -> Iterator[BlockLayer]:
+        return cast("Iterator[BlockLayer]", iter(self.layers))
+
+
+def _parted(joined: Tensor, tokens: Tokens, sizes: list[int]) -> Tokens:
+    """Part ``[queries; ns]`` into tokens named as ``tokens`` are."""
+    *queries, ns = torch.split(joined, sizes, dim=1)
+    return Tokens(dict(zip(tokens.queries, queries, strict=True)), ns)

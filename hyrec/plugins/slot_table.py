@@ -48,6 +48,7 @@ SLOT_TABLE = {
     "queries": _part("QueryGenerator", "query generator", "Queries", "queries"),
     "decoder": _part("QueryDecoder", "query decoder", "Decoder", "decoder"),
     "mixer": _part("TokenMixer", "token mixer", "Mixer", "mixer"),
+    "block": _part("UnifiedBlock", "joint block", "Block", "block"),
     "backbone": _part("Backbone", "backbone", "Backbone", "backbone"),
     "head": _part("Head", "head", "Head", "head"),
     "loss": _part("Loss", "loss", "Loss", "loss"),

@@ -27,7 +27,7 @@ LENGTHS_WITH_EMPTY = (3, 0, 4, 0)
 """Events of each request where some have none; the last one is empty, so that nothing follows it."""
 REQUEST_OF = (2, 0, 0, 3, 1, 2, 2)
 """Request of each sample in a case with R < B; the samples of a request are not adjacent."""
-REQUEST_SLOTS = ("queries", "decoder", "backbone")
+REQUEST_SLOTS = ("queries", "decoder", "block", "backbone")
 """Slots that read rows of requests for samples; a loss is told of requests as well."""
 SPARE_VALUE = 1e30
 """What spare rows are filled with: large enough to show in any sum, and finite."""
@@ -103,6 +103,13 @@ class Case:
             sequence=lambda s: select_requests(s, order),
             request_of=lambda r: RequestMap.from_index(requests[r.index], self.num_requests),
         )
+
+    def by_sample(self, output: Any) -> Any:
+        """Return an output; the events that a block returns are those of each sample, as its tokens are."""
+        if self.request_of is None or not isinstance(output, tuple):
+            return output
+        index = self.request_of.index
+        return tuple(select_requests(part, index) if isinstance(part, Sequence) else part for part in output)
 
     def pad(self) -> Case:
         """Return it with three spare rows of ``SPARE_VALUE`` behind the events and a larger ``max_length``."""
@@ -195,6 +202,7 @@ def draw_case(
         "queries": lambda: (ns, all_events(), requests),
         "decoder": lambda: (queries[ctx.sequence], events(ctx.d_memory), requests),
         "mixer": lambda: (draw(ctx.num_tokens, d),),
+        "block": lambda: (draw(ctx.num_tokens, d), events(d), requests),
         "backbone": lambda: (queries, ns, all_events(), requests),
         "head": lambda: (Tokens(queries, ns, {name: draw(width) for name, width in ctx.feature_widths.items()}),),
         "loss": loss_inputs,

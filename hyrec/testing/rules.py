@@ -245,4 +245,4 @@ def demand_finite(tensors: Mapping[str, Tensor | None], what: str) -> None:
 def _call(component: Component, case: Case, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return component(*case.args)
+        return case.by_sample(component(*case.args))

@@ -17,14 +17,14 @@ from hyrec.heads import MLPHead
 from hyrec.network import Network, Parts
 from hyrec.queries import GlobalQueries
 from hyrec.sample_batch import random_batch
-from hyrec.slots import Component, SequenceEncoder
+from hyrec.slots import Component, SequenceEncoder, UnifiedBlock
 from hyrec.testing.batches import change_candidates
 from hyrec.testing.cases import LENGTHS_WITH_EMPTY, REQUEST_SLOTS, Case, defined
 from hyrec.testing.rules import SEQUENCE_SLOTS, Subject, broken, demand_equal, demand_finite, gradients, rule, run, skip
 from hyrec.testing.setting import plain_decoder, plain_mixer
 from hyrec.tokenizers import GroupedTokens
 
-_ROW_SLOTS = ("tokenizer", "encoder", "queries", "decoder", "mixer", "backbone", "head")
+_ROW_SLOTS = ("tokenizer", "encoder", "queries", "decoder", "mixer", "block", "backbone", "head")
 
 
 @rule("empty sequences give finite outputs and gradients", slots=SEQUENCE_SLOTS)
@@ -91,13 +91,13 @@ def request_expansion(subject: Subject) -> None:
 
 
 @rule(
-    "encoders give the same bits when only candidate features change",
-    slots=("encoder", "backbone"),
+    "encoders and the events of blocks give the same bits when only candidate features change",
+    slots=("encoder", "block", "backbone"),
     needs=("runs", "shapes", "deterministic"),
 )
 def candidate_independence(subject: Subject) -> None:
     """Change what comes from the candidate and compare what every encoder returns."""
-    first, second = _encoded_in_backbone(subject) if subject.slot == "backbone" else _encoded_in_network(subject)
+    first, second = _encoded_in_network(subject) if subject.slot == "encoder" else _encoded_alone(subject)
     if len(first) != len(second):
         broken(f"encoders ran {len(first)} times, and {len(second)} times for other candidates")
     for i, (want, got) in enumerate(zip(first, second, strict=True)):
@@ -131,11 +131,10 @@ def _demand_unknown_labels_count_for_nothing(component: Component, case: Case) -
     demand_finite({f"the gradient of logits {i}": g for i, g in enumerate(of_logits)}, "with unknown labels only")
 
 
-def _encoded_in_backbone(subject: Subject) -> list[list[dict[str, Tensor]]]:
+def _encoded_alone(subject: Subject) -> list[list[dict[str, Tensor]]]:
+    """Change queries and tokens; what else a block or backbone is given is of the request."""
     component, case = subject.component(), subject.case(grouped=True)
-    queries, ns, sequences, request_of = case.args
-    other = {name: 1.7 * query + 0.3 for name, query in queries.items()}
-    changed = dataclasses.replace(case, args=(other, 0.3 - ns, sequences, request_of))
+    changed = case.map(lambda tokens: 0.3 - 1.7 * tokens, sequence=lambda events: events)
     return [_encoder_outputs(component, partial(run, component, c)) for c in (case, changed)]
 
 
@@ -165,16 +164,17 @@ def _encoded_in_network(subject: Subject) -> list[list[dict[str, Tensor]]]:
 
 
 def _encoder_outputs(module: nn.Module, call: Callable[[], Any]) -> list[dict[str, Tensor]]:
-    """Call, and return what every encoder inside ``module`` returned, in order."""
+    """Call, and return what every encoder, and of events every block, inside ``module`` returned, in order."""
     seen: list[dict[str, Tensor]] = []
 
-    def note(_module: nn.Module, _args: Any, output: Any) -> None:
-        seen.append({name: t.detach().clone() for name, t in defined(output).items()})
+    def note(part: nn.Module, _args: Any, output: Any) -> None:
+        encoded = output[1] if isinstance(part, UnifiedBlock) else output
+        seen.append({name: t.detach().clone() for name, t in defined(encoded).items()})
 
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         for encoder in module.modules():
-            if isinstance(encoder, SequenceEncoder):
+            if isinstance(encoder, (SequenceEncoder, UnifiedBlock)):
                 stack.enter_context(encoder.register_forward_hook(note))
         torch.manual_seed(0)
         call()

@@ -74,6 +74,11 @@ def shapes(subject: Subject) -> None:
             _demand_shapes(out, {name: (b, count, d) for name, count in counts.items()}, "num_queries")
         elif subject.slot in ("decoder", "mixer"):
             _demand_shapes({"output": out}, {"output": tuple(case.args[0].shape)})
+        elif subject.slot == "block":
+            if not isinstance(out, tuple) or len(out) != 2:
+                broken("forward did not return the pair (tokens, events)")
+            _demand_shapes({"tokens": out[0]}, {"tokens": tuple(case.args[0].shape)})
+            _demand_sequence(component(*case.fresh().args)[1], "events", "the contract", d, case.num_requests)
         elif subject.slot == "backbone":
             if not isinstance(out, Tokens):
                 broken(f"forward returned a {type(out).__name__} instead of Tokens")

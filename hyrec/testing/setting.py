@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 import torch
 
+from hyrec.blocks import SelfAttentionBlock
 from hyrec.context import BuildContext, Layers
 from hyrec.decoders import CrossAttentionDecoder
 from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings
@@ -15,12 +16,13 @@ from hyrec.encoders import TransformerEncoder
 from hyrec.messages import unknown
 from hyrec.mixers import SelfAttentionMixer
 from hyrec.schema import Schema
-from hyrec.slots import Component, QueryDecoder, SequenceEncoder, TokenMixer
+from hyrec.slots import Component, QueryDecoder, SequenceEncoder, TokenMixer, UnifiedBlock
 from hyrec.testing.batches import tiny_schema
 
 plain_encoder = partial(TransformerEncoder, num_heads=2, expansion=1)
 plain_decoder = partial(CrossAttentionDecoder, num_heads=2)
 plain_mixer = partial(SelfAttentionMixer, num_heads=2, expansion=1)
+plain_block = partial(SelfAttentionBlock, num_heads=2, expansion=1)
 """Build the parts that a tested backbone loops over."""
 
 
@@ -34,10 +36,11 @@ class Setting:
         d_sequence: Width of events.
         d_memory: Width of the memory that a decoder attends to.
         sequence: Sequence that an encoder or decoder belongs to. Empty: the schema's first.
-        layer: Layer that an encoder, decoder or mixer belongs to.
+        layer: Layer that an encoder, decoder, mixer or block belongs to.
         encoder: Encoder inside a checked backbone.
         decoder: Decoder inside a checked backbone.
         mixer: Mixer inside a checked backbone.
+        block: Joint block inside a checked backbone.
         bf16_tolerance: Relative error that bf16 autocast may make.
     """
 
@@ -50,6 +53,7 @@ class Setting:
     encoder: Callable[[BuildContext], SequenceEncoder] = plain_encoder
     decoder: Callable[[BuildContext], QueryDecoder] = plain_decoder
     mixer: Callable[[BuildContext], TokenMixer] = plain_mixer
+    block: Callable[[BuildContext], UnifiedBlock] = plain_block
     bf16_tolerance: float = 0.08
 
     @cached_property
@@ -75,7 +79,7 @@ class Setting:
             self.d_model,
             feature_widths=self.feature_widths,
             sequence_widths=dict.fromkeys(schema.sequences, self.d_sequence),
-            layers=Layers(self.encoder, self.decoder, self.mixer),
+            layers=Layers(self.encoder, self.decoder, self.mixer, block=self.block),
         )
         if slot == "tokenizer":
             return ctx
@@ -88,7 +92,7 @@ class Setting:
             return ctx.replace(sequence=first, layer=self.layer, d_sequence=self.d_sequence)
         if slot == "decoder":
             return ctx.replace(sequence=first, layer=self.layer, d_memory=self.d_memory)
-        return ctx.replace(layer=self.layer) if slot == "mixer" else ctx
+        return ctx.replace(layer=self.layer) if slot in ("mixer", "block") else ctx
 
     def build(self, cls: type[Component], init_args: Mapping[str, object], *, seed: int = 0) -> Component:
         """Build a component with initial values that follow from a seed, in evaluation mode."""

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.slow, NEEDS_PIP]
 
 CHECKED = ("mixer", "data", "metric", "callback")
 """One slot for each way to check; the packages' own tests check every part of the network in the way of the mixer."""
-IN_CONFIG = [name for name, slot in SLOT_TABLE.items() if slot.keys]
+IN_CONFIG = [name for name, slot in SLOT_TABLE.items() if slot.keys and name != "block"]
+"""What makes one model together; joint blocks are of a backbone that the overlay of the slot ``backbone`` replaces."""
 QUIET = ["--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"]
 
 
@@ -55,6 +56,7 @@ def printed(installed: Environment) -> dict[str, str]:
     commands["fit"] = ["fit", "--name=templates", *configs, *QUIET]
     chosen = ["--model.init_args.mixer", "TinyMixer", "--data.init_args.simulator.num_requests=400"]
     commands["fit by name"] = ["fit", configs[0], *chosen, *QUIET, "--trainer.fast_dev_run=true"]
+    commands["fit block"] = ["fit", configs[0], f"--config={config_of('block')}", *QUIET, "--trainer.fast_dev_run=true"]
     commands["show package"] = ["plugins", "show", name_of("mixer")]
     commands["show class"] = ["plugins", "show", "TinyMixer"]
     return installed.hyrec_each(commands)
@@ -96,6 +98,10 @@ def test_the_generated_plugins_of_all_slots_train_together_by_their_configs(
 
 def test_a_generated_component_works_by_its_name_in_a_config_of_hyrec(printed: dict[str, str]) -> None:
     assert "`Trainer.fit` stopped: `max_steps=1` reached." in printed["fit by name"]
+
+
+def test_a_generated_block_trains_by_its_config(printed: dict[str, str]) -> None:
+    assert "`Trainer.fit` stopped: `max_steps=1` reached." in printed["fit block"]
 
 
 def test_show_names_the_distribution_and_the_config(printed: dict[str, str]) -> None:

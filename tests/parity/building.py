@@ -47,9 +47,9 @@ def factory(cls: type, **options: Any) -> Callable[[BuildContext], Any]:
     return lambda ctx: cls(ctx, **options)
 
 
-def layers(encoder: Any, decoder: Any, mixer: Any) -> Layers:
+def layers(encoder: Any, decoder: Any, mixer: Any, block: Any = None) -> Layers:
     """Return per-layer factories."""
-    return Layers(encoder=encoder, decoder=decoder, mixer=mixer)
+    return Layers(encoder=encoder, decoder=decoder, mixer=mixer, block=block)
 
 
 def ragged(

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hyrec.backbones import AlternatingBackbone, TwoStageBackbone
+from hyrec.backbones import AlternatingBackbone, TwoStageBackbone, UnifiedBackbone
 from hyrec.batch import Batch, SequenceStates
+from hyrec.blocks import LongerBlock, SelfAttentionBlock
 from hyrec.decoders import CrossAttentionDecoder
 from hyrec.encoders import IdentityEncoder, LongerEncoder, SwiGLUEncoder, TransformerEncoder
 from hyrec.heads import MLPHead
@@ -19,7 +20,7 @@ from hyrec.network import Network, Parts
 from hyrec.queries import GlobalQueries
 from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
-from hyrec.slots import SequenceEncoder
+from hyrec.slots import SequenceEncoder, UnifiedBlock
 from hyrec.testing.batches import select_samples, tiny_schema
 from hyrec.tokenizers import AutoSplitTokens, GroupedTokens
 from tests.parity.building import factory, generic
@@ -40,6 +41,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "reinjected": {"backbone": factory(AlternatingBackbone, reinject_ns=True)},
     "merged": {},
 }
+BLOCKS: dict[str, Any] = {
+    "unified": factory(SelfAttentionBlock, num_heads=2, expansion=1),
+    "unified onetrans": factory(SelfAttentionBlock, num_heads=2, expansion=1, causal=True, weights="own"),
+    "unified longer": factory(LongerBlock, num_heads=2, expansion=1),
+    "unified merged": factory(LongerBlock, num_recent=3, num_heads=2, expansion=1),
+}
+UNIFIED = {name: {"backbone": factory(UnifiedBackbone, num_layers=3), "block": block} for name, block in BLOCKS.items()}
 
 
 def timed_schema() -> Schema:
@@ -61,8 +69,8 @@ def network_of(variant: str) -> Network:
         "head": factory(MLPHead, hidden=[8]),
     }
     torch.manual_seed(0)
-    parts = Parts(**{**default, **VARIANTS[variant]})
-    return generic(Network(timed_schema(), 16, parts, pad_tokens=True, merge_sequences=variant == "merged"))
+    parts = Parts(**{**default, **(VARIANTS | UNIFIED)[variant]})
+    return generic(Network(timed_schema(), 16, parts, pad_tokens=True, merge_sequences="merged" in variant))
 
 
 def tiny_batch(seed: int = 3) -> Batch:
@@ -122,7 +130,22 @@ def test_user_side_is_bit_identical_when_the_candidates_change(variant: str) -> 
         assert torch.equal(value, after[name]), name
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", UNIFIED)
+def test_events_of_blocks_are_bit_identical_when_the_candidates_change(variant: str) -> None:
+    network = network_of(variant)
+    seen: list[Tensor] = []
+    for module in network.modules():
+        if isinstance(module, UnifiedBlock):
+            module.register_forward_hook(lambda _, __, out: seen.append(out[1].values))
+    with torch.no_grad():
+        network(tiny_batch())
+        network(other_candidates(tiny_batch()))
+    assert len(seen) == 6
+    for before, after in zip(seen[:3], seen[3:], strict=True):
+        assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("variant", VARIANTS | UNIFIED)
 def test_candidates_of_a_request_score_together_as_they_score_one_by_one(variant: str) -> None:
     network = network_of(variant)
     batch = tiny_batch()
@@ -153,7 +176,7 @@ def test_memories_have_no_gradient_to_a_candidate_but_logits_do(variant: str) ->
     assert grad.abs().amax(dim=1).min() > 0.0
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS | UNIFIED)
 def test_padding_never_changes_a_logit(variant: str) -> None:
     network = network_of(variant)
     batch = tiny_batch()
@@ -171,7 +194,7 @@ def test_padding_never_changes_a_logit(variant: str) -> None:
         torch.testing.assert_close(longer[task], logit, atol=1e-12, rtol=0.0)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS | UNIFIED)
 @pytest.mark.parametrize("lengths", [[0, 0, 0], [0, 2, 0]])
 def test_users_without_events_give_finite_logits_and_gradients(variant: str, lengths: list[int]) -> None:
     network = network_of(variant)

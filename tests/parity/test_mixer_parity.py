@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from hyrec.functional import mix_tokens
-from hyrec.mixers import IdentityMixer, RankMixer, SelfAttentionMixer
-from hyrec.nn.feedforward import PerTokenFeedForward
+from hyrec.mixers import IdentityMixer, RankMixer, SelfAttentionMixer, Wukong
+from hyrec.nn.feedforward import PerTokenFeedForward, PerTokenLinear
 from tests.parity.building import assert_tokens, generic, parameters_of, random_tokens, tokens_context
 from tests.references import mixers as reference
 from tests.references.primitives import Weights
@@ -32,6 +32,45 @@ def test_self_attention_mixer_equals_its_reference(num_heads: int) -> None:
     tokens = random_tokens(2, 3, 8)
     expected = [reference.self_attention(Weights(mixer), list(sample), num_heads=num_heads) for sample in tokens]
     assert_tokens(mixer(tokens), expected)
+
+
+@pytest.mark.parametrize(("num_tokens", "num_linear"), [(2, 1), (5, 0), (5, 1), (4, 3)])
+def test_wukong_equals_its_reference(num_tokens: int, num_linear: int) -> None:
+    mixer = generic(Wukong(tokens_context(num_tokens, 6), num_linear=num_linear, rank=3, expansion=2))
+    tokens = random_tokens(3, num_tokens, 6)
+    num_linear = num_linear or num_tokens // 2
+    expected = [reference.wukong(Weights(mixer), list(sample), num_linear=num_linear) for sample in tokens]
+    assert_tokens(mixer(tokens), expected)
+
+
+@pytest.mark.parametrize(("num_linear", "shares"), [(0, (3, 2)), (1, (4, 1)), (4, (1, 4))])
+def test_wukong_shares_its_tokens_between_two_blocks(num_linear: int, shares: tuple[int, int]) -> None:
+    mixer = Wukong(tokens_context(5, 4), num_linear=num_linear, rank=2)
+    tokens = torch.randn(3, 5, 4)
+    assert (mixer.fmb(tokens).shape[1], mixer.lcb(tokens.mT).shape[2]) == shares
+    assert mixer(tokens).shape == tokens.shape
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "options", "message"),
+    [
+        (4, {"num_linear": 4}, r"num_linear=4 and 4 tokens\. num_linear of 1 to 3 works"),
+        (4, {"num_linear": -1}, "num_linear of 1 to 3 works"),
+        (1, {}, r"1 tokens\. Use IdentityMixer for one token"),
+        (4, {"rank": 0}, "got rank=0. rank=8 works"),
+    ],
+)
+def test_wukong_refuses_blocks_that_make_nothing(num_tokens: int, options: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Wukong(tokens_context(num_tokens, 4), **options)
+
+
+@pytest.mark.parametrize(("num_tokens", "d_model", "k"), [(4, 8, 3), (6, 6, 2)])
+def test_wukong_has_the_parameters_of_the_paper(num_tokens: int, d_model: int, k: int) -> None:
+    mixer = Wukong(tokens_context(num_tokens, d_model), num_linear=1, rank=k, expansion=2)
+    products, hidden, out = num_tokens * k, 2 * d_model, (num_tokens - 1) * d_model
+    network = products * hidden + hidden + hidden * out + out
+    assert parameters_of(mixer) == num_tokens * k + num_tokens + network + 2 * products + 2 * d_model
 
 
 def test_identity_mixer_returns_the_tokens() -> None:
@@ -81,6 +120,14 @@ def test_permuting_tokens_changes_a_per_token_network() -> None:
     tokens = random_tokens(2, 4, 8)
     order = [1, 2, 3, 0]
     assert not torch.allclose(network(tokens[:, order]), network(tokens)[:, order], atol=1e-3)
+
+
+@pytest.mark.parametrize("token", [0, 2])
+def test_a_per_token_layer_is_the_linear_layer_of_each_token(token: int) -> None:
+    layer = generic(PerTokenLinear(3, 4, 6))
+    tokens = random_tokens(2, 3, 4)
+    expected = tokens[:, token] @ layer.w_TDK[token] + layer.b_TK[token]
+    torch.testing.assert_close(layer(tokens)[:, token], expected, atol=1e-12, rtol=0.0)
 
 
 @pytest.mark.parametrize("name", ["w1_TDK", "b1_TK", "w2_TKD", "b2_TD"])

@@ -23,6 +23,7 @@ from tests.parity.test_backbone_parity import (
     sixteen_wide_schema,
     timed_schema,
 )
+from tests.parity.test_block_parity import check_unified
 from tests.parity.test_encoder_parity import WIDTH, check_longer, longer_stack
 
 LENGTHS = {"clicks": [6, 0, 1, 2], "searches": [0, 0, 5, 3], "likes": [4, 0, 2, 1]}
@@ -83,6 +84,13 @@ def oldest_instead_of_recent(self: Sequence, num_events: int) -> Sequence:
 def without_mask(q: Tensor, k: Tensor, v: Tensor, visible: Any = None, *, dropout: float = 0.0) -> Tensor:
     """Attend to padding as well, "for speed"."""
     return functional.scaled_dot_product_attention(q, k, v)
+
+
+def all_tokens_visible(q: Tensor, k: Tensor, v: Tensor, visible: Any = None, *, dropout: float = 0.0) -> Tensor:
+    """Attend to the tokens of all candidates of a request."""
+    events = k.shape[2] - q.shape[2]
+    visible = torch.cat([visible[..., :events], torch.ones_like(visible[..., events:])], dim=-1)
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
 
 
 def upper_triangular(q: Tensor, k: Tensor, v: Tensor, visible: Any = None, *, dropout: float = 0.0) -> Tensor:
@@ -172,6 +180,8 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
     "LONGER: attention without a mask": ("hyrec.nn.attention.attention", without_mask, check_longer_layers),
     "attention without a mask": ("hyrec.nn.attention.attention", without_mask, check_whole_model),
     "inner layers without a mask": ("hyrec.nn.transformer.attention", without_mask, check_longer_layers),
+    "blocks: attention without a mask": ("hyrec.nn.stream.attention", without_mask, check_unified),
+    "blocks: candidates see the tokens of others": ("hyrec.nn.stream.attention", all_tokens_visible, check_unified),
     "the causal mask upside down": ("hyrec.nn.attention.attention", upper_triangular, check_longer_layers),
     "one feed-forward network for all tokens": (
         "hyrec.nn.feedforward.PerTokenFeedForward.forward",
@@ -192,7 +202,7 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
 }
 
 
-@pytest.mark.parametrize("check", [check_whole_model, check_merged_model, check_longer_layers])
+@pytest.mark.parametrize("check", [check_whole_model, check_merged_model, check_longer_layers, check_unified])
 def test_parity_holds_without_a_planted_mistake(check: Callable[[], None]) -> None:
     check()
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from hyrec.backbones import AlternatingBackbone, TwoStageBackbone
+from hyrec.backbones import AlternatingBackbone, TwoStageBackbone, UnifiedBackbone
+from hyrec.blocks import LongerBlock
 from hyrec.context import BuildContext
 from hyrec.encoders import LongerEncoder
 from hyrec.mixers import RankMixer
 from hyrec.plugins.catalogue import Catalogue
+from hyrec.schema import Schema
 from hyrec.slots import SLOTS, Component
-from hyrec.testing import Setting, check_component, rules_of
+from hyrec.testing import Setting, check_component, rules_of, tiny_schema
 
 _FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "none")]
 
@@ -38,14 +40,18 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"num_recent": 2, "merge_ratio": 2, "memory": "input"},
         {"num_recent": 1, "merge_ratio": 3, "inner_layers": 1, "dropout": 0.5},
     ],
+    "LongerBlock": [{"weights": "own", "dropout": 0.5}],
     "MLPHead": [
         *({"tokens": t, "pool": p, "hidden": [8]} for t in ("queries", "all") for p in ("concat", "mean")),
         {"hidden": [], "dropout": 0.5},
     ],
     "RankMixer": _FORMS,
+    "SelfAttentionBlock": [{}, {"causal": True, "weights": "own", "dropout": 0.5}],
     "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}],
     "TransformerEncoder": [{"causal": True}, {"causal": False, "dropout": 0.5}],
     "TwoStageBackbone": [{"num_layers": 1, "num_mixer_layers": 2}],
+    "UnifiedBackbone": [{"num_layers": 1}],
+    "Wukong": [{}, {"num_linear": 3, "rank": 2, "expansion": 1, "dropout": 0.5}],
 }
 """Option sets by class name; a class that is not named is checked with its defaults."""
 
@@ -80,8 +86,13 @@ def merging(ctx: BuildContext) -> LongerEncoder:
 
 @pytest.mark.parametrize(
     ("cls", "options"),
-    [(AlternatingBackbone, {}), (AlternatingBackbone, {"reinject_ns": True}), (TwoStageBackbone, {})],
-    ids=["alternating", "reinjecting", "two_stage"],
+    [
+        (AlternatingBackbone, {}),
+        (AlternatingBackbone, {"reinject_ns": True}),
+        (TwoStageBackbone, {}),
+        (UnifiedBackbone, {}),
+    ],
+    ids=["alternating", "reinjecting", "two_stage", "unified"],
 )
 def test_deep_backbones_obey_the_contract_with_merging_encoders_and_rankmixer(
     cls: type[Component], options: dict[str, Any]
@@ -90,6 +101,14 @@ def test_deep_backbones_obey_the_contract_with_merging_encoders_and_rankmixer(
     setting = Setting(encoder=merging, mixer=RankMixer)
     rules = [rule.name for rule in rules_of("backbone") if rule.name != "exports"]
     check_component(cls, setting=setting, rules=rules, num_layers=2, **options)
+
+
+@pytest.mark.parametrize("num_recent", [0, 2])
+def test_longer_blocks_obey_the_contract_on_one_sequence(num_recent: int) -> None:
+    plain = tiny_schema().to_dict()
+    plain["sequences"] = {"clicks": plain["sequences"]["clicks"]}
+    rules = [rule.name for rule in rules_of("block") if rule.name != "exports"]
+    check_component(LongerBlock, setting=Setting(schema=Schema.from_dict(plain)), rules=rules, num_recent=num_recent)
 
 
 def test_the_option_sets_name_components_that_exist() -> None:

@@ -17,12 +17,15 @@ Mix = Callable[[int, Tokens], Tokens]
 
 def _boost(mix: Mix, layer: int, queries: dict[str, Tokens], ns: Tokens) -> tuple[dict[str, Tokens], Tokens]:
     flat = [q for name in queries for q in queries[name]] + ns
-    mixed = mix(layer, flat)
-    boosted, start = {}, 0
-    for name, own in queries.items():
-        boosted[name] = mixed[start : start + len(own)]
-        start += len(own)
-    return boosted, mixed[start:]
+    return _parted(mix(layer, flat), queries)
+
+
+def _parted(tokens: Tokens, queries: dict[str, Tokens]) -> tuple[dict[str, Tokens], Tokens]:
+    own, start = {}, 0
+    for name in queries:
+        own[name] = tokens[start : start + len(queries[name])]
+        start += len(queries[name])
+    return own, tokens[start:]
 
 
 def alternating(
@@ -67,4 +70,22 @@ def two_stage(
             sequences = {**sequences, name: encoded}
     for layer in range(num_mixer_layers):
         queries, ns = _boost(mix, layer, queries, ns)
+    return queries, ns
+
+
+def unified(
+    queries: dict[str, Tokens],
+    ns: Tokens,
+    sequences: dict[str, Tokens],
+    *,
+    num_layers: int,
+    join: Callable[[dict[str, Tokens]], Tokens],
+    block: Callable[[int, Tokens, Tokens], tuple[Tokens, Tokens]],
+) -> tuple[dict[str, Tokens], Tokens]:
+    """Join the sequences, then every block takes all tokens and all events."""
+    events = join(sequences)
+    for layer in range(num_layers):
+        tokens = [q for name in queries for q in queries[name]] + ns
+        tokens, events = block(layer, tokens, events)
+        queries, ns = _parted(tokens, queries)
     return queries, ns

@@ -1,4 +1,4 @@
-"""Token mixing of ONE sample (RankMixer 3.2, HyFormer 3.5)."""
+"""Token mixing of ONE sample (RankMixer 3.2, HyFormer 3.5, Wukong 3.2-3.6)."""
 
 from __future__ import annotations
 
@@ -76,3 +76,28 @@ def self_attention(w: Weights, tokens: list[Vector], *, num_heads: int) -> list[
         s = x + r
         out.append(s + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), s)))
     return out
+
+
+def factorization_machine(w: Weights, tokens: list[Vector]) -> list[float]:
+    """Flattened FM: of every pair of tokens the dot product (``X X^T``), then each row of them times Y."""
+    y = w["y.weight"].T
+    rank = y.shape[1]
+    flat = []
+    for token in tokens:
+        dots = [float(token @ other) for other in tokens]
+        flat += [sum(dot * float(y[j, c]) for j, dot in enumerate(dots)) for c in range(rank)]
+    return flat
+
+
+def wukong(w: Weights, tokens: list[Vector], *, num_linear: int) -> list[Vector]:
+    """``LN(concat(FMB(X), LCB(X)) + X)``, token by token."""
+    width, num_products = len(tokens[0]), len(tokens) - num_linear
+    products = torch.tensor(factorization_machine(w.at("fmb"), tokens), dtype=tokens[0].dtype)
+    made = feed_forward(w.at("fmb", "feedforward"), layer_norm(w.at("fmb", "norm"), products))
+    new = [made[i * width : (i + 1) * width] for i in range(num_products)]
+    for weights in w["lcb.weight"].tolist():
+        total = torch.zeros_like(tokens[0])
+        for weight, token in zip(weights, tokens, strict=True):
+            total = total + weight * token
+        new.append(total)
+    return [layer_norm(w.at("norm"), n + x) for n, x in zip(new, tokens, strict=True)]

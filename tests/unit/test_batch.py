@@ -11,7 +11,16 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 
-from hyrec.batch import Batch, RequestMap, Sequence, SequenceStates, Tokens, expand_requests, interleave_by_time
+from hyrec.batch import (
+    Batch,
+    RequestMap,
+    Sequence,
+    SequenceStates,
+    Tokens,
+    concatenate,
+    expand_requests,
+    interleave_by_time,
+)
 from hyrec.sample_batch import random_batch
 from hyrec.testing.batches import tiny_schema
 
@@ -137,6 +146,20 @@ def test_interleaving_puts_the_events_of_a_request_in_order_of_time(spare: int) 
     assert times(merged) == [[10, 20, 30, 40, 50], [], [5], [1]]
     assert (merged.max_length, merged.values.shape[0]) == (2 + 4, 7 + spare)
     assert merged.mask().sum(1).tolist() == [5, 0, 1, 1]
+
+
+def test_concatenating_puts_the_sequences_of_a_request_behind_one_another() -> None:
+    a, b = timed([[(1, 10), (2, 30)], [], [(3, 5)]], spare=2), timed([[(4, 20)], [(5, 1)], []], longer_by=1)
+    joined = concatenate({"a": a, "b": b})
+    assert rows(joined) == [[[1], [2], [4]], [[5]], [[3]]]
+    assert times(joined) == [[10, 30, 20], [1], [5]]
+    assert (joined.max_length, joined.values.shape[0]) == (2 + 2, 5 + 2)
+    assert rows(concatenate({"b": b, "a": a})) == [[[4], [1], [2]], [[5]], [[3]]]
+
+
+def test_concatenated_events_have_times_if_all_sequences_have_them() -> None:
+    untimed = dataclasses.replace(ragged([1]), time=None)
+    assert concatenate({"a": ragged([1]), "b": untimed}).time is None
 
 
 def test_events_of_one_moment_keep_the_order_of_their_sequences() -> None:

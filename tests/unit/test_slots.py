@@ -131,7 +131,7 @@ def test_the_options_of_a_data_set_have_types() -> None:
 
 
 def test_every_slot_has_a_component_and_each_is_described() -> None:
-    assert set(SLOTS) == {"tokenizer", "encoder", "queries", "decoder", "mixer", "backbone", "head", "loss"}
+    assert set(SLOTS) == {"tokenizer", "encoder", "queries", "decoder", "mixer", "block", "backbone", "head", "loss"}
     own = [entry for entry in Catalogue.load().of_package("hyrec") if entry.slot in SLOTS]
     assert {entry.slot for entry in own} == set(SLOTS)
     for entry in own:
@@ -157,6 +157,7 @@ def test_a_context_builds_the_encoder_of_each_sequence() -> None:
             mixer=made("mixer"),
             encoders={"likes": made("own encoder")},
             decoders={"likes": made("own decoder")},
+            block=made("block"),
         )
     )
     assert ctx.encoder("clicks", 1, 6) == ("encoder", "clicks", 1, 6, 0)
@@ -164,6 +165,7 @@ def test_a_context_builds_the_encoder_of_each_sequence() -> None:
     assert ctx.decoder("clicks", 0, 5) == ("decoder", "clicks", 0, 0, 5)
     assert ctx.decoder("likes", 0, 5) == ("own decoder", "likes", 0, 0, 5)
     assert ctx.mixer(3) == ("mixer", "", 3, 0, 0)
+    assert ctx.block(2) == ("block", "", 2, 0, 0)
 
 
 def test_a_context_without_layers_builds_none() -> None:

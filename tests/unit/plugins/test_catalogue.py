@@ -14,14 +14,18 @@ def test_the_components_of_the_three_models_are_there():
         "GroupedTokens",
         "IdentityEncoder",
         "IdentityMixer",
+        "LongerBlock",
         "LongerEncoder",
         "MLPHead",
         "NoDecode",
         "RankMixer",
+        "SelfAttentionBlock",
         "SelfAttentionMixer",
         "SwiGLUEncoder",
         "TransformerEncoder",
         "TwoStageBackbone",
+        "UnifiedBackbone",
+        "Wukong",
     }
 
 

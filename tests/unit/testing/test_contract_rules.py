@@ -6,9 +6,12 @@ import gc
 from collections.abc import Callable, Iterator
 
 import pytest
+from torch import Tensor
 
+from hyrec.batch import RequestMap, Sequence
+from hyrec.context import BuildContext
 from hyrec.mixers import RankMixer, SelfAttentionMixer
-from hyrec.slots import SLOTS, Component
+from hyrec.slots import SLOTS, Component, UnifiedBlock
 from hyrec.testing import ContractError, check_component, rules_of
 
 from . import broken_compute, broken_data, broken_form
@@ -30,6 +33,28 @@ def test_a_component_that_breaks_one_rule_fails_that_rule_only(rule: str, make: 
     assert [str(r) for r in results if r.status == "failed" and r.rule != rule] == []
     (found,) = [r for r in results if r.rule == rule]
     assert found.status == "failed"
+
+
+def test_a_block_whose_events_see_a_token_is_noticed() -> None:
+    class LeakyBlock(UnifiedBlock):
+        """Add the first token of a request's first sample to its events.
+
+        Shape:
+            As ``UnifiedBlock``.
+        """
+
+        def __init__(self, ctx: BuildContext) -> None:
+            super().__init__()
+
+        def forward(
+            self, tokens: Tensor, events: Sequence, request_of: RequestMap | None = None
+        ) -> tuple[Tensor, Sequence]:
+            first_RD = (tokens.unsqueeze(1) if request_of is None else request_of.group(tokens))[:, 0, 0]
+            row_N = events.row_index().clamp(max=events.num_requests - 1)
+            return tokens, events.replace(events.values + first_RD[row_N])
+
+    results = check_component(LeakyBlock, raise_on_failure=False)
+    assert {r.rule for r in results if r.status == "failed"} == {"candidate_independence", "request_expansion"}
 
 
 def test_every_rule_is_proven_by_a_broken_component() -> None:
