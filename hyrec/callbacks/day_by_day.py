@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities import rank_zero_info
 
 from hyrec.callbacks.baseline_table import baseline_table
+from hyrec.callbacks.plateau import ReduceLROnPlateau
 from hyrec.data.parquet import ParquetData
 from hyrec.messages import CommandError
 
@@ -20,7 +22,7 @@ class DayByDay(Callback):
     epochs are the days, whatever ``max_epochs`` says, and the newest state is the best one.
 
     Raises:
-        CommandError: At the start of a run, when there is only one day.
+        CommandError: At the start of a run, when there is only one day, and for callbacks that compare epochs.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,12 @@ class DayByDay(Callback):
         days = _data(trainer).days
         if len(days) < 2:
             raise CommandError(f"data.by_day: all training rows are of {days[0].date}. There must be several days.")
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, (EarlyStopping, ReduceLROnPlateau)):
+                raise CommandError(
+                    f"data.by_day and {type(callback).__name__} exclude one another: it would compare one day with "
+                    "another, and a metric that falls from a day to the next says nothing about the model."
+                )
         trainer.fit_loop.max_epochs = len(days)
         trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
         rows = sum(day.index.num_rows for day in days)

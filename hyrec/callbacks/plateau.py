@@ -12,6 +12,8 @@ from torch.optim import lr_scheduler
 
 from hyrec.callbacks.monitor import metrics_of, mode_of, refuse_unlogged
 
+_SEEN = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch", "_last_lr", "mode", "mode_worse")
+
 
 class ReduceLROnPlateau(Callback):
     """Multiply the learning rates of layers and tables when a validation metric has stopped improving.
@@ -98,4 +100,5 @@ class ReduceLROnPlateau(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue with what an earlier run saw and reduced."""
         self._share.param_groups[0]["lr"] = state_dict["share"]
-        self._decides.load_state_dict(state_dict["decides"])
+        seen = {name: value for name, value in state_dict["decides"].items() if name in _SEEN}
+        self._decides.load_state_dict(seen)  # not the options, which may be others now

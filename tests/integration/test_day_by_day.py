@@ -182,6 +182,13 @@ def test_one_day_is_told(files, tmp_path):
         asked.run()
 
 
+@pytest.mark.parametrize("name", ["ReduceLROnPlateau", "EarlyStopping"])
+def test_what_compares_epochs_is_refused(files, tmp_path, name):
+    watched = [f"--trainer.callbacks={name}", "--trainer.callbacks.monitor=val/auc", "--trainer.callbacks.mode=max"]
+    with pytest.raises(CommandError, match=f"by_day and {name} exclude one another"):
+        experiment(files, tmp_path, *watched).run()
+
+
 @pytest.mark.parametrize(
     ("zone", "changes", "told"),
     [("Asia/Katmando", {}, "no time zone"), ("UTC", {"time_column": ""}, "time_column")],

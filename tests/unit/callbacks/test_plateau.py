@@ -90,6 +90,13 @@ def test_a_resumed_run_knows_what_was_seen_and_reduced(tmp_path):
     assert whole[-1] < 1
 
 
+def test_a_resumed_run_follows_the_options_that_it_has_now(tmp_path):
+    fit(tmp_path, Model([0.6, 0.5, 0.5]), ReduceLROnPlateau(patience=5), epochs=3)
+    last = str(tmp_path / "checkpoints" / "last.ckpt")
+    plateau = ReduceLROnPlateau(patience=2, factor=0.1)
+    assert fit(tmp_path, Model([0.5] * 6), plateau, epochs=6, ckpt_path=last) == pytest.approx([1, 0.1, 0.1])
+
+
 def test_a_metric_that_is_undefined_changes_nothing(tmp_path):
     rates = fit(tmp_path, Model([float("nan")] * 4), ReduceLROnPlateau(patience=0), epochs=4)
     assert rates == [1, 1, 1, 1]
