@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import lightning as L
 import torch
@@ -53,12 +54,9 @@ class BaselineTable(L.Callback):
         print(baseline_table(f"{split} ({model.primary_task})", rows, names))
         for task, figures in measured.items():
             print(baseline_table(f"{split} ({task})", {"model": figures}, names))
-        known = {name: figures.get("auc", math.nan) for name, figures in rows.items()}
-        if counting_wins(known["model"], known.get("counting", math.nan)):
-            rank_zero_warn(
-                f"Counting by id ranks the {split} rows no worse than the model (AUC {known['counting']:.4f} against "
-                f"{known['model']:.4f}): the model has not learned. Try more steps or another learning rate."
-            )
+        ranks = [name for name, metric in model.new_metrics().items() if metric.mode == "max"]
+        if told := what_counting_wins(rows["model"], rows.get("counting", {}), ranks):
+            rank_zero_warn(f"{split}: {told}")
 
     def _others(self, data: RankingData, model: Ranker, split: Split) -> dict[str, dict[str, float]]:
         """Return the figures that the model's stand beside."""
@@ -78,9 +76,22 @@ class BaselineTable(L.Callback):
         return measure(data, split, task, counting.predict, metrics, columns=counting.columns)
 
 
-def counting_wins(model: float, counting: float) -> bool:
-    """Whether AUCs say that the model has not learned; NaN is not known, and of two perfect ones neither wins."""
-    return counting >= model and model < 1
+def what_counting_wins(model: dict[str, float], counting: dict[str, float], names: Sequence[str]) -> str:
+    """Return a warning where counting by id ranks no worse than the model; empty where the model is better by all.
+
+    Args:
+        model: The model's figures by name; NaN is not known, and of two perfect ones neither wins.
+        counting: Those of counting.
+        names: Metrics of which more is better.
+    """
+    won = [name for name in names if counting.get(name, math.nan) >= model.get(name, math.nan) and model[name] < 1]
+    if not won:
+        return ""
+    figures = ", ".join(f"{name} {counting[name]:.4f} against {model[name]:.4f}" for name in won)
+    told = f"Counting by id ranks no worse than the model: {figures}. "
+    if "auc" in won:
+        return told + "It has not learned: try more steps or another learning rate."
+    return told + "Over all rows the model is ahead, within groups it tells less than rates do."
 
 
 def baseline_table(title: str, rows: dict[str, dict[str, float]], columns: list[str]) -> str:
