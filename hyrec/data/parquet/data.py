@@ -168,7 +168,7 @@ class ParquetData(RankingData):
     def has(self, split: Split) -> bool:
         """Whether there are files for a split."""
         if self.path and split in ("train", "validate", "test"):
-            return bool(self._span(split))
+            return bool(span_of(split, self.schema))
         return bool(self.paths[split]) or (split == "predict" and self.has("test"))
 
     def index(self, split: Split) -> SplitIndex:
@@ -201,15 +201,18 @@ class ParquetData(RankingData):
 
     def epoch_batches(self) -> list[int]:
         """Return the training batches of every epoch, where epochs are days."""
-        return [len(self.loader("train", day.index)) for day in self.days]
+        return [len(self._loader("train", day.index)) for day in self.days]
 
     def num_samples(self, split: Split) -> int:
         """Return the number of samples of a split, over all processes."""
         return self.index(split).num_samples
 
-    def loader(self, split: Split, index: SplitIndex | None = None) -> BatchLoader:
-        """Return this process's loader of a split, or some of its rows; only ``train`` is shuffled, by epoch."""
-        index, training = index or self.index(split), split == "train"
+    def loader(self, split: Split) -> BatchLoader:
+        """Return this process's loader of a split; only ``train`` is shuffled, by epoch."""
+        return self._loader(split, self.index(split))
+
+    def _loader(self, split: Split, index: SplitIndex) -> BatchLoader:
+        training = split == "train"
         if split != "predict" and index.num_rows < self.world_size:
             raise DataError(
                 f"{split}: {index.num_rows} stored rows cannot be shared by {self.world_size} processes: each needs "
@@ -244,7 +247,7 @@ class ParquetData(RankingData):
     def train_dataloader(self) -> BatchLoader:
         """Return the loader of the training rows; of the epoch's day in a run whose epochs are days."""
         today = self._day(0)
-        self._train_loader = loader = self.loader("train", today)
+        self._train_loader = loader = self.loader("train") if today is None else self._loader("train", today)
         # a learning-rate schedule asks for the length before Lightning knows which epoch a run continues in
         if self._train_state is not None and (today is None or self._train_state["epoch"] == self._epoch):
             loader.load_state_dict(self._train_state)
@@ -254,7 +257,9 @@ class ParquetData(RankingData):
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """Return the loader of the validation rows, or of the day that is trained on next; none without such rows."""
         tomorrow = self._day(1)
-        return self.loader("validate", tomorrow) if tomorrow is not None or self.has("validate") else []
+        if tomorrow is not None:
+            return self._loader("validate", tomorrow)
+        return self.loader("validate") if self.has("validate") else []
 
     def test_dataloader(self) -> BatchLoader:
         """Return the loader of the test rows."""
@@ -338,13 +343,8 @@ class ParquetData(RankingData):
 
     def _files(self, split: Split) -> tuple[list[str], TimeSpan | None]:
         """Return the files of a split, and the span of time that is its own in them."""
-        paths, span = self.paths[split], None
-        if split == "predict" and not paths:
-            paths, span = self.paths["test"], self._span("test")
+        paths, span = self.paths[split] or (self.paths["test"] if split == "predict" else None), None
         if self.path and not self.paths[split]:
-            paths, span = self.path, self._span("test" if split == "predict" else split)
+            paths, span = self.path, span_of("test" if split == "predict" else split, self.schema)
         assert paths is not None
         return find_files(paths, split if self.paths.get(split) else "path"), span
-
-    def _span(self, split: Split) -> TimeSpan | None:
-        return span_of(split, self.schema) if self.path else None
