@@ -78,7 +78,7 @@ def test_a_mixer_and_a_metric_of_different_plugins_work_in_one_run(all_plugins: 
     done = hyrec("fit", "--name=together", *(f"--config={config}" for config in configs), *SMALL)
     assert done.returncode == 0, done.stderr
     assert "ndcg@5" in done.stdout
-    assert "test/ndcg@10" in done.stdout
+    assert "ndcg@10" in done.stdout
     (saved,) = all_plugins.work.glob("runs/together/*/config.yaml")
     assert "UniMixer" in saved.read_text()
 
