@@ -29,7 +29,8 @@ def sequence(
     listed = np.zeros(0, dtype=np.uint32)
     users, height, since = logs.rows.column(recipe.log.user), logs.rows.height, None
     if spec.log != LOG:
-        users = logs.events[spec.log].together(history.rows.column(recipe.name_in(spec.log, recipe.log.user)), users)
+        of_log = logs.events[spec.log]
+        users = of_log.together(history.rows.column(of_log.user), users)
     if spec.snapshot and logs.snapshot is not None:
         listed = np.flatnonzero((logs.past.column(LIST) == spec.snapshot).to_numpy()).astype(np.uint32)
         users = pl.concat(one_form([users, logs.past.column(recipe.log.user)]))

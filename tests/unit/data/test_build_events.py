@@ -89,6 +89,17 @@ def test_a_sequence_holds_the_strictly_earlier_events_of_the_same_user_with_colu
     assert values(tmp_path, "bought.colour", rows["s_bought__colour"][2].to_list()) == ["blue", "red"]
 
 
+def test_a_sequence_is_of_the_log_s_user_also_where_a_table_is_joined_by_another_one(tmp_path):
+    recipe = changed("event_logs.purchases.names", {"product_id": "product", "user": "given_to"})
+    recipe["tables"]["people"] = {"files": ["people.*"], "key": "user", "role": "user"}
+    recipe["sequences"]["bought"]["features"]["age"] = {"source": "people", "kind": "dense"}
+    people = pl.DataFrame({"user": ["u1", "u2"], "age": [30, 40]})
+    purchases = PURCHASES.with_columns(given_to=pl.lit("u2"))
+    rows, _ = built(tmp_path, recipe, purchases=purchases, people=people)
+    assert rows["s_bought__price"].to_list()[2:4] == [[5.0, 7.0], [2.0]]
+    assert rows["s_bought__age"].to_list()[2] == [40.0, 40.0]
+
+
 def test_events_from_validate_from_on_are_in_no_vocabulary(tmp_path):
     late = PURCHASES.with_columns(at=pl.col("at") + 2 * DAY)
     rows, _ = built(tmp_path, purchases=late)
