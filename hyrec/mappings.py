@@ -72,6 +72,21 @@ def read_as(build: Callable[[Any], _Built], path: Path, what: str, error: type[V
         raise error(f"{path}: {wrong}") from wrong
 
 
+def read_mapping(path: Path, named: str, error: type[Exception]) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping, or nothing; messages of ``error`` call the file ``named``."""
+    try:
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as wrong:
+        raise error(f"{named} is not valid YAML{yaml_problem(wrong)}.") from wrong
+    except UnicodeDecodeError as wrong:
+        raise error(f"{named} is not a text file in UTF-8.") from wrong
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise error(f"{named} must be a mapping of keys to values, got {type(content).__name__}.")
+    return content
+
+
 def _coerce(hint: Any, value: Any, where: str, error: type[ValueError]) -> Any:
     if hint is Any:
         return value

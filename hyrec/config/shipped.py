@@ -6,9 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hyrec.files import read_yaml, yaml_problem
+from hyrec.mappings import read_mapping
 from hyrec.messages import CommandError, listed, nearest, suggest
 
 PREFIX = "pkg:"
@@ -75,18 +73,7 @@ def load_mapping(text: str, what: str = "config") -> dict[str, Any]:
     Raises:
         CommandError: When the file is missing, is not YAML or is not a mapping.
     """
-    path = find_file(text, what)
-    try:
-        content = read_yaml(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise CommandError(f"The {what} {text!r} is not valid YAML{yaml_problem(error)}.") from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"The {what} {text!r} is not a text file in UTF-8.") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise CommandError(f"The {what} {text!r} must be a mapping of keys to values, got {type(content).__name__}.")
-    return content
+    return read_mapping(find_file(text, what), f"The {what} {text!r}", CommandError)
 
 
 def _nearest(path: Path, what: str) -> str:

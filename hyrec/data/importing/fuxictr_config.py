@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from hyrec.data.parquet.policy import DataError
-from hyrec.files import read_yaml, yaml_problem
+from hyrec.mappings import read_mapping
 from hyrec.messages import listed
 
 _CONFIGS = (
@@ -79,7 +77,9 @@ class FuxiConfig:
             return cls._of_map(folder)
         if not paths:
             raise DataError(f"{folder} has no dataset_config.yaml, in it or in config/, and no {_MAP}.")
-        entries = {name: (path, entry) for path in paths for name, entry in _read(path).items()}
+        entries = {
+            name: (path, entry) for path in paths for name, entry in read_mapping(path, str(path), DataError).items()
+        }
         there = [
             name
             for name, (path, entry) in entries.items()
@@ -166,17 +166,6 @@ def whole(options: Mapping[str, Any], key: str, default: int) -> int:
     if type(value) is not int or value < 0:
         raise DataError(f"{key} must be a whole number, 0 or more, got {value!r}.")
     return value
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = read_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        why = yaml_problem(error) if isinstance(error, yaml.YAMLError) else f": {error}"
-        raise DataError(f"{path} is not valid YAML{why}.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} must be a mapping from data sets to what they are, got {type(content).__name__}.")
-    return content
 
 
 def _list(content: Any, key: str) -> list[dict[str, Any]]:

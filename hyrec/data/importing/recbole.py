@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hyrec.data.drafting.columns import Kind
 from hyrec.data.drafting.raw_table import RawTable, open_tables
 from hyrec.data.drafting.recipe_draft import draft_tables
@@ -15,7 +13,8 @@ from hyrec.data.importing.imported import ImportedLog
 from hyrec.data.importing.recipe_columns import columns_of
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.parquet.policy import DataError
-from hyrec.files import read_yaml, yaml_problem
+from hyrec.files import read_yaml
+from hyrec.mappings import read_mapping
 from hyrec.messages import listed, suggest
 
 _TYPES: dict[str, Kind] = {"token": "id", "token_seq": "multi_id", "float": "dense", "float_seq": "none"}
@@ -84,12 +83,7 @@ def _settings(path: Path) -> tuple[dict[str, Any], list[str]]:
     """Return names of fields and separators, and what else a config says."""
     if not path.is_file():
         return _SETTINGS, []
-    try:
-        content = read_yaml(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is not valid YAML{yaml_problem(error)}.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} must be a mapping, as configs of RecBole are, got {type(content).__name__}.")
+    content = read_mapping(path, str(path), DataError)
     settings = {**_SETTINGS, **{key: value for key, value in content.items() if key in _SETTINGS}}
     if settings["field_separator"] not in _SEPARATORS:
         raise DataError(
