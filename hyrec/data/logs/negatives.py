@@ -60,7 +60,6 @@ def with_negatives(recipe: Recipe, logs: Logs) -> Logs:
         day_start=logs.day_start[place],
         is_kept=logs.is_kept[place],
         is_event=is_event,
-        drawn=len(of_row),
         notes=[*logs.notes, f"{note}."],
         warnings=[*logs.warnings, *_item_properties(recipe, rows, item)],
     )

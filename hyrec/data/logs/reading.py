@@ -42,11 +42,10 @@ class Logs:
         repeated: Rows that are kept although they repeat another in all columns.
         notes: What is odd about the times.
         is_kept: Rows that an earlier build has kept.
-        is_event: Rows that may be events for later ones; of new rows those that have a label.
+        is_event: Rows that may be events for later ones; of new rows those that have a label, of drawn ones none.
         asked: Rows to encode in the order of the files, where others are known already. None: all.
         input_row: Where each of these stood in the files, from 0 on.
         events: Event logs by name.
-        drawn: Rows that are drawn beside those of the log.
         warnings: What may be a mistake in the recipe.
     """
 
@@ -65,7 +64,6 @@ class Logs:
     asked: Positions | None = None
     input_row: Positions | None = None
     events: dict[str, Events] = field(default_factory=dict)
-    drawn: int = 0
     warnings: list[str] = field(default_factory=list)
 
     @property

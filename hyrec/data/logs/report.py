@@ -130,7 +130,7 @@ def report_of(
         unmatched += poor_joins(recipe, name, held.rows)
     return BuildReport(
         files=logs.files,
-        rows_read=logs.rows.height - logs.drawn + dropped,
+        rows_read=int(logs.is_event.sum()) + dropped,  # rows that were drawn are no events
         dropped=logs.dropped,
         history_only=int((rows.split < 0).sum()),
         splits={split: int(mask.sum()) for split, mask in masks.items()},
