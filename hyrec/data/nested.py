@@ -69,6 +69,16 @@ def steps_to(kind: pa.DataType, rest: str) -> tuple[str, ...] | None:
     return None
 
 
+def field_inside(fields: pa.Schema, column: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return the column that a dotted name begins with and the fields that follow, None where there are none."""
+    for field in fields:
+        if column.startswith(f"{field.name}."):
+            steps = steps_to(field.type, column[len(field.name) + 1 :])
+            if steps is not None:
+                return field.name, steps
+    return None
+
+
 def type_inside(kind: pa.DataType, path: tuple[str, ...]) -> pa.DataType:
     """Return the type that a path leads to, in the lists that it leads through."""
     return follow(pa.array([], stored_type(kind)), path).type if path else stored_type(kind)

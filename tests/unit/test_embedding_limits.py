@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hyrec.config.experiment import Experiment
-from hyrec.data.parquet.hashing import mix64, to_buckets
+from hyrec.data.hashing import mix64, to_buckets
 from hyrec.embeddings import EmbeddingOptions
 from hyrec.embeddings.tables import HashedTable
 from hyrec.sample_batch import random_batch

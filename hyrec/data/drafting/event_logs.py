@@ -10,9 +10,10 @@ from hyrec.data.drafting.columns import ITEM, USER, is_named
 from hyrec.data.drafting.joins import REFERS, share_known
 from hyrec.data.drafting.raw_table import RawTable
 from hyrec.data.drafting.roles import Roles, Why, time_column
+from hyrec.data.logs.times import SECONDS_A_DAY
 
-_FEATURES, _LONGEST, _DAY = 5, 8, 86_400
-"""Side information of an event, ids of a list, and seconds by which a log that knows days alone is delayed."""
+_FEATURES, _LONGEST = 5, 8
+"""Side information of an event, and ids of a list."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def draft_events(roles: Roles, others: list[RawTable]) -> list[DraftedEvents]:
         seen = table.guesses[time[0]]
         options: dict[str, Any] = {"files": [table.pattern], "user": user, "time": time[0]}
         options |= {"time_unit": seen.unit} if seen.unit not in ("", "s") else {}
-        options |= {"delay": _DAY} if seen.kind == "day" else {}
+        options |= {"delay": SECONDS_A_DAY} if seen.kind == "day" else {}
         name = re.sub(r"\W", "_", table.name)
         if name in ("log", *(of.name for of in found)):
             name = f"{name}_events"

@@ -169,7 +169,7 @@ class _Mapping:
         return fitted
 
     def _add_columns(self) -> None:
-        lengths: dict[str, tuple[list[Ints], Role]] = {}
+        lengths: dict[str, list[Ints]] = {}
         for spec, source in self.used.values():
             role, why = self._role(spec)
             if spec.type == "meta":
@@ -177,23 +177,22 @@ class _Mapping:
             elif spec.type == "numeric":
                 self._add_number(spec, source, role, why)
             elif spec.type == "sequence":
-                lengths[spec.name] = self._encode_lists(spec, source), role
+                lengths[spec.name] = self._encode_lists(spec, source)
             else:
                 vocabulary = self.vocabularies[self._table(spec.name)]
                 for split in self.rows.sources:
                     self.rows.keep(split, spec.name, vocabulary.encode(self.rows.values(split, spec, source)))
                 self.features[spec.name] = Feature(role=role, **self._ids(spec.name))
                 self.mapped.append((spec.name, f"id, {role}{why}"))
-        for name in lengths:
-            if not self._is_history(self.used[name][0]):
-                longest = max((int(some.max(initial=0)) for some in lengths[name][0]), default=0)
-                kept = self._cut(name)[0] or longest or 1
-                role, why = self._role(self.used[name][0])
+        for name, own in lengths.items():
+            spec = self.used[name][0]
+            if not self._is_history(spec):
+                kept, (role, why) = self._kept(name, own), self._role(spec)
                 self.features[name] = Feature("multi_id", role=role, max_length=kept, **self._ids(name))
                 self.mapped.append(
                     (name, f"list of ids, its first {kept}, pooled as FuxiCTR's default encoder does, {role}{why}")
                 )
-        self._add_histories({name: of for name, (of, _) in lengths.items() if self._is_history(self.used[name][0])})
+        self._add_histories({name: own for name, own in lengths.items() if self._is_history(self.used[name][0])})
 
     def _ids(self, name: str) -> dict[str, Any]:
         table = self._table(name)
@@ -246,12 +245,15 @@ class _Mapping:
                 for name, of in left.items()
                 if all(map(np.array_equal, own, of)) and self._cut(name) == self._cut(first)
             ]
-            longest = max((int(some.max(initial=0)) for some in own), default=0)
             sides = {name: Feature(**self._ids(name)) for name in names}
-            self.sequences[first] = SequenceSpec(sides, max_length=self._cut(first)[0] or longest or 1)
+            self.sequences[first] = SequenceSpec(sides, max_length=self._kept(first, own))
             alike = f"events of {first}, alike long in every row" if len(names) > 1 else f"events of {first}"
             self.mapped += [(name, f"{alike}; guessed: oldest first, the newest are kept") for name in names]
             left = {name: of for name, of in left.items() if name not in names}
+
+    def _kept(self, name: str, lengths: list[Ints]) -> int:
+        """Return how many entries of a list are kept: as many as the config says, else those of the longest."""
+        return self._cut(name)[0] or max((int(some.max(initial=0)) for some in lengths), default=0) or 1
 
     def _cut(self, name: str) -> tuple[int, str]:
         options = self.used[name][0].options

@@ -72,8 +72,8 @@ class _Mapping:
 
     def __init__(self, described: TaacSchema, files: Sequence[str]) -> None:
         self.described, self.file = described, files[0]
-        opened = guard(self.file, "", lambda: open_parquet(self.file))
-        self.kinds: dict[str, pa.DataType] = {one.name: one.type for one in opened.schema_arrow}
+        self.opened = guard(self.file, "", lambda: open_parquet(self.file))
+        self.kinds: dict[str, pa.DataType] = {one.name: one.type for one in self.opened.schema_arrow}
         self.mapped: list[tuple[str, str]] = []
         self.left_out: list[tuple[str, str]] = []
         for column, what in ((_LABEL, "label"), (_TIME, "moment of the impression")):
@@ -189,8 +189,7 @@ class _Mapping:
 
     def _look(self, column: str) -> tuple[Array, Array]:
         """Return the lengths of a column's lists that are not null, and their numbers, in the first rows."""
-        opened = guard(self.file, "", lambda: open_parquet(self.file))
-        batches = opened.iter_batches(batch_size=_LOOKED_AT, columns=[column])
+        batches = self.opened.iter_batches(batch_size=_LOOKED_AT, columns=[column])
         batch = guard(self.file, "", lambda: next(batches, None))
         if batch is None:
             return np.zeros(0, np.int64), np.zeros(0)

@@ -11,7 +11,7 @@ import polars as pl
 from hyrec.data.logs.files import Source, find_files, open_files
 from hyrec.data.logs.history import Ints
 from hyrec.data.logs.ids import id_values, one_form
-from hyrec.data.logs.joins import join
+from hyrec.data.logs.joins import join_tables
 from hyrec.data.logs.order import ordered_rows
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError
@@ -120,10 +120,7 @@ def read_events(
         return (id_values(values, f"{where}: column {column!r}") if column in joined else values).gather(order)
 
     rows = Rows(len(order), source.columns, read)
-    for table in tables_of(recipe, name):
-        held, key = tables[table]
-        written = built is not None or not (source.parquet or held.parquet)
-        join(recipe, rows, name, table, held, key, written=written)
+    join_tables(recipe, name, [rows], source, tables)
     return Events(
         where,
         rows,

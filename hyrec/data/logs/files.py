@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hyrec.data.logs.found_columns import field_inside, named_by_folders, read_column, refuse_structs
+from hyrec.data.logs.found_columns import named_by_folders, read_column, refuse_structs
 from hyrec.data.logs.ids import from_csv, id_values, like_built, one_form
 from hyrec.data.logs.recipe_parts import RecipeError
+from hyrec.data.nested import field_inside
 from hyrec.files import is_leftover
 from hyrec.messages import listed, suggest
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyrec.data.logs.recipe_parts import RecipeError
-from hyrec.data.nested import depth_of, follow, steps_to, type_inside
+from hyrec.data.nested import depth_of, field_inside, follow, type_inside
 from hyrec.parquet import open_parquet
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -25,16 +25,6 @@ def read_column(path: Path, column: str) -> pl.Series:
     array = open_parquet(path).read(columns=[top])[top]
     found = [follow(chunk, steps) for chunk in array.chunks]
     return pl.Series(column, pa.chunked_array(found, None if found else type_inside(array.type, steps)))
-
-
-def field_inside(fields: pa.Schema, column: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return the column that a dotted name begins with and the fields that follow, None where there are none."""
-    for name in fields.names:
-        if column.startswith(f"{name}."):
-            steps = steps_to(fields.field(name).type, column[len(name) + 1 :])
-            if steps is not None:
-                return name, steps
-    return None
 
 
 def named_by_folders(path: Path) -> dict[str, str | None]:

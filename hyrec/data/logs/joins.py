@@ -14,7 +14,7 @@ from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import LOG, RecipeError
 from hyrec.data.logs.rows import Rows, rows_of
 from hyrec.data.logs.state import State, table
-from hyrec.data.logs.used import join_column, table_columns
+from hyrec.data.logs.used import join_column, table_columns, tables_of
 from hyrec.data.logs.writer import Store
 
 
@@ -43,12 +43,25 @@ def read_table(
     return held, key
 
 
-def join(recipe: Recipe, rows: Rows, log: str, name: str, held: Source, key: pl.Series, *, written: bool) -> None:
-    """Join a table to the rows of a log. ``written``: numbers and text may be compared, both were written as text.
+def join_tables(
+    recipe: Recipe, log: str, sides: list[Rows], source: Source, tables: dict[str, tuple[Source, pl.Series]]
+) -> None:
+    """Join to rows of a log, read from ``source``, the tables that they refer to.
+
+    Numbers and text may be compared where both were written as text, and where an earlier build has kept rows.
 
     Raises:
         RecipeError: When one side's ids are numbers and the other's are text.
     """
+    for name in tables_of(recipe, log):
+        held, key = tables[name]
+        written = bool(source.kept) or not (source.parquet or held.parquet)
+        for rows in sides:
+            if join_column(recipe, log, name) in rows.names:
+                _join(recipe, rows, log, name, held, key, written=written)
+
+
+def _join(recipe: Recipe, rows: Rows, log: str, name: str, held: Source, key: pl.Series, *, written: bool) -> None:
     on = join_column(recipe, log, name)
     values = rows.column(on)
     index = rows_of(values, key, written=written)

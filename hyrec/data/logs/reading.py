@@ -12,7 +12,7 @@ from hyrec.data.logs.events import Events, read_events
 from hyrec.data.logs.files import Source, open_files
 from hyrec.data.logs.history import Ints, Positions
 from hyrec.data.logs.ids import id_values
-from hyrec.data.logs.joins import join, read_table
+from hyrec.data.logs.joins import join_tables, read_table
 from hyrec.data.logs.negative_rule import REQUEST
 from hyrec.data.logs.order import ordered_rows
 from hyrec.data.logs.recipe import Recipe
@@ -169,12 +169,7 @@ def read_logs(
         last = snapshot[recipe.snapshot.last_time].drop_nulls().to_numpy()
         notes += check_unit(last, log.time_unit, f"snapshot.last_time, column {recipe.snapshot.last_time!r}")
     tables = {name: read_table(recipe, name, directory, store, built, keep) for name in recipe.tables}
-    for name in tables_of(recipe, LOG):
-        held, key = tables[name]
-        written = built is not None or not (source.parquet or held.parquet)
-        for side in (rows, past):
-            if join_column(recipe, LOG, name) in side.names:
-                join(recipe, side, LOG, name, held, key, written=written)
+    join_tables(recipe, LOG, [rows, past], source, tables)
     is_text = not source.parquet
     events = {
         name: read_events(recipe, name, directory, store, tables, log_is_text=is_text, built=built, keep=keep)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrec.data.hashing import mix64
 from hyrec.data.logs.history import Ints, Positions, runs
 from hyrec.data.logs.rows import Mask
 
 TRIES = 20
 """Draws for each wanted item before the items that are left are looked at one by one."""
-_STEP, _FIRST, _SECOND = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Sampler:
@@ -90,15 +91,7 @@ class Sampler:
     def _uniform(self, rows: Positions, attempt: int | Ints) -> NDArray[np.float64]:
         """Return numbers in ``[0, 1)`` that follow from seed, row and attempt (SplitMix64)."""
         with np.errstate(over="ignore"):
-            of_row = _mixed(_mixed(np.atleast_1d(self._seed)) + rows.astype(np.uint64) * _STEP)
-            mixed = _mixed(of_row + np.asarray(attempt).astype(np.uint64) * _STEP)
+            of_row = mix64(mix64(np.atleast_1d(self._seed)) + rows.astype(np.uint64) * _STEP)
+            mixed = mix64(of_row + np.asarray(attempt).astype(np.uint64) * _STEP)
         numbers: NDArray[np.float64] = (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
         return numbers
-
-
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    x = x + _STEP
-    x = (x ^ (x >> np.uint64(30))) * _FIRST
-    x = (x ^ (x >> np.uint64(27))) * _SECOND
-    x ^= x >> np.uint64(31)
-    return x

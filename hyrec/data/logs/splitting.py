@@ -66,10 +66,8 @@ def split_numbers(recipe: Recipe, logs: Logs) -> Numbers:
         RecipeError: When no row trains, or the column that decides has a value that nothing is said of.
     """
     split = recipe.split
-    if split.columns and logs.asked is not None:
-        return np.zeros(
-            logs.rows.height, dtype=np.int8
-        )  # new rows are in no split, and nothing asks for that of others
+    if split.columns and logs.asked is not None:  # new rows are in no split, and nothing asks for that of others
+        return np.zeros(logs.rows.height, dtype=np.int8)
     used = _used(recipe, logs)
     if split.leave_one_out:
         number = _last_moments(recipe, logs, used)

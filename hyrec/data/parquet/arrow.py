@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from hyrec.data.hashing import hash_strings, mix64
 from hyrec.data.moments import UNITS
 from hyrec.data.nested import depth_of as depth_of
 from hyrec.data.nested import is_list as is_list
 from hyrec.data.nested import is_view as is_view
 from hyrec.data.nested import relist as relist
 from hyrec.data.parquet.chunk import Array
-from hyrec.data.parquet.hashing import hash_strings, mix64
 
 _UNITS = {**UNITS, "ns": 10**9}
 

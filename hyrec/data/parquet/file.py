@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from hyrec.data.event_file import EventFile, event_files, range_column
-from hyrec.data.nested import follow, leaves_of, steps_to, stored_type, type_inside
+from hyrec.data.nested import field_inside, follow, leaves_of, stored_type, type_inside
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.columns import Column
 from hyrec.data.parquet.forms import Form, form_of
@@ -182,12 +182,7 @@ class DataFile:
         """Return the column that a name begins with and the fields that follow; None for no such column."""
         if name in self._names:
             return name, ()
-        for field in self._fields:
-            if name.startswith(f"{field.name}."):
-                path = steps_to(field.type, name[len(field.name) + 1 :])
-                if path is not None:
-                    return field.name, path
-        return name, None
+        return field_inside(self._fields, name) or (name, None)
 
     def _is_whole(self, name: str) -> bool:
         """Whether a column holds whole numbers."""

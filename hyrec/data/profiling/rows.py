@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from hyrec.data.hashing import mix64
 from hyrec.data.parquet.chunk import EVENT_TIME, Array, Chunk, Packed, to_offsets
 from hyrec.data.parquet.decode import Decoder
-from hyrec.data.parquet.hashing import mix64
 from hyrec.data.parquet.policy import Handled, Policies
 from hyrec.data.parquet.reader import RowReader
 from hyrec.data.parquet.source import SplitIndex

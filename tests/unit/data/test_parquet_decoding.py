@@ -18,10 +18,10 @@ import pytest
 import torch
 
 from hyrec.batch import Batch, Jagged
+from hyrec.data.hashing import hash_strings
 from hyrec.data.parquet.arrow import Lists
 from hyrec.data.parquet.chunk import Chunk, Packed
 from hyrec.data.parquet.data import ParquetData
-from hyrec.data.parquet.hashing import hash_strings
 from hyrec.data.parquet.policy import DataError, Policies
 from hyrec.data.parquet.values import Origin, ValueDecoder
 from hyrec.schema import Feature, Schema
@@ -120,7 +120,7 @@ def test_integers_of_every_64_bits_are_hashed(tmp_path: Path) -> None:
 
 def test_a_hash_is_the_same_in_another_process() -> None:
     code = (
-        "import pyarrow as pa; from hyrec.data.parquet.hashing import hash_strings;"
+        "import pyarrow as pa; from hyrec.data.hashing import hash_strings;"
         "print(hash_strings(pa.array(['a', 'bc'])).tolist())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
