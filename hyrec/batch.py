@@ -21,8 +21,6 @@ C     candidates of one request, padded to the largest of the batch
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -230,57 +228,6 @@ class Sequence:
         index = index.clamp(min=0, max=self.values.shape[0] - 1)
         time = None if self.time is None else self.time.index_select(0, index)
         return Sequence(self.values.index_select(0, index), offsets, min(self.max_length, num_events), time)
-
-
-def concatenate(sequences: Mapping[str, Sequence]) -> Sequence:
-    """Put the sequences of every request behind one another, in the order of ``sequences``.
-
-    Args:
-        sequences: By name; the same requests and the same width in each.
-
-    Shape:
-        Returns a sequence whose N and whose L are the sums of theirs; with times if all have them.
-    """
-    parts = list(sequences.values())
-    # A stable sort keeps sequences and their events in order; spare rows belong to request R, behind all others.
-    return _joined(parts, torch.cat([sequence.row_index() for sequence in parts]).argsort(stable=True))
-
-
-def interleave_by_time(sequences: Mapping[str, Sequence]) -> Sequence:
-    """Interleave the sequences of every request into one, oldest event first.
-
-    Events of one moment keep the order of ``sequences`` and, within a sequence, their own. Events of unknown time
-    (NaN) come before all others of their request, in the same order.
-
-    Args:
-        sequences: By name; the same requests and the same width in each.
-
-    Shape:
-        Returns a sequence whose N and whose L are the sums of theirs.
-
-    Raises:
-        ValueError: When a sequence carries no times.
-    """
-    times = {name: sequence.time for name, sequence in sequences.items() if sequence.time is not None}
-    if untimed := [name for name in sequences if name not in times]:
-        raise ValueError(f"Sequences are merged in order of time, but these carry no times: {', '.join(untimed)}.")
-    parts, time = list(sequences.values()), torch.cat(list(times.values()))
-    row = torch.cat([sequence.row_index() for sequence in parts])
-    order = time.masked_fill(time.isnan(), -math.inf).argsort(stable=True)
-    # A stable sort keeps the order of time within a request; spare rows belong to request R, behind all others.
-    order = order.index_select(0, row.index_select(0, order).argsort(stable=True))
-    return _joined(parts, order)
-
-
-def _joined(parts: list[Sequence], order: Tensor) -> Sequence:
-    """Return the rows of all parts in an order that leaves each request's together, and spare rows at the end."""
-    times = [sequence.time for sequence in parts if sequence.time is not None]
-    return Sequence(
-        torch.cat([sequence.values for sequence in parts]).index_select(0, order),
-        torch.stack([sequence.offsets for sequence in parts]).sum(0),
-        sum(sequence.max_length for sequence in parts),
-        torch.cat(times).index_select(0, order) if len(times) == len(parts) else None,
-    )
 
 
 @_carrier

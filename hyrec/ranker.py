@@ -29,7 +29,7 @@ from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
 from hyrec.optim.averages import average_weights_only
 from hyrec.optim.decay import decay_groups
 from hyrec.optim.schedule import planned_epochs
-from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients
+from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients, refuse_dense_only
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
 from hyrec.slots import (
@@ -48,7 +48,6 @@ from hyrec.trust import refuse_code
 Prefix = Literal["val", "test"]
 """First word of the names of logged metrics."""
 _HALF = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
-_SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
 
 
 class Ranker(L.LightningModule):
@@ -260,7 +259,8 @@ class Ranker(L.LightningModule):
         if tables := self.network.sparse_parameters():
             with building("model.sparse_optimizer"):
                 optimizers["sparse"] = self.sparse_optimizer(tables)
-            self._check_sparse_optimizer(optimizers["sparse"])
+            if self.tables_are_sparse:
+                refuse_dense_only(optimizers["sparse"])
         return optimizers
 
     def on_fit_start(self) -> None:
@@ -345,12 +345,3 @@ class Ranker(L.LightningModule):
 
     def _metrics_of(self, prefix: Prefix, task: str) -> MetricCollection:
         return cast(MetricCollection, self.metrics.get_submodule(f"{prefix}.task_{task}"))
-
-    def _check_sparse_optimizer(self, optimizer: Optimizer) -> None:
-        name = type(optimizer).__name__
-        from_torch = type(optimizer).__module__.startswith("torch.optim")
-        if self.tables_are_sparse and from_torch and name not in _SPARSE_READY:
-            raise ValueError(
-                f"sparse_optimizer {name} does not accept sparse gradients. Use one of {', '.join(_SPARSE_READY)}, or "
-                "set embedding.sparse=false."
-            )

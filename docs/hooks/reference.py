@@ -8,9 +8,8 @@ import inspect
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from hyrec.cli.explain import Key, default_in_words, example_value, in_words, keys_of
+from hyrec.cli.explain import Key, default_in_words, example_value, in_words, keys_of, sections_of
 from hyrec.config.shipped import find_file, shipped_configs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.definition import read_docstring
@@ -64,17 +63,12 @@ def configs() -> str:
 
 
 def _keys(root: type, prefix: str) -> str:
-    keys = list(keys_of(root, prefix, prefix))
-    sections: list[tuple[str, str, Any, str]] = [("", prefix or "recipe", root, read_docstring(root).summary)]
-    sections += [(key.path, key.written, key.section, key.text) for key in keys if key.section]
     parts: list[str] = []
-    first: dict[type, str] = {}
-    for path, written, cls, text in sections:
+    for written, text, same, own in sections_of(root, prefix, list(keys_of(root, prefix, prefix))):
         title = f"### {written}\n\n{_text(text)}\n"
-        if (same := first.setdefault(cls, written)) != written:
+        if same:
             parts.append(f"{title}\nKeys as of [`{same}`](#{_anchor(same)}).\n")
             continue
-        own = [key for key in keys if key.path.rpartition(".")[0] == (path or prefix)]
         parts += [title, _table(["key", "what it says", "example"], [_row(key) for key in own])]
     return "\n".join(parts)
 

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
-from hyrec.callbacks.monitor import metrics_of, mode_of, prepare_early_stopping, refuse_unlogged, tell_early_stop
+from hyrec.callbacks.monitor import metrics_of, mode_of, refuse_unlogged
 from hyrec.files import replaced
 
 
@@ -42,9 +42,8 @@ class BestCheckpoint(ModelCheckpoint):
         dirpath: Folder. Default: ``checkpoints`` in the run's folder.
 
     Raises:
-        ValueError: At the start of a run, for a metric that nothing logs, without ``mode`` for one of which no end is
-            better, and for an ``EarlyStopping`` with the wrong ``mode``. Before a file is written, for weights that are
-            not finite: they never replace those that are.
+        ValueError: At the start of a run, for a metric that nothing logs, and without ``mode`` for one of which no end
+            is better. Before a file is written, for weights that are not finite: they never replace those that are.
     """
 
     def __init__(
@@ -104,7 +103,6 @@ class BestCheckpoint(ModelCheckpoint):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse a metric that nothing will log; take an earlier best state along, or forget one that is gone."""
         refuse_unlogged(self.monitor, trainer, pl_module, "checkpoint")
-        prepare_early_stopping(trainer, pl_module)
         earlier = self.best_model_path
         if not earlier:
             return
@@ -162,7 +160,6 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make the newest state the best when the run has ended before its first validation."""
-        tell_early_stop(trainer)
         if _may_save(trainer) and self.save_top_k and not self.best_model_path:
             _refuse_broken(trainer, pl_module)
             self._save_none_monitor_checkpoint(trainer, self._monitor_candidates(trainer))

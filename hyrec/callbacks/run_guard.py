@@ -21,6 +21,7 @@ from torch import Tensor
 
 from hyrec.batch import Batch
 from hyrec.callbacks.checkpoint import BestCheckpoint
+from hyrec.callbacks.monitor import prepare_early_stopping, tell_early_stop
 from hyrec.messages import OTHER_ENDED
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
@@ -43,6 +44,9 @@ class RunGuard(L.Callback):
     process with 128 plus the signal's number; a second one ends it at once. Outside training nothing is to be saved:
     they end the process at once. Where Lightning requeues a SLURM job at a signal, it does so after the checkpoint is
     written. A signal that the process was started to ignore (``nohup``) stays ignored.
+
+    An ``EarlyStopping`` whose ``mode`` is the wrong one for its metric is refused (ValueError); one that ends the run
+    says why.
 
     Args:
         on_nonfinite_loss: ``stop`` ends the run with an error that names step, learning rate and the columns with the
@@ -68,6 +72,10 @@ class RunGuard(L.Callback):
             processes.clear()  # Lightning's own watch ends: it would kill this process, without a word to the user
             watch = threading.Thread(target=_watch, args=(launcher.procs,), daemon=True, name="other processes")
             watch.start()
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Let an early stopping end the run only for what is a reason."""
+        prepare_early_stopping(trainer, pl_module)
 
     def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen in place of Lightning, which broadcasts from inside its handler: processes would wait forever."""
@@ -116,6 +124,7 @@ class RunGuard(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Say how many steps were skipped."""
+        tell_early_stop(trainer)
         if self.skipped:
             rank_zero_warn(f"{self.skipped} steps were skipped: their loss was not finite.")
 

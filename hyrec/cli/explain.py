@@ -118,18 +118,25 @@ def _parts(hint: Any) -> Iterator[Any]:
         yield from _parts(part)
 
 
-def _overview(root: type, prefix: str, keys: list[Key]) -> str:
-    """List every section with a line for each of its keys."""
+def sections_of(root: type, prefix: str, keys: list[Key]) -> Iterator[tuple[str, str, str, list[Key]]]:
+    """Yield every section: its name, its text, the earlier section that has the same keys (or ""), and its keys."""
     sections = [("", prefix or "recipe", root, read_docstring(root).summary)]
     sections += [(key.path, key.written, key.section, key.text) for key in keys if key.section]
-    parts: list[str] = []
     first: dict[type, str] = {}
     for path, written, cls, text in sections:
+        same = first.setdefault(cls, written)
+        own = [key for key in keys if key.path.rpartition(".")[0] == (path or prefix)]
+        yield (written, text, "", own) if same == written else (written, text, same, [])
+
+
+def _overview(root: type, prefix: str, keys: list[Key]) -> str:
+    """List every section with a line for each of its keys."""
+    parts: list[str] = []
+    for written, text, same, own in sections_of(root, prefix, keys):
         title = f"{written}: {_line(text)}"
-        if (same := first.setdefault(cls, written)) != written:
+        if same:
             parts.append(f"{title} Keys as of {same}.")
             continue
-        own = [key for key in keys if key.path.rpartition(".")[0] == (path or prefix)]
         names = [key.field.name + ("*" if key.default is dataclasses.MISSING else "") for key in own]
         lines = [[f"  {name}", _line(key.text)] for name, key in zip(names, own, strict=True)]
         parts.append(f"{title}\n" + table(lines[0], lines[1:]))

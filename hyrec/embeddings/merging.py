@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from hyrec.batch import Sequence, interleave_by_time
+from hyrec.batch import Sequence
 from hyrec.context import MERGED
+from hyrec.functional import interleave_by_time
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
 

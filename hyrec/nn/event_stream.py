@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from hyrec.batch import Sequence, concatenate
+from hyrec.batch import Sequence
+from hyrec.functional import concatenate
 from hyrec.nn.named import NamedModules
 
 

@@ -55,14 +55,14 @@ class Schedule:
     def over(self, epochs: Sequence[int]) -> Callable[[int], float]:
         """Return the factor as a function of the step alone, for epochs of so many steps."""
         if self.restart == "never":
-            return lambda step: self.factor(step, sum(epochs))
-        epochs = list(epochs) or [0]
+            total = sum(epochs)
+            return lambda step: self.factor(step, total)
+        epochs, later = list(epochs) or [0], replace(self, warmup=0.0)
         starts = [0, *accumulate(epochs)][:-1]
 
         def factor(step: int) -> float:
             epoch = max(bisect_right(starts, step) - 1, 0)
-            within = self if epoch == 0 else replace(self, warmup=0.0)
-            return within.factor(step - starts[epoch], epochs[epoch])
+            return (later if epoch else self).factor(step - starts[epoch], epochs[epoch])
 
         return factor
 

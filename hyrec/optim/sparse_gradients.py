@@ -1,4 +1,4 @@
-"""Sparse gradients: clipping together with dense ones, and averaging over processes."""
+"""Sparse gradients: clipping together with dense ones, averaging over processes, and who accepts them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.optim import Optimizer
+
+_SPARSE_READY = ("SGD", "SparseAdam", "Adagrad", "RowWiseAdagrad")
 
 
 def coalesce_gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
@@ -94,3 +97,17 @@ def _gather_padded(flat: Tensor, sizes: list[int]) -> list[Tensor]:
     gathered = [torch.empty_like(mine) for _ in sizes]
     dist.all_gather(gathered, mine)
     return [part[:size] for part, size in zip(gathered, sizes, strict=True)]
+
+
+def refuse_dense_only(optimizer: Optimizer) -> None:
+    """Refuse an optimizer of torch that does not accept sparse gradients; those of others are trusted.
+
+    Raises:
+        ValueError: Naming some that do.
+    """
+    name = type(optimizer).__name__
+    if type(optimizer).__module__.startswith("torch.optim") and name not in _SPARSE_READY:
+        raise ValueError(
+            f"sparse_optimizer {name} does not accept sparse gradients. Use one of {', '.join(_SPARSE_READY)}, or "
+            "set embedding.sparse=false."
+        )

@@ -203,7 +203,7 @@ def test_a_data_path_that_is_missing_gets_the_nearest(run, folder, mistake):
 
 @pytest.mark.slow
 def test_weights_and_biases_works_offline_inside_the_runs_folder(folder, monkeypatch):
-    pytest.importorskip("wandb")
+    pytest.importorskip("wandb", reason="W&B is optional: pip install 'hyrec[wandb]'")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     options = ["--config", "pkg:hyrec/logger/wandb.yaml", "--name", "logged", "--test_after_fit", "false"]

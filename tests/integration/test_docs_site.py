@@ -15,7 +15,7 @@ from hyrec.data.logs.recipe import Recipe
 from hyrec.plugins.catalogue import Catalogue
 from hyrec.schema import Schema
 
-mkdocs_build = pytest.importorskip("mkdocs.commands.build")
+mkdocs_build = pytest.importorskip("mkdocs.commands.build", reason="the site is built with hyrec[docs]")
 FOREIGN = re.compile(
     r"<(?:script|img|iframe)[^>]* src=.?https?:|<link[^>]* href=.?https?:[^>]*stylesheet|@import|url\(https?:"
 )

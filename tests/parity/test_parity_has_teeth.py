@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hyrec.batch import Batch, RequestMap, Sequence, interleave_by_time
+from hyrec.batch import Batch, RequestMap, Sequence
+from hyrec.functional import interleave_by_time
 from hyrec.nn.feedforward import PerTokenFeedForward
 from hyrec.sample_batch import random_batch
 from tests.parity.building import ragged

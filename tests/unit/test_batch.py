@@ -17,10 +17,9 @@ from hyrec.batch import (
     Sequence,
     SequenceStates,
     Tokens,
-    concatenate,
     expand_requests,
-    interleave_by_time,
 )
+from hyrec.functional import concatenate, interleave_by_time
 from hyrec.sample_batch import random_batch
 from hyrec.testing.batches import tiny_schema
 

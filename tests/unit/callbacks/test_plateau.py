@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from hyrec.callbacks.checkpoint import BestCheckpoint
 from hyrec.callbacks.plateau import ReduceLROnPlateau
+from hyrec.callbacks.run_guard import RunGuard
 from hyrec.config.experiment import Experiment
 
 STEPS = 2
@@ -46,7 +47,7 @@ def fit(folder, model, *callbacks, epochs, ckpt_path=None):
     trainer = L.Trainer(
         default_root_dir=folder,
         max_epochs=epochs,
-        callbacks=[*callbacks, BestCheckpoint(monitor=model.logged, mode="max")],
+        callbacks=[RunGuard(), *callbacks, BestCheckpoint(monitor=model.logged, mode="max")],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -147,3 +148,11 @@ def test_an_early_stopping_says_why_the_run_ends(tmp_path, caplog):
     with caplog.at_level("INFO"):
         fit(tmp_path, Model([0.5, 0.4, 0.4, 0.4]), EarlyStopping("val/auc", mode="max", patience=1), epochs=4)
     assert "val/auc did not improve in the last 1 records. Best score: 0.500" in caplog.text
+
+
+def test_a_wrong_mode_is_refused_where_no_checkpoints_are_kept_too():
+    options = ["--trainer.callbacks=EarlyStopping", "--trainer.callbacks.monitor=val/auc"]
+    settings = ["--trainer.logger=false", "--trainer.enable_checkpointing=false", "--trainer.enable_progress_bar=false"]
+    experiment = Experiment.parse(["--config", "pkg:hyrec/debug.yaml", *options, *settings])
+    with pytest.raises(ValueError, match="Set mode: max"):
+        experiment.trainer().fit(experiment.model(), datamodule=experiment.data())
