@@ -76,6 +76,19 @@ class BuildContext:
         return sum(self.num_queries.values()) + self.num_ns_tokens
 
     @property
+    def candidate_dependent(self) -> list[bool]:
+        """Whether each of the T tokens may differ between the samples of a request, queries first.
+
+        Those that may not are made of user features alone, or learned (``pad_tokens``). Features of the context count as
+        different: rows that share a request only because they see the same events need not agree in them.
+        """
+        features = self.schema.features
+        queries = [True] * sum(self.num_queries.values())
+        named = [not (names and all(features[n].role == "user" for n in names)) for names in self.token_features]
+        padding = self.num_ns_tokens - len(named)
+        return [*queries, *named, *[not named] * padding]
+
+    @property
     def is_last_layer(self) -> bool:
         """Whether no layer of the stack follows, so that nothing reads the sequence that an encoder hands on."""
         return self.layer + 1 == self.num_layers

@@ -1,15 +1,17 @@
-"""LONGER: merge adjacent events, then let the most recent ones read all of them."""
+"""LONGER: merge adjacent events, then let some of them read all of them."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from hyrec.batch import Sequence, SequenceStates
 from hyrec.context import BuildContext
 from hyrec.nn.attention import SequenceAttention
 from hyrec.nn.feedforward import FeedForward
+from hyrec.nn.sampling import sample_events, stand_ins
 from hyrec.nn.transformer import TransformerLayer
 from hyrec.slots import SequenceEncoder
 
@@ -23,13 +25,27 @@ class LongerEncoder(SequenceEncoder):
     tokens left, so the same formula is their self-causal attention. Pre-norm, two residuals:
     ``H' = H_S + Attn(LN(H_S), LN(R))``, ``H = H' + FFN(LN(H'))``.
 
+    ``queries`` are the other kinds of LONGER's ablation. They differ in the first layer; later ones find what it left:
+
+    =============  ======================================================================================
+    queries        which k tokens attend and stay; of a request with fewer than k, all
+    =============  ======================================================================================
+    ``recent``     the most recent
+    ``uniform``    evenly spaced ones, the newest among them
+    ``half``       the most recent ``k / 2`` (rounded up), and evenly spaced ones among the others
+    ``learnable``  learned vectors, which see every token, newer or not; a request without events has none
+    =============  ======================================================================================
+
     LONGER's global tokens are hyrec's queries: they read the sequence in the decoder, so nothing here sees a
-    candidate and the encoded sequence can be cached per request.
+    candidate and the encoded sequence can be cached per request. ``LongerBlock`` has them in one stream with the events.
 
     Args:
-        num_recent: Most recent tokens (after merging) that stay; k in the paper.
+        num_recent: Tokens (after merging) that attend and stay, the most recent ones unless ``queries`` names others;
+            k in the paper.
         merge_ratio: Events per token; K in the paper.
         inner_layers: Transformer layers inside each group before merging (InnerTrans).
+        queries: Which tokens attend and stay.
+        causal: Whether a token attends only to tokens that are not newer.
         memory: What decoders attend to: the ``encoded`` recent tokens, or the layer's merged ``input``. With
             ``input`` the last layer of a backbone encodes nothing, since nothing would read it.
         num_heads: Attention heads.
@@ -37,8 +53,8 @@ class LongerEncoder(SequenceEncoder):
         dropout: Dropout of attention weights and hidden units.
 
     Shape:
-        sequence: packed, width d. Returns at most ``num_recent`` tokens a request of width ``merge_ratio * d``
-        at layer 0 and of the incoming width later.
+        sequence: packed, width d. Returns at most ``num_recent`` tokens a request (just as many learned ones where there
+        is an event) of width ``merge_ratio * d`` at layer 0 and of the incoming width later.
 
     Raises:
         ValueError: When an option is too small, ``inner_layers`` has no groups to run in, or the merged width is not
@@ -55,6 +71,8 @@ class LongerEncoder(SequenceEncoder):
         num_recent: int = 50,
         merge_ratio: int = 1,
         inner_layers: int = 0,
+        queries: Literal["recent", "uniform", "learnable", "half"] = "recent",
+        causal: bool = True,
         memory: Literal["encoded", "input"] = "encoded",
         num_heads: int = 4,
         expansion: int = 4,
@@ -73,6 +91,8 @@ class LongerEncoder(SequenceEncoder):
             )
         first = ctx.layer == 0
         self.num_recent, self.memory = num_recent, memory
+        self.learns = queries == "learnable"
+        self.num_newest = {"uniform": 0, "half": (num_recent + 1) // 2}.get(queries, num_recent)
         self.merge_ratio = merge_ratio if first else 1
         width = self.merge_ratio * ctx.d_sequence
         self.d_sequence = self.d_memory = width
@@ -85,24 +105,47 @@ class LongerEncoder(SequenceEncoder):
         # Pinned by test_user_side_is_bit_identical_when_the_candidates_change.
         # Deviation: LONGER's printed mask (j >= i) would fit events that are newest first.
         # Pinned by test_a_causal_token_never_depends_on_newer_events.
+        # Deviation: LONGER does not say how tokens are sampled; evenly by their number, so that no chance is in it.
+        # Pinned by test_sampled_tokens_are_evenly_spaced_and_end_with_the_newest.
         # Deviation: LONGER does not say where norms and residuals stand.
         # Pinned by test_longer_equals_its_reference_over_three_layers.
         if self.encodes:
             self.norm_attention = nn.LayerNorm(width)
-            self.attention = SequenceAttention(width, num_heads, causal=True, dropout=dropout)
+            self.attention = SequenceAttention(width, num_heads, causal=causal and not self.learns, dropout=dropout)
             self.norm_feedforward = nn.LayerNorm(width)
             self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
+        learns_here = self.learns and self.encodes and first
+        self.learned_KD = nn.Parameter(torch.empty(num_recent, width)) if learns_here else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start learned tokens as those of positions and padding start: small, and each another."""
+        if self.learned_KD is not None:
+            nn.init.normal_(self.learned_KD, std=0.02)
 
     def forward(self, sequence: Sequence) -> SequenceStates:
-        """Merge, then let the recent tokens attend."""
+        """Merge, then let some tokens attend."""
         merged = self._merge_tokens(sequence)
         if not self.encodes:
             return SequenceStates(sequence=merged, memory=merged)
-        recent = merged.recent(self.num_recent)
         normed = merged.replace(self.norm_attention(merged.values))
-        x_ND = recent.values + self.attention(normed.recent(self.num_recent), normed)
-        encoded = recent.replace(x_ND + self.feedforward(self.norm_feedforward(x_ND)))
+        tokens, queries, recency = self._attending(merged, normed)
+        x_ND = tokens.values + self.attention(queries, normed, recency)
+        encoded = tokens.replace(x_ND + self.feedforward(self.norm_feedforward(x_ND)))
         return SequenceStates(sequence=encoded, memory=encoded if self.memory == "encoded" else merged)
+
+    def _attending(self, merged: Sequence, normed: Sequence) -> tuple[Sequence, Sequence, Tensor | None]:
+        """Return the tokens that attend, the same normed, and how many newer tokens each has (None: the last ones)."""
+        if self.learns and self.learned_KD is None:
+            return merged, normed, None
+        if not self.learns and self.num_newest == self.num_recent:
+            return merged.recent(self.num_recent), normed.recent(self.num_recent), None
+        recency = None
+        if self.learned_KD is not None:
+            tokens = stand_ins(self.learned_KD, merged)
+        else:
+            tokens, recency = sample_events(merged, self.num_recent, self.num_newest)
+        return tokens, tokens.replace(self.norm_attention(tokens.values)), recency
 
     def _merge_tokens(self, sequence: Sequence) -> Sequence:
         if self.merge_ratio == 1:

@@ -21,7 +21,7 @@ def check_heads(name: str, width: int, num_heads: int) -> None:
 
 
 class SequenceAttention(nn.Module):
-    """The most recent events of a sequence attend to all of its events.
+    """Some events of a sequence attend to all of its events.
 
     Projections run on packed rows; only the attention itself is padded.
 
@@ -32,8 +32,8 @@ class SequenceAttention(nn.Module):
         dropout: Probability to drop an attention weight.
 
     Shape:
-        queries: packed, the last events of ``events`` in every request; events: packed. Returns packed rows
-        aligned with ``queries``.
+        queries: packed; events: packed. recency: ``(N,)``, how many newer events each query has; None: the queries are
+        the last events of every request. Returns packed rows aligned with ``queries``.
     """
 
     def __init__(self, d_model: int, num_heads: int, *, causal: bool, dropout: float = 0.0) -> None:
@@ -44,15 +44,18 @@ class SequenceAttention(nn.Module):
         self.key_value = nn.Linear(d_model, 2 * d_model)
         self.out = nn.Linear(d_model, d_model)
 
-    def forward(self, queries: Sequence, events: Sequence) -> Tensor:
+    def forward(self, queries: Sequence, events: Sequence, recency: Tensor | None = None) -> Tensor:
         """Attend within each request."""
         q_RHQd = split_heads(queries.padded(self.query(queries.values)), self.num_heads)
         kv_RLD = events.padded(self.key_value(events.values))
         k_RHKd, v_RHKd = (split_heads(x, self.num_heads) for x in kv_RLD.chunk(2, dim=-1))
         visible = events.mask()[:, None, None, :]
         if self.causal:
-            steps = torch.arange(queries.max_length, device=visible.device)
-            position_RQ = (events.lengths - queries.lengths).unsqueeze(1) + steps
+            if recency is None:
+                steps = torch.arange(queries.max_length, device=visible.device)
+                position_RQ = (events.lengths - queries.lengths).unsqueeze(1) + steps
+            else:
+                position_RQ = events.lengths.unsqueeze(1) - 1 - queries.padded(recency)
             keys = torch.arange(events.max_length, device=visible.device)
             visible = visible & (keys <= position_RQ.unsqueeze(-1)).unsqueeze(1)
         dropout = self.dropout if self.training else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Listed
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -13,10 +15,12 @@ from hyrec.nn.feedforward import FeedForward, PerTokenFeedForward, PerTokenLinea
 
 
 class StreamAttention(nn.Module):
-    """Tokens attend to the events of their request and to the tokens of their sample; events attend to events only.
+    """Tokens attend to the events of their request and to the tokens of their sample; events attend to events.
 
     Keys and values of events are computed once a request: the tokens of all of its candidates are queries of one
-    attention, in which the tokens of other candidates are hidden.
+    attention, in which the tokens of other candidates are hidden. With ``candidate_dependent``, events attend to the
+    other tokens too, which are the same in all samples of a request and are taken from one of them. Such a token attends
+    to events and to its like, so that nothing of a candidate reaches an event through it.
 
     Args:
         d_model: D.
@@ -25,6 +29,7 @@ class StreamAttention(nn.Module):
         events_query: Whether events attend too.
         causal_events: Whether an event sees only events up to itself.
         causal_tokens: Whether a token sees only tokens up to itself.
+        candidate_dependent: Of each token, whether no event may see it. None: events see none.
         dropout: Probability to drop an attention weight.
 
     Shape:
@@ -41,6 +46,7 @@ class StreamAttention(nn.Module):
         events_query: bool = True,
         causal_events: bool = False,
         causal_tokens: bool = False,
+        candidate_dependent: Listed[bool] | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -53,41 +59,56 @@ class StreamAttention(nn.Module):
         # Deviation: OneTrans does not say whether the output projection is shared; it is here, as in public copies.
         # Pinned by test_blocks_equal_their_reference.
         self.out = nn.Linear(d_model, d_model)
+        dependent_T = None if candidate_dependent is None else torch.tensor(candidate_dependent)
+        user_side_U = None if dependent_T is None else (~dependent_T).nonzero().flatten()
+        self.register_buffer("dependent_T", dependent_T, persistent=False)
+        self.register_buffer("user_side_U", user_side_U, persistent=False)
+        self.dependent_T: Tensor | None
+        self.user_side_U: Tensor | None
 
     def forward(
         self, tokens: Tensor, recent: Sequence | None, events: Sequence, request_of: RequestMap | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Attend within each request."""
         k_RLD, v_RLD = events.padded(self.key_value(events.values)).chunk(2, dim=-1)
-        from_tokens = self._read_from_tokens(tokens, events, k_RLD, v_RLD, request_of)
-        return from_tokens, None if recent is None else self._read_from_events(recent, events, k_RLD, v_RLD)
+        q, k, v = self._project(tokens).chunk(3, dim=-1)
+        if request_of is not None:  # the tokens of all candidates of a request, one candidate after the other
+            q, k, v = (rearrange(request_of.group(x), "r c t d -> r (c t) d") for x in (q, k, v))
+        of_events = events.mask()[:, None, None, :].expand(-1, -1, q.shape[1], -1)
+        of_tokens = self._visible_tokens(q.shape[1], tokens.shape[1], q.device).expand(q.shape[0], 1, -1, -1)
+        visible = torch.cat([of_events, of_tokens], dim=-1)
+        read = self._attend(q, torch.cat([k_RLD, k], dim=1), torch.cat([v_RLD, v], dim=1), visible)
+        if request_of is not None:
+            read = request_of.ungroup(rearrange(read, "r (c t) d -> r c t d", t=tokens.shape[1]))
+        if recent is None:
+            return read, None
+        if self.user_side_U is not None:  # those of a request's first sample, which stand for all
+            k_RUD, v_RUD = (x.index_select(1, self.user_side_U) for x in (k, v))
+            k_RLD, v_RLD = torch.cat([k_RLD, k_RUD], dim=1), torch.cat([v_RLD, v_RUD], dim=1)
+        return read, self._read_from_events(recent, events, k_RLD, v_RLD)
 
-    def _read_from_events(self, recent: Sequence, events: Sequence, k_RLD: Tensor, v_RLD: Tensor) -> Tensor:
+    def _read_from_events(self, recent: Sequence, events: Sequence, k_RKD: Tensor, v_RKD: Tensor) -> Tensor:
+        """Let events attend to events, the first keys, and to all keys behind them."""
         assert self.query is not None
         q_RQD = recent.padded(self.query(recent.values))
         visible = events.mask()[:, None, None, :]
         if self.causal_events:
             position_RQ = (events.lengths - recent.lengths).unsqueeze(1) + _count(recent.max_length, visible)
             visible = visible & (_count(events.max_length, visible) <= position_RQ.unsqueeze(-1)).unsqueeze(1)
-        return recent.pack(self._attend(q_RQD, k_RLD, v_RLD, visible))
+        visible = nn.functional.pad(visible, (0, k_RKD.shape[1] - events.max_length), value=True)
+        return recent.pack(self._attend(q_RQD, k_RKD, v_RKD, visible))
 
-    def _read_from_tokens(
-        self, tokens: Tensor, events: Sequence, k_RLD: Tensor, v_RLD: Tensor, request_of: RequestMap | None
-    ) -> Tensor:
-        q, k, v = self._project(tokens).chunk(3, dim=-1)
-        if request_of is not None:  # the tokens of all candidates of a request, one candidate after the other
-            q, k, v = (rearrange(request_of.group(x), "r c t d -> r (c t) d") for x in (q, k, v))
-        place_S = _count(q.shape[1], q)
-        sample_S = place_S // tokens.shape[1]
+    def _visible_tokens(self, places: int, num_tokens: int, device: torch.device) -> Tensor:
+        """Return which tokens of all candidates of a request see which, ``(places, places)``."""
+        place_S = torch.arange(places, device=device)
+        sample_S = place_S // num_tokens
         visible_SS = sample_S.unsqueeze(1) == sample_S
         if self.causal_tokens:
             visible_SS = visible_SS & (place_S <= place_S.unsqueeze(1))
-        of_events = events.mask()[:, None, None, :].expand(-1, -1, q.shape[1], -1)
-        visible = torch.cat([of_events, visible_SS.expand(q.shape[0], 1, -1, -1)], dim=-1)
-        read = self._attend(q, torch.cat([k_RLD, k], dim=1), torch.cat([v_RLD, v], dim=1), visible)
-        if request_of is not None:
-            read = request_of.ungroup(rearrange(read, "r (c t) d -> r c t d", t=tokens.shape[1]))
-        return read
+        if self.dependent_T is not None:
+            dependent_S = self.dependent_T[place_S % num_tokens]
+            visible_SS = visible_SS & (dependent_S.unsqueeze(1) | ~dependent_S)
+        return visible_SS
 
     def _project(self, tokens: Tensor) -> Tensor:
         """Return queries, keys and values of tokens, side by side."""
@@ -118,6 +139,7 @@ class StreamLayer(nn.Module):
         events_query: Whether events attend and are refined.
         causal_events: Whether an event sees only events up to itself.
         causal_tokens: Whether a token sees only tokens up to itself.
+        candidate_dependent: As of ``StreamAttention``.
         dropout: Dropout of attention weights and hidden units.
     """
 
@@ -132,6 +154,7 @@ class StreamLayer(nn.Module):
         events_query: bool,
         causal_events: bool,
         causal_tokens: bool,
+        candidate_dependent: Listed[bool] | None = None,
         dropout: float,
     ) -> None:
         super().__init__()
@@ -144,6 +167,7 @@ class StreamLayer(nn.Module):
             events_query=events_query,
             causal_events=causal_events,
             causal_tokens=causal_tokens,
+            candidate_dependent=candidate_dependent,
             dropout=dropout,
         )
         self.norm_feedforward = nn.LayerNorm(d_model)

@@ -193,8 +193,16 @@ def draw_case(
         labels = {task: (draw() > 0).to(dtype) for task in schema.tasks}
         return {task: draw() for task in schema.tasks}, labels, draw().abs() + 0.1, requests
 
+    def tokens(count: int) -> Tensor:
+        """Draw the last tokens; those that no candidate has a part in are the same in all samples of a request."""
+        drawn = draw(count, d)
+        if requests is None:
+            return drawn
+        dependent_T = torch.tensor(ctx.candidate_dependent[ctx.num_tokens - count :])
+        return torch.where(dependent_T.unsqueeze(1), drawn, requests.expand(requests.group(drawn)[:, 0]))
+
     d, schema = setting.d_model, setting.schema
-    ns = draw(ctx.num_ns_tokens, d)
+    ns = tokens(ctx.num_ns_tokens)
     queries = {name: draw(count, d) for name, count in setting.num_queries.items()}
     draws: dict[str, Callable[[], tuple[Any, ...]]] = {
         "tokenizer": lambda: ({name: draw(width) for name, width in ctx.feature_widths.items()},),
@@ -202,7 +210,7 @@ def draw_case(
         "queries": lambda: (ns, all_events(), requests),
         "decoder": lambda: (queries[ctx.sequence], events(ctx.d_memory), requests),
         "mixer": lambda: (draw(ctx.num_tokens, d),),
-        "block": lambda: (draw(ctx.num_tokens, d), events(d), requests),
+        "block": lambda: (tokens(ctx.num_tokens), events(d), requests),
         "backbone": lambda: (queries, ns, all_events(), requests),
         "head": lambda: (Tokens(queries, ns, {name: draw(width) for name, width in ctx.feature_widths.items()}),),
         "loss": loss_inputs,

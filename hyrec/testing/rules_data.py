@@ -132,9 +132,14 @@ def _demand_unknown_labels_count_for_nothing(component: Component, case: Case) -
 
 
 def _encoded_alone(subject: Subject) -> list[list[dict[str, Tensor]]]:
-    """Change queries and tokens; what else a block or backbone is given is of the request."""
+    """Change queries and the tokens that depend on the candidate; what else there is belongs to the request."""
     component, case = subject.component(), subject.case(grouped=True)
     changed = case.map(lambda tokens: 0.3 - 1.7 * tokens, sequence=lambda events: events)
+    args, place = list(changed.args), 0 if subject.slot == "block" else 1
+    tokens = case.args[place]
+    dependent_T = torch.tensor(subject.context.candidate_dependent[-tokens.shape[1] :])
+    args[place] = torch.where(dependent_T.unsqueeze(1), args[place], tokens)
+    changed = dataclasses.replace(changed, args=tuple(args))
     return [_encoder_outputs(component, partial(run, component, c)) for c in (case, changed)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,6 +41,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"num_recent": 2},
         {"num_recent": 2, "merge_ratio": 2, "memory": "input"},
         {"num_recent": 1, "merge_ratio": 3, "inner_layers": 1, "dropout": 0.5},
+        {"num_recent": 2, "queries": "uniform"},
+        {"num_recent": 3, "queries": "half", "causal": False},
+        {"num_recent": 2, "queries": "learnable", "memory": "input"},
+        {"num_recent": 2, "queries": "learnable", "merge_ratio": 2},
     ],
     "LongerBlock": [{"weights": "own", "dropout": 0.5}],
     "MLPHead": [
@@ -75,7 +80,7 @@ def test_every_own_component_obeys_the_contract(cls: type[Component], options: d
     assert [str(result) for result in results if result.status != "passed"] == []
 
 
-@pytest.mark.parametrize("options", OPTIONS["LongerEncoder"][1:3], ids=str)
+@pytest.mark.parametrize("options", [*OPTIONS["LongerEncoder"][1:3], {"queries": "learnable"}], ids=str)
 def test_longer_obeys_the_contract_above_the_first_layer(options: dict[str, Any]) -> None:
     check_component(LongerEncoder, setting=Setting(layer=1), **options)
 
@@ -104,12 +109,26 @@ def test_deep_backbones_obey_the_contract_with_merging_encoders_and_rankmixer(
     check_component(cls, setting=setting, rules=rules, num_layers=2, **options)
 
 
-@pytest.mark.parametrize("num_recent", [0, 2])
-def test_longer_blocks_obey_the_contract_on_one_sequence(num_recent: int) -> None:
+def of_one_sequence() -> Schema:
+    """The tiny schema with clicks alone, in whose stream the last events are the recent ones."""
     plain = tiny_schema().to_dict()
     plain["sequences"] = {"clicks": plain["sequences"]["clicks"]}
+    return Schema.from_dict(plain)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"num_recent": 2}, {"num_recent": 2, "events_see": "user_tokens", "weights": "own"}], ids=str
+)
+def test_longer_blocks_obey_the_contract_on_one_sequence(options: dict[str, Any]) -> None:
     rules = [rule.name for rule in rules_of("block") if rule.name != "exports"]
-    check_component(LongerBlock, setting=Setting(schema=Schema.from_dict(plain)), rules=rules, num_recent=num_recent)
+    check_component(LongerBlock, setting=Setting(schema=of_one_sequence()), rules=rules, **options)
+
+
+def test_a_stack_of_blocks_whose_events_see_user_tokens_obeys_the_contract() -> None:
+    block = partial(LongerBlock, num_recent=2, events_see="user_tokens", num_heads=2, expansion=1)
+    setting = Setting(schema=of_one_sequence(), block=block)
+    rules = [rule.name for rule in rules_of("backbone") if rule.name != "exports"]
+    check_component(UnifiedBackbone, setting=setting, rules=rules, num_layers=3)
 
 
 def test_the_option_sets_name_components_that_exist() -> None:
