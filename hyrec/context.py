@@ -79,8 +79,8 @@ class BuildContext:
     def candidate_dependent(self) -> list[bool]:
         """Whether each of the T tokens may differ between the samples of a request, queries first.
 
-        Those that may not are made of user features alone, or learned (``pad_tokens``). Features of the context count as
-        different: rows that share a request only because they see the same events need not agree in them.
+        Those that may not are made of user features alone, or learned (``pad_tokens``). Features of the context count
+        as different: rows that share a request only because they see the same events need not agree in them.
         """
         features = self.schema.features
         queries = [True] * sum(self.num_queries.values())

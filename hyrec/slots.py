@@ -139,9 +139,9 @@ class TokenMixer(Component):
 class UnifiedBlock(Component):
     """One layer over one stream: the events of a request, then the tokens of each of its samples.
 
-    Events never see a token that may differ between the samples of a request (``ctx.candidate_dependent``), nor one that
-    has seen such a token, so that a request encodes once. The tokens of a sample may see the events of its request and
-    one another, never those of another sample. A block may hand on fewer events than it got.
+    Events never see a token that may differ between the samples of a request (``ctx.candidate_dependent``), nor one
+    that has seen such a token, so that a request encodes once. The tokens of a sample may see the events of its request
+    and one another, never those of another sample. A block may hand on fewer events than it got.
 
     Shape:
         tokens: ``(B, T, D)``; events: packed, R requests, width D. Returns both, the tokens in the same shape.

@@ -20,9 +20,9 @@ class LongerBlock(StreamLayer, UnifiedBlock):
     are not newer, and only they stay, as in OneTrans' pyramid: tokens and recent events are LONGER's ``O = [G; H_S]``.
 
     LONGER's global tokens "influence all other sequence tokens", which must not see the candidate. With
-    ``events_see: user_tokens`` the recent events see the tokens that no candidate has a part in: those that the tokenizer
-    makes of user features alone, and learned ones (``pad_tokens``). Below the last layer these in turn see events and
-    each other only; all other tokens see everything. The candidates of a request share its events all the same.
+    ``events_see: user_tokens`` the recent events see the tokens that no candidate has a part in: those that the
+    tokenizer makes of user features alone, and learned ones (``pad_tokens``). Below the last layer these in turn see
+    events and each other only; all other tokens see everything. Candidates of a request share its events all the same.
 
     Args:
         num_recent: Most recent events that attend and stay. 0: none attends and all stay, as in the table.
@@ -100,6 +100,6 @@ def _check_user_tokens(ctx: BuildContext, num_recent: int) -> None:
         )
     if all(ctx.candidate_dependent):
         raise ValueError(
-            "LongerBlock with events_see='user_tokens' needs tokens made of user features alone, and this tokenizer has "
-            "none. Use GroupedTokens with user features in groups of their own, or events_see='events'."
+            "LongerBlock with events_see='user_tokens' needs tokens made of user features alone, and this tokenizer "
+            "has none. Use GroupedTokens with user features in groups of their own, or events_see='events'."
         )

@@ -37,7 +37,7 @@ class LongerEncoder(SequenceEncoder):
     =============  ======================================================================================
 
     LONGER's global tokens are hyrec's queries: they read the sequence in the decoder, so nothing here sees a
-    candidate and the encoded sequence can be cached per request. ``LongerBlock`` has them in one stream with the events.
+    candidate and the encoded sequence can be cached per request. ``LongerBlock`` has them in one stream with events.
 
     Args:
         num_recent: Tokens (after merging) that attend and stay, the most recent ones unless ``queries`` names others;
@@ -53,8 +53,8 @@ class LongerEncoder(SequenceEncoder):
         dropout: Dropout of attention weights and hidden units.
 
     Shape:
-        sequence: packed, width d. Returns at most ``num_recent`` tokens a request (just as many learned ones where there
-        is an event) of width ``merge_ratio * d`` at layer 0 and of the incoming width later.
+        sequence: packed, width d. Returns at most ``num_recent`` tokens a request (just as many learned ones where
+        there is an event) of width ``merge_ratio * d`` at layer 0 and of the incoming width later.
 
     Raises:
         ValueError: When an option is too small, ``inner_layers`` has no groups to run in, or the merged width is not

@@ -19,8 +19,8 @@ class StreamAttention(nn.Module):
 
     Keys and values of events are computed once a request: the tokens of all of its candidates are queries of one
     attention, in which the tokens of other candidates are hidden. With ``candidate_dependent``, events attend to the
-    other tokens too, which are the same in all samples of a request and are taken from one of them. Such a token attends
-    to events and to its like, so that nothing of a candidate reaches an event through it.
+    other tokens too, which are the same in all samples of a request and are taken from one of them. Such a token
+    attends to events and to its like, so that nothing of a candidate reaches an event through it.
 
     Args:
         d_model: D.

@@ -29,6 +29,8 @@ ENCODERS: dict[str, Any] = {
     "transformer": factory(TransformerEncoder, num_heads=2, expansion=1),
     "causal": factory(TransformerEncoder, num_heads=2, expansion=1, causal=True),
     "longer": factory(LongerEncoder, num_recent=3, merge_ratio=2, inner_layers=1, num_heads=2, expansion=1),
+    "longer-half": factory(LongerEncoder, num_recent=3, queries="half", num_heads=2, expansion=1),
+    "longer-learnable": factory(LongerEncoder, num_recent=3, queries="learnable", num_heads=2, expansion=1),
     "longer-input": factory(LongerEncoder, num_recent=3, num_heads=2, expansion=1, memory="input"),
     "swiglu": factory(SwiGLUEncoder),
     "identity": factory(IdentityEncoder),
@@ -47,7 +49,11 @@ BLOCKS: dict[str, Any] = {
     "unified longer": factory(LongerBlock, num_heads=2, expansion=1),
     "unified merged": factory(LongerBlock, num_recent=3, num_heads=2, expansion=1),
 }
-UNIFIED = {name: {"backbone": factory(UnifiedBackbone, num_layers=3), "block": block} for name, block in BLOCKS.items()}
+USER_TOKENS = factory(LongerBlock, num_recent=3, events_see="user_tokens", num_heads=2, expansion=1)
+UNIFIED = {
+    name: {"backbone": factory(UnifiedBackbone, num_layers=3), "block": block}
+    for name, block in {**BLOCKS, "unified merged user tokens": USER_TOKENS}.items()
+}
 
 
 def timed_schema() -> Schema:
@@ -130,7 +136,7 @@ def test_user_side_is_bit_identical_when_the_candidates_change(variant: str) -> 
         assert torch.equal(value, after[name]), name
 
 
-@pytest.mark.parametrize("variant", UNIFIED)
+@pytest.mark.parametrize("variant", BLOCKS)
 def test_events_of_blocks_are_bit_identical_when_the_candidates_change(variant: str) -> None:
     network = network_of(variant)
     seen: list[Tensor] = []

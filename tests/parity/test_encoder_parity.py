@@ -60,7 +60,15 @@ def longer_stack(num_layers: int, **options: Any) -> list[LongerEncoder]:
 
 
 def check_longer(
-    stack: list[LongerEncoder], sequence: Sequence, *, num_recent: int, ratio: int, inner: int, memory: str
+    stack: list[LongerEncoder],
+    sequence: Sequence,
+    *,
+    num_recent: int,
+    ratio: int,
+    inner: int,
+    memory: str,
+    queries: str = "recent",
+    causal: bool = True,
 ) -> None:
     """Compare a stack of LONGER layers with its reference, layer by layer."""
     inputs = rows(sequence)
@@ -74,6 +82,8 @@ def check_longer(
                 merge_ratio=ratio if layer == 0 else 1,
                 inner_layers=inner if layer == 0 else 0,
                 num_heads=2,
+                queries=queries,
+                causal=causal,
             )
             for events in inputs
         ]

@@ -15,6 +15,7 @@ from torch.nn import functional
 from hyrec.batch import Batch, RequestMap, Sequence
 from hyrec.functional import interleave_by_time
 from hyrec.nn.feedforward import PerTokenFeedForward
+from hyrec.nn.sampling import sample_events
 from hyrec.sample_batch import random_batch
 from tests.parity.building import ragged
 from tests.parity.test_backbone_parity import (
@@ -26,6 +27,8 @@ from tests.parity.test_backbone_parity import (
 )
 from tests.parity.test_block_parity import check_unified
 from tests.parity.test_encoder_parity import WIDTH, check_longer, longer_stack
+from tests.parity.test_longer_queries import check_sampled_layers
+from tests.parity.test_user_tokens import check_user_tokens
 
 LENGTHS = {"clicks": [6, 0, 1, 2], "searches": [0, 0, 5, 3], "likes": [4, 0, 2, 1]}
 
@@ -80,6 +83,11 @@ def oldest_instead_of_recent(self: Sequence, num_events: int) -> Sequence:
     index = [start + i for start, n in zip(self.offsets[:-1].tolist(), lengths.tolist(), strict=True) for i in range(n)]
     offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     return Sequence(self.values[index], offsets, min(self.max_length, num_events))
+
+
+def sampled_as_if_recent(events: Sequence, num_events: int, num_newest: int) -> Any:
+    """Sample events, and mask as if they were the last ones."""
+    return sample_events(events, num_events, num_newest)[0], None
 
 
 def without_mask(q: Tensor, k: Tensor, v: Tensor, visible: Any = None, *, dropout: float = 0.0) -> Tensor:
@@ -184,6 +192,16 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
     "blocks: attention without a mask": ("hyrec.nn.stream.attention", without_mask, check_unified),
     "blocks: candidates see the tokens of others": ("hyrec.nn.stream.attention", all_tokens_visible, check_unified),
     "the causal mask upside down": ("hyrec.nn.attention.attention", upper_triangular, check_longer_layers),
+    "LONGER: the mask of sampled tokens is that of recent ones": (
+        "hyrec.encoders.longer.sample_events",
+        sampled_as_if_recent,
+        check_sampled_layers,
+    ),
+    "blocks: events see the tokens of the candidate": (
+        "hyrec.context.BuildContext.candidate_dependent",
+        [False] * 6,
+        check_user_tokens,
+    ),
     "one feed-forward network for all tokens": (
         "hyrec.nn.feedforward.PerTokenFeedForward.forward",
         shared_feed_forward,
@@ -203,7 +221,17 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
 }
 
 
-@pytest.mark.parametrize("check", [check_whole_model, check_merged_model, check_longer_layers, check_unified])
+CHECKS = [
+    check_whole_model,
+    check_merged_model,
+    check_longer_layers,
+    check_sampled_layers,
+    check_unified,
+    check_user_tokens,
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
 def test_parity_holds_without_a_planted_mistake(check: Callable[[], None]) -> None:
     check()
 

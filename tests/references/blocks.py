@@ -24,10 +24,12 @@ def block(
     causal_tokens: bool = False,
     own: bool = False,
     encodes: bool = True,
+    dependent: list[bool] | None = None,
 ) -> tuple[list[Vector], list[Vector]]:
     """``Z = X + Attn(LN(X))``, ``Z + FFN(LN(Z))``: what event i and token t see is written out below.
 
     ``num_recent`` are the last events that attend and stay (None: all); unless it ``encodes``, events stay as they are.
+    ``dependent`` says which tokens depend on the candidate: events see the others, which see none of them.
     """
     at = w.at("attention")
     keys, values = [], []
@@ -36,17 +38,21 @@ def block(
         keys.append(key)
         values.append(value)
 
+    thirds = [project(at, layer_norm(w.at("norm_attention"), x), t, own=own) for t, x in enumerate(tokens)]
+    free = [] if dependent is None else [third for third, d in zip(thirds, dependent, strict=True) if not d]
+
     encoded = []
     for i in range(max(0, len(events) - num_recent) if num_recent else 0, len(events) if encodes else 0):
         query = linear(at.at("query"), layer_norm(w.at("norm_attention"), events[i]))
         stop = i + 1 if causal_events else len(events)
-        z = events[i] + linear(at.at("out"), multi_head(query, keys[:stop], values[:stop], num_heads))
+        seen_keys, seen_values = keys[:stop] + [s[1] for s in free], values[:stop] + [s[2] for s in free]
+        z = events[i] + linear(at.at("out"), multi_head(query, seen_keys, seen_values, num_heads))
         encoded.append(z + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), z)))
 
-    thirds = [project(at, layer_norm(w.at("norm_attention"), x), t, own=own) for t, x in enumerate(tokens)]
     attended = []
     for t, token in enumerate(tokens):
         seen = thirds[: t + 1] if causal_tokens else thirds
+        seen = free if dependent is not None and not dependent[t] else seen
         read = multi_head(thirds[t][0], keys + [s[1] for s in seen], values + [s[2] for s in seen], num_heads)
         attended.append(token + linear(at.at("out"), read))
     normed = [layer_norm(w.at("norm_feedforward"), z) for z in attended]

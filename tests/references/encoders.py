@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import torch
 
 from tests.references.primitives import (
@@ -60,6 +63,17 @@ def inner_transformer(w: Weights, group: list[Vector], num_heads: int) -> list[V
     return out
 
 
+def kept_places(length: int, num_tokens: int, queries: str) -> list[int]:
+    """Places of the tokens that attend: the most recent, evenly spaced ones, or half of each."""
+    if queries == "recent" or length <= num_tokens:
+        return list(range(max(0, length - num_tokens), length))
+    if queries == "half":
+        older = length - math.ceil(num_tokens / 2)
+        return kept_places(older, num_tokens // 2, "uniform") + list(range(older, length))
+    steps = [Fraction(i * length, num_tokens) for i in range(num_tokens)]  # even steps back from the newest
+    return [place for place in range(length) if any(length - 1 - place <= step < length - place for step in steps)]
+
+
 def longer(
     w: Weights,
     events: list[Vector],
@@ -68,15 +82,24 @@ def longer(
     merge_ratio: int,
     inner_layers: int,
     num_heads: int,
+    queries: str = "recent",
+    causal: bool = True,
 ) -> tuple[list[Vector], list[Vector]]:
-    """One layer of LONGER: returns the encoded recent tokens and the merged input.
+    """One layer of LONGER: returns the encoded tokens and the merged input.
 
-    Token i (of the merged sequence) sees tokens 0..i: nothing newer than itself.
+    Token i (of the merged sequence) sees tokens 0..i: nothing newer than itself. Learned tokens see all, and so do the
+    tokens that they have become in later layers.
     """
     merged = merge(w, events, merge_ratio, inner_layers, num_heads)
     normed = [layer_norm(w.at("norm_attention"), token) for token in merged]
+    if queries == "learnable":
+        tokens = list(w["learned_KD"]) if "learned_KD" in w and merged else merged
+        attending = [(token, layer_norm(w.at("norm_attention"), token), len(merged)) for token in tokens]
+    else:
+        places = kept_places(len(merged), num_recent, queries)
+        attending = [(merged[i], normed[i], i + 1 if causal else len(merged)) for i in places]
     encoded = []
-    for i in range(max(0, len(merged) - num_recent), len(merged)):
-        x = merged[i] + attention_block(w.at("attention"), normed[i], normed[: i + 1], num_heads)
+    for token, query, stop in attending:
+        x = token + attention_block(w.at("attention"), query, normed[:stop], num_heads)
         encoded.append(x + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), x)))
     return encoded, merged
