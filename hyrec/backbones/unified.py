@@ -17,7 +17,7 @@ class UnifiedBackbone(Backbone):
     """Run joint blocks over one stream of all events and all tokens (OneTrans, MTGR; HyFormer's table 1).
 
     The stream of a request is the events of its sequences, one sequence after the other, then queries and NS tokens of
-    each sample. What sees what is the matter of ``block``; events never see a token. ``merge_sequences`` puts the
+    each sample. What sees what is the matter of ``block``; events never see a candidate. ``merge_sequences`` puts the
     events in order of time. Encoder, decoder and mixer have no part in it.
 
     Args:
