@@ -59,8 +59,10 @@ class StreamAttention(nn.Module):
         # Deviation: OneTrans does not say whether the output projection is shared; it is here, as in public copies.
         # Pinned by test_blocks_equal_their_reference.
         self.out = nn.Linear(d_model, d_model)
-        dependent_T = None if candidate_dependent is None else torch.tensor(candidate_dependent)
-        user_side_U = None if dependent_T is None else (~dependent_T).nonzero().flatten()
+        dependent_T = user_side_U = None
+        if candidate_dependent is not None:
+            dependent_T = torch.tensor(candidate_dependent)
+            user_side_U = torch.tensor([t for t, dependent in enumerate(candidate_dependent) if not dependent])
         self.register_buffer("dependent_T", dependent_T, persistent=False)
         self.register_buffer("user_side_U", user_side_U, persistent=False)
         self.dependent_T: Tensor | None

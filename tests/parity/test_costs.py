@@ -55,3 +55,9 @@ def test_fewer_recent_tokens_cost_less() -> None:
     costs = [flops_of(LongerEncoder(context(d_sequence=8), num_recent=k, num_heads=2), 64, 8) for k in (4, 16, 64)]
     assert costs == sorted(costs)
     assert costs[0] < costs[-1] / 2
+
+
+@pytest.mark.parametrize("queries", ["uniform", "half", "learnable"])
+def test_which_tokens_attend_costs_nothing_but_their_number(queries: str) -> None:
+    recent = flops_of(LongerEncoder(context(d_sequence=8), num_recent=16, num_heads=2), 64, 8)
+    assert flops_of(LongerEncoder(context(d_sequence=8), num_recent=16, queries=queries, num_heads=2), 64, 8) == recent

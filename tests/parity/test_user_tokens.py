@@ -147,6 +147,12 @@ def test_seeing_user_tokens_takes_no_parameter() -> None:
     assert parameters_of(block_of()) == parameters_of(block_of(events_see="events"))
 
 
+def test_blocks_whose_events_see_user_tokens_are_counted_without_memory() -> None:
+    with torch.device("meta"):
+        built = LongerBlock(stream_context(), num_recent=2, events_see="user_tokens", num_heads=2, expansion=2)
+    assert parameters_of(built) == parameters_of(block_of())
+
+
 def test_events_that_see_user_tokens_are_bit_identical_when_the_candidates_change() -> None:
     network, seen = network_of("unified merged user tokens"), []
     for module in network.modules():
