@@ -119,7 +119,7 @@ class LongerEncoder(SequenceEncoder):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start learned tokens as those of positions and padding start: small, and each another."""
+        """Start learned tokens small, as those of padding, and none like another."""
         if self.learned_KD is not None:
             nn.init.normal_(self.learned_KD, std=0.02)
 

@@ -49,8 +49,7 @@ def stand_ins(vectors_KD: Tensor, events: Sequence) -> Sequence:
     num_vectors = vectors_KD.shape[0]
     offsets = _starts(events.lengths.clamp(max=1) * num_vectors)
     capacity = min(events.values.shape[0], events.num_requests)
-    values = vectors_KD.to(events.values.dtype).expand(capacity, -1, -1).flatten(0, 1)
-    return Sequence(values, offsets, num_vectors)
+    return Sequence(vectors_KD.to(events.values.dtype).repeat(capacity, 1), offsets, num_vectors)
 
 
 def _starts(lengths: Tensor) -> Tensor:

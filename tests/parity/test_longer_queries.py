@@ -37,7 +37,7 @@ def check_sampled_layers(queries: str = "half", **options: Any) -> None:
 
 
 @pytest.mark.parametrize("queries", KINDS)
-@pytest.mark.parametrize("num_recent", [1, 2, 3, 20])
+@pytest.mark.parametrize("num_recent", [1, 4, 20])
 def test_every_kind_equals_its_reference_over_three_layers(queries: str, num_recent: int) -> None:
     check_sampled_layers(queries, num_recent=num_recent)
 

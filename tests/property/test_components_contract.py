@@ -78,7 +78,7 @@ def test_every_own_component_obeys_the_contract(cls: type[Component], options: d
     assert [str(result) for result in results if result.status != "passed"] == []
 
 
-@pytest.mark.parametrize("options", [*OPTIONS["LongerEncoder"][1:3], {"queries": "learnable"}], ids=str)
+@pytest.mark.parametrize("options", OPTIONS["LongerEncoder"][1:3], ids=str)
 def test_longer_obeys_the_contract_above_the_first_layer(options: dict[str, Any]) -> None:
     check_component(LongerEncoder, setting=Setting(layer=1), **options)
 
