@@ -34,6 +34,8 @@ class LongerEncoder(SequenceEncoder):
             ``input`` the last layer of a backbone encodes nothing, since nothing would read it.
         num_heads: Attention heads.
         expansion: Hidden width of the feed-forward network, in multiples of the merged width.
+        gate: As in ``TransformerEncoder``.
+        position: As in ``TransformerEncoder``; merged tokens are counted.
         dropout: Dropout of attention weights and hidden units.
 
     Shape:
@@ -58,6 +60,8 @@ class LongerEncoder(SequenceEncoder):
         memory: Literal["encoded", "input"] = "encoded",
         num_heads: int = 4,
         expansion: int = 4,
+        gate: Literal["none", "sigmoid"] = "none",
+        position: Literal["none", "rope"] = "none",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -89,7 +93,9 @@ class LongerEncoder(SequenceEncoder):
         # Pinned by test_longer_equals_its_reference_over_three_layers.
         if self.encodes:
             self.norm_attention = nn.LayerNorm(width)
-            self.attention = SequenceAttention(width, num_heads, causal=True, dropout=dropout)
+            self.attention = SequenceAttention(
+                width, num_heads, causal=True, gate=gate, position=position, dropout=dropout
+            )
             self.norm_feedforward = nn.LayerNorm(width)
             self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
 

@@ -10,25 +10,51 @@ from tests.references.primitives import (
     attention_block,
     feed_forward,
     layer_norm,
+    norm,
     self_attention_block,
     swiglu,
 )
 
 
-def transformer(w: Weights, events: list[Vector], *, num_heads: int, causal: bool) -> list[Vector]:
-    """Pre-norm transformer layer: ``S' = S + Attn(LN(S))``, ``H = S' + FFN(LN(S'))``."""
-    normed = [layer_norm(w.at("norm_attention"), event) for event in events]
+def transformer(
+    w: Weights,
+    events: list[Vector],
+    *,
+    num_heads: int,
+    causal: bool,
+    position: str = "none",
+    activation: str = "gelu",
+) -> list[Vector]:
+    """Pre-norm transformer layer: ``S' = S + Attn(LN(S))``, ``H = S' + FFN(LN(S'))``.
+
+    With ``position: rope`` the place of an event is the number of newer ones.
+    """
+    normed = [norm(w.at("norm_attention"), event) for event in events]
     out = []
     for i, event in enumerate(events):
-        seen = normed[: i + 1] if causal else normed
-        x = event + attention_block(w.at("attention"), normed[i], seen, num_heads)
-        out.append(x + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), x)))
+        x = event + read_events(w, normed, i, i + 1 if causal else len(events), num_heads, position)
+        refined = norm(w.at("norm_feedforward"), x)
+        at = w.at("feedforward")
+        out.append(x + (swiglu(at, refined) if activation == "swiglu" else feed_forward(at, refined, activation)))
     return out
+
+
+def read_events(w: Weights, normed: list[Vector], i: int, stop: int, num_heads: int, position: str) -> Vector:
+    """What event i reads of the events before ``stop``."""
+    places = [len(normed) - 1 - j for j in range(len(normed))] if position == "rope" else None
+    return attention_block(
+        w.at("attention"),
+        normed[i],
+        normed[:stop],
+        num_heads,
+        place=None if places is None else places[i],
+        places=None if places is None else places[:stop],
+    )
 
 
 def swiglu_encoder(w: Weights, events: list[Vector]) -> list[Vector]:
     """``H = S + SwiGLU(LN(S))``, event by event."""
-    return [event + swiglu(w.at("feedforward"), layer_norm(w.at("norm"), event)) for event in events]
+    return [event + swiglu(w.at("feedforward"), norm(w.at("norm"), event)) for event in events]
 
 
 def merge(w: Weights, events: list[Vector], ratio: int, inner_layers: int, num_heads: int) -> list[Vector]:
@@ -68,6 +94,7 @@ def longer(
     merge_ratio: int,
     inner_layers: int,
     num_heads: int,
+    position: str = "none",
 ) -> tuple[list[Vector], list[Vector]]:
     """One layer of LONGER: returns the encoded recent tokens and the merged input.
 
@@ -77,6 +104,6 @@ def longer(
     normed = [layer_norm(w.at("norm_attention"), token) for token in merged]
     encoded = []
     for i in range(max(0, len(merged) - num_recent), len(merged)):
-        x = merged[i] + attention_block(w.at("attention"), normed[i], normed[: i + 1], num_heads)
+        x = merged[i] + read_events(w, normed, i, i + 1, num_heads, position)
         encoded.append(x + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), x)))
     return encoded, merged
