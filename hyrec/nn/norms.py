@@ -11,12 +11,21 @@ from torch.nn import functional as F
 
 def norm_of(norm_type: Literal["layer", "rms"], width: int) -> nn.Module:
     """Return LayerNorm, or RMSNorm ``x / sqrt(mean(x^2) + 1e-6) * w`` (arXiv 1910.07467), over the last dimension."""
-    return nn.RMSNorm(width, eps=1e-6) if norm_type == "rms" else nn.LayerNorm(width)
+    return RMSNorm(width, eps=1e-6) if norm_type == "rms" else nn.LayerNorm(width)
 
 
 def token_norm_of(norm_weights: Literal["shared", "own"], num_tokens: int, width: int) -> nn.Module:
     """Return LayerNorm over each token whose scale and shift all tokens share, or each has of its own."""
     return PerTokenNorm(num_tokens, width) if norm_weights == "own" else nn.LayerNorm(width)
+
+
+class RMSNorm(nn.RMSNorm):
+    """PyTorch's RMSNorm in the precision of its weights, as LayerNorm is under autocast."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        assert self.weight is not None
+        return super().forward(x.to(self.weight.dtype))
 
 
 class PerTokenNorm(nn.Module):

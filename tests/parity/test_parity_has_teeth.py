@@ -24,6 +24,7 @@ from tests.parity.test_backbone_parity import (
     sixteen_wide_schema,
     timed_schema,
 )
+from tests.parity.test_baseline_options import check_decoder
 from tests.parity.test_block_parity import check_unified
 from tests.parity.test_encoder_parity import WIDTH, check_longer, longer_stack
 
@@ -142,6 +143,21 @@ def first_rows(self: RequestMap, rows: Tensor) -> Tensor:
     return rows[torch.arange(len(self.index)).clamp(max=len(rows) - 1)]
 
 
+def check_places() -> None:
+    check_decoder({"position": "rope"}, [0, 1, 2, 3])
+
+
+def place_in_memory(self: Sequence) -> Tensor:
+    """Count places from the oldest event on."""
+    start = self.offsets[:-1][self.row_index().clamp(max=self.num_requests - 1)]
+    return torch.arange(len(start)) - start
+
+
+def place_in_the_padded_batch(self: Sequence) -> Tensor:
+    """Count places from the right end of the padded sequence."""
+    return self.max_length - 1 - place_in_memory(self)
+
+
 def interleave_at(moments: Callable[[Tensor], Tensor], sequences: Mapping[str, Sequence]) -> Sequence:
     """Interleave at other moments than those of the events."""
     moved = {}
@@ -197,13 +213,17 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
         check_longer_layers,
     ),
     "rows of the wrong request": ("hyrec.batch.RequestMap.expand", first_rows, check_whole_model),
+    "places counted from the oldest event": ("hyrec.batch.Sequence.recency", place_in_memory, check_places),
+    "places that padding moves": ("hyrec.batch.Sequence.recency", place_in_the_padded_batch, check_places),
     "merged: one sequence after the other": (INTERLEAVE, one_after_the_other, check_merged_model),
     "merged: newest first": (INTERLEAVE, newest_first, check_merged_model),
     "merged: events of unknown time last": (INTERLEAVE, unknown_times_last, check_merged_model),
 }
 
 
-@pytest.mark.parametrize("check", [check_whole_model, check_merged_model, check_longer_layers, check_unified])
+@pytest.mark.parametrize(
+    "check", [check_whole_model, check_merged_model, check_longer_layers, check_unified, check_places]
+)
 def test_parity_holds_without_a_planted_mistake(check: Callable[[], None]) -> None:
     check()
 

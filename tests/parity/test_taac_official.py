@@ -29,6 +29,7 @@ BATCHES: dict[str, dict[str, Any]] = {
     "alone": {"candidates": 1},
     "sharing requests": {"candidates": [2, 1, 1, 3]},
     "with spare rows": {"candidates": [1, 2, 1, 1], "spare": 3},
+    "users without events": {"lengths": {name: [0, 0, 0, 0] for name in LENGTHS}},
 }
 
 
@@ -184,28 +185,22 @@ def missing_apart(weight_WD: Tensor, num_features: int) -> Tensor:
 
 def drawn(**options: Any) -> Batch:
     """A batch without missing numbers, which the official code cannot tell from zeros."""
-    return random_batch(taac_schema(), num_requests=4, lengths=LENGTHS, missing=0.0, seed=3, **options)
+    return random_batch(taac_schema(), num_requests=4, missing=0.0, seed=3, **{"lengths": LENGTHS, **options})
 
 
-ENCODERS: dict[str, tuple[type, list[str]]] = {
-    "transformer": (TransformerEncoder, []),
-    "swiglu": (
-        SwiGLUEncoder,
-        ["--model.encoder", "SwiGLUEncoder", "--model.encoder.bias", "true", "--model.encoder.expansion", "4"],
-    ),
+SWIGLU = ["--model.encoder=SwiGLUEncoder", "--model.encoder.bias=true", "--model.encoder.expansion=4"]
+ROPE = ["--model.decoder.position=rope"]
+FORMS: dict[str, tuple[type, list[str]]] = {
+    "as shipped": (TransformerEncoder, []),
+    "with rope": (TransformerEncoder, [*ROPE, "--model.encoder.position=rope"]),
+    "with swiglu encoders and rope": (SwiGLUEncoder, [*ROPE, *SWIGLU]),
 }
 
 
-@pytest.mark.parametrize("rope", [False, True], ids=["no positions", "rope"])
-@pytest.mark.parametrize("encoder", ENCODERS)
-def test_the_shipped_config_with_the_official_weights_gives_the_official_scores(
-    encoder: str, rope: bool, tmp_path: Path
-) -> None:
-    cls, options = ENCODERS[encoder]
-    if rope:
-        rotated = ["decoder", *(["encoder"] if encoder == "transformer" else [])]
-        options = [*options, *(part for name in rotated for part in (f"--model.{name}.position", "rope"))]
-    theirs = official(rope, cls)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_shipped_config_with_the_official_weights_gives_the_official_scores(form: str, tmp_path: Path) -> None:
+    encoder, options = FORMS[form]
+    theirs = official("rope" in form, encoder)
     network = copied(theirs, shipped_network(tmp_path, *options))
     with torch.no_grad():
         for name, drawn_as in BATCHES.items():
@@ -214,15 +209,6 @@ def test_the_shipped_config_with_the_official_weights_gives_the_official_scores(
             assert expected.std() > 0.05
             for given in (batch, pad_batch(batch, taac_schema())):
                 torch.testing.assert_close(network(given)["conversion"], expected, atol=1e-10, rtol=0.0, msg=name)
-
-
-def test_users_without_events_score_as_in_the_official_structure(tmp_path: Path) -> None:
-    theirs = official(False, TransformerEncoder)
-    network = copied(theirs, shipped_network(tmp_path))
-    batch = random_batch(taac_schema(), num_requests=3, lengths={name: [0, 0, 0] for name in LENGTHS}, missing=0.0)
-    with torch.no_grad():
-        expected = theirs(*inputs(network, batch))
-        torch.testing.assert_close(network(batch)["conversion"], expected, atol=1e-10, rtol=0.0)
 
 
 def test_the_shipped_config_has_no_parameter_that_the_official_structure_lacks(tmp_path: Path) -> None:

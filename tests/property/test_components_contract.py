@@ -16,8 +16,12 @@ from hyrec.schema import Schema
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import Setting, check_component, rules_of, tiny_schema
 
-_FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "both", "none")]
-_FORMS += [{"weights": "shared"}, {"mixing": "none", "norm": "both", "dropout": 0.5}]
+_FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "none")]
+_FORMS += [
+    {"residual": "single", "norm": "both", "weights": "shared"},
+    {"norm": "both"},
+    {"mixing": "none", "dropout": 0.5},
+]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "AlternatingBackbone": [{"num_layers": 1}],
@@ -30,37 +34,39 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "BCELoss": [{}, {"task_weights": {"like": 0.3}, "positive_weights": {"click": 4.0}}],
     "CrossAttentionDecoder": [
         {},
-        {"num_heads": 1, "dropout": 0.5},
-        {"gate": "sigmoid", "position": "rope", "norm_type": "rms"},
+        {"num_heads": 1, "gate": "sigmoid", "position": "rope", "norm_type": "rms", "dropout": 0.5},
     ],
     "GlobalQueries": [
         *({"pooling": p, "ns": n} for p in ("all", "own", "none") for n in ("all", "target")),
         {"pooling": "all", "ns": "none"},
-        {"pooling": "own", "ns": "none", "num_queries": {"clicks": 3}},
-        {"pooling": "own", "activation": "silu", "norm": "both"},
+        {"pooling": "own", "ns": "none", "num_queries": {"clicks": 3}, "activation": "silu", "norm": "both"},
     ],
-    "GroupedTokens": [{}, {"tokens_per_group": {"item": 2}}, {"norm_weights": "own", "activation": "silu"}],
+    "GroupedTokens": [{}, {"tokens_per_group": {"item": 2}, "norm_weights": "own", "activation": "silu"}],
     "LongerEncoder": [
         {},
         {"num_recent": 2},
         {"num_recent": 2, "merge_ratio": 2, "memory": "input"},
-        {"num_recent": 1, "merge_ratio": 3, "inner_layers": 1, "dropout": 0.5},
-        {"num_recent": 2, "gate": "sigmoid", "position": "rope"},
+        {
+            "num_recent": 1,
+            "merge_ratio": 3,
+            "inner_layers": 1,
+            "gate": "sigmoid",
+            "position": "rope",
+            "dropout": 0.5,
+        },
     ],
     "LongerBlock": [{"weights": "own", "dropout": 0.5}],
     "MLPHead": [
         *({"tokens": t, "pool": p, "hidden": [8]} for t in ("queries", "all") for p in ("concat", "mean")),
-        {"hidden": [], "dropout": 0.5},
-        {"hidden": [8], "projection": 8, "activation": "silu", "norm": "both"},
+        {"hidden": [8], "projection": 8, "activation": "silu", "norm": "both", "dropout": 0.5},
     ],
     "RankMixer": _FORMS,
     "SelfAttentionBlock": [{}, {"causal": True, "weights": "own", "dropout": 0.5}],
-    "SwiGLUEncoder": [{}, {"bias": True, "norm_type": "rms"}],
+    "SwiGLUEncoder": [{"bias": True, "norm_type": "rms"}],
     "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}],
     "TransformerEncoder": [
         {"causal": True},
-        {"causal": False, "dropout": 0.5},
-        {"gate": "sigmoid", "position": "rope", "norm_type": "rms", "activation": "swiglu"},
+        {"gate": "sigmoid", "position": "rope", "norm_type": "rms", "activation": "swiglu", "dropout": 0.5},
     ],
     "TwoStageBackbone": [{"num_layers": 1, "num_mixer_layers": 2}],
     "UnifiedBackbone": [{"num_layers": 1}],
