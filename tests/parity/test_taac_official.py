@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 from hyrec.batch import Batch
 from hyrec.config.experiment import Experiment
 from hyrec.network import Network
+from hyrec.plugins.catalogue import Catalogue
 from hyrec.sample_batch import random_batch
 from hyrec.schema import Schema
+from hyrec.testing import Setting
 from hyrec.testing.batches import pad_batch
 from tests.parity.building import generic
 from tests.references.embeddings import dense_values, embed_features, embed_value, time_bucket
@@ -217,3 +221,22 @@ def test_the_shipped_config_has_no_parameter_that_the_official_structure_lacks(t
     missing = 5 * 64
     shared = 3 * (sum(p.numel() for p in theirs.info_norm.parameters()) + theirs.ages.weight.numel())
     assert ours - missing - shared == sum(p.numel() for p in theirs.parameters())
+
+
+TABLE = (
+    (Path(__file__).parents[2] / "docs" / "competitions.md").read_text(encoding="utf-8").split("## Public HyFormers")[1]
+)
+PARTS = sorted({(name, options) for name, options in re.findall(r"`([A-Z]\w+): (\{.*?\})`", TABLE)})
+
+
+def test_the_table_of_public_hyformers_names_a_part_in_each_row() -> None:
+    assert {name for name, _ in PARTS} >= {"AutoSplitTokens", "GlobalQueries", "RankMixer", "MLPHead"}
+
+
+@pytest.mark.parametrize(("name", "options"), PARTS, ids=str)
+def test_a_part_of_the_table_of_public_hyformers_can_be_built(name: str, options: str) -> None:
+    (cls,) = (entry.cls for entry in Catalogue.load().of_package("hyrec") if entry.cls.__name__ == name)
+    written, hints = yaml.safe_load(options), get_type_hints(cls.__init__)
+    Setting(schema=taac_schema()).build(cls, written)
+    for option, value in written.items():
+        assert get_origin(hints[option]) is not Literal or value in get_args(hints[option])
