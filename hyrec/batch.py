@@ -175,6 +175,14 @@ class Sequence:
         rows = torch.arange(self.values.shape[0], device=self.offsets.device)
         return torch.bucketize(rows, self.offsets[1:], right=True)
 
+    def recency(self) -> Tensor:
+        """Return ``(N,)``: how many newer events the request of each packed row has; any number for spare rows.
+
+        Counted from the newest event, so neither padding nor a longer past moves it.
+        """
+        newest = self.offsets[1:][self.row_index().clamp(max=self.num_requests - 1)] - 1
+        return newest - torch.arange(self.values.shape[0], device=newest.device)
+
     def pack(self, padded: Tensor) -> Tensor:
         """Undo ``padded``: ``(R, L, ...)`` to packed rows ``(N, ...)``."""
         row = self.row_index().clamp(max=self.num_requests - 1)

@@ -52,6 +52,32 @@ def merge_heads(x: Tensor) -> Tensor:
     return rearrange(x, "r h l d -> r l (h d)")
 
 
+def rotate(x_ND: Tensor, position_N: Tensor, num_heads: int, *, base: float = 10_000.0) -> Tensor:
+    """Turn the vectors of every head by their position: rotary position embedding (arXiv 2104.09864 3.2).
+
+    The numbers i and i + d/2 of a head, d wide, are a pair, which is turned by ``position * base^(-2i / d)``. The
+    product of two rotated vectors depends on the difference of their positions only; of one rotated and one that is not
+    on the position itself.
+
+    Args:
+        x_ND: Packed rows, with an even width of each head.
+        position_N: Position of each row.
+        num_heads: H.
+        base: What frequencies are powers of.
+
+    Shape:
+        Returns ``(N, D)``.
+    """
+    first, second = rearrange(x_ND, "n (h two half) -> two n h half", h=num_heads, two=2)
+    wide = torch.promote_types(x_ND.dtype, torch.float32)
+    half = first.shape[-1]
+    frequency = base ** (-torch.arange(half, device=x_ND.device, dtype=wide) / half)
+    angle = (position_N.to(wide).unsqueeze(1) * frequency).unsqueeze(1)
+    cos, sin = angle.cos().to(x_ND.dtype), angle.sin().to(x_ND.dtype)
+    turned = torch.stack([first * cos - second * sin, second * cos + first * sin])
+    return rearrange(turned, "two n h half -> n (h two half)")
+
+
 def mix_tokens(tokens_BTD: Tensor) -> Tensor:
     """Exchange slices between tokens: part h of every token makes the new token h (RankMixer 3.2, HyFormer 3.5).
 

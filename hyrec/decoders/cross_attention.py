@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from hyrec.batch import RequestMap, Sequence
 from hyrec.context import BuildContext
 from hyrec.nn.attention import CrossAttention
+from hyrec.nn.norms import norm_of
 from hyrec.slots import QueryDecoder
 
 
@@ -19,6 +20,10 @@ class CrossAttentionDecoder(QueryDecoder):
 
     Args:
         num_heads: Attention heads; D must be divisible by it.
+        gate: ``sigmoid`` multiplies what a query read by ``sigmoid(LN(Q) W_g + b_g)``, from W_g = 0 and b_g = 1 on.
+        position: ``rope`` rotates the keys by their place in the sequence (arXiv 2104.09864), counted from the newest
+            event; queries have no place and are not rotated.
+        norm_type: LayerNorm or RMSNorm.
         dropout: Probability to drop an attention weight.
 
     Shape:
@@ -32,13 +37,24 @@ class CrossAttentionDecoder(QueryDecoder):
     paper: ClassVar[str] = "arXiv 2601.12681 3.4"
     tags: ClassVar[tuple[str, ...]] = ("hyformer", "attention")
 
-    def __init__(self, ctx: BuildContext, *, num_heads: int = 4, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        ctx: BuildContext,
+        *,
+        num_heads: int = 4,
+        gate: Literal["none", "sigmoid"] = "none",
+        position: Literal["none", "rope"] = "none",
+        norm_type: Literal["layer", "rms"] = "layer",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         # Deviation: HyFormer prints neither norm nor residual; pre-norm with a residual is what public implementations
         # agree on. Pinned by test_cross_attention_equals_its_reference.
-        self.norm_queries = nn.LayerNorm(ctx.d_model)
-        self.norm_memory = nn.LayerNorm(ctx.d_memory)
-        self.attention = CrossAttention(ctx.d_model, ctx.d_memory, num_heads, dropout=dropout)
+        self.norm_queries = norm_of(norm_type, ctx.d_model)
+        self.norm_memory = norm_of(norm_type, ctx.d_memory)
+        self.attention = CrossAttention(
+            ctx.d_model, ctx.d_memory, num_heads, gate=gate, position=position, dropout=dropout
+        )
 
     def forward(self, queries: Tensor, memory: Sequence, request_of: RequestMap | None = None) -> Tensor:
         """Read the memory and add what was read."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hyrec.batch import Batch, Sequence, SequenceInput
 from hyrec.embeddings.features import buckets_of, pool_lists, table_of, transform_dense
 from hyrec.functional import time_buckets
+from hyrec.nn.activations import activation_of
 from hyrec.nn.named import NamedModules
 from hyrec.schema import Schema
 
@@ -23,18 +24,21 @@ class SequenceOptions:
     Args:
         width: Width of an event's vector. 0: the model width.
         widths: Other widths by sequence name.
-        time: ``buckets`` embeds the logarithm of (impression time - event time); ``none`` ignores times.
+        time: ``buckets`` embeds the logarithm of (impression time - event time) and concatenates it to the side
+            information (LONGER 2.1); ``added`` adds such an embedding to the event's vector; ``none`` ignores times.
         time_buckets: Number of age buckets (see ``hyrec.functional.time_buckets``).
-        time_dim: Width of the age embedding, which is concatenated to the side information (LONGER 2.1).
+        time_dim: Width of the age embedding that is concatenated; one that is added is as wide as the event's vector.
         position: ``learned`` adds a vector by recency (0 = newest), ``none`` adds nothing.
+        activation: Activation behind the norm, before age and position are added.
     """
 
     width: int = 0
     widths: dict[str, int] = field(default_factory=dict)
-    time: Literal["buckets", "none"] = "buckets"
+    time: Literal["buckets", "added", "none"] = "buckets"
     time_buckets: int = 64
     time_dim: int = 16
     position: Literal["learned", "none"] = "learned"
+    activation: Literal["none", "gelu", "silu", "relu"] = "none"
 
     def width_of(self, sequence: str, d_model: int) -> int:
         """Return the width of one sequence's events."""
@@ -66,15 +70,17 @@ class SequenceEmbedding(nn.Module):
         self.table_names = {name: schema.table_of(name, sequence) for name in spec.features}
         self.num_buckets = options.time_buckets
         self.buckets = buckets_of(spec.features)
-        timed = options.time == "buckets" and bool(spec.time_column)
-        self.age = nn.Embedding(options.time_buckets, options.time_dim) if timed else None
+        timed = options.time if spec.time_column else "none"
+        self.time, d_age = timed, {"buckets": options.time_dim, "added": width, "none": 0}[timed]
+        self.age = nn.Embedding(options.time_buckets, d_age) if d_age else None
         self.position = nn.Embedding(spec.max_length, width) if options.position == "learned" else None
         widths = [
             table_of(tables, self.table_names[n]).embedding_dim if f.is_embedded else 2
             for n, f in spec.features.items()
         ]
-        self.project = nn.Linear(sum(widths) + (options.time_dim if timed else 0), width)
+        self.project = nn.Linear(sum(widths) + (d_age if timed == "buckets" else 0), width)
         self.norm = nn.LayerNorm(width)
+        self.activation = activation_of(options.activation)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -92,15 +98,15 @@ class SequenceEmbedding(nn.Module):
         parts = [self._embed(name, events.features[name], tables) for name in self.features]
         shell = Sequence(parts[0], events.offsets, events.max_length, events.time)
         row = shell.row_index().clamp(max=shell.num_requests - 1)
-        if self.age is not None:
-            parts.append(self.age(self._age_buckets(events, batch.time, row)))
-        values = self.norm(self.project(torch.cat(parts, dim=-1)))
+        ages = [] if self.age is None else [self.age(self._age_buckets(events, batch.time, row))]
+        joined = [*parts, *ages] if self.time == "buckets" else parts
+        values = self.activation(self.norm(self.project(torch.cat(joined, dim=-1))))
+        if self.time == "added":
+            values = values + ages[0]
         # Deviation: LONGER adds the position before an MLP; here it comes behind one projection and a norm, counts from
         # the newest event, and ages are bucketed. Pinned by test_events_equal_their_reference.
         if self.position is not None:
-            newest = events.offsets[1:][row] - 1
-            recency = newest - torch.arange(values.shape[0], device=row.device)
-            values = values + self.position(recency.clamp(0, self.position.num_embeddings - 1))
+            values = values + self.position(shell.recency().clamp(0, self.position.num_embeddings - 1))
         return shell.replace(values)
 
     def _embed(self, name: str, values: Tensor, tables: NamedModules) -> Tensor:

@@ -50,6 +50,9 @@ class LongerEncoder(SequenceEncoder):
             ``input`` the last layer of a backbone encodes nothing, since nothing would read it.
         num_heads: Attention heads.
         expansion: Hidden width of the feed-forward network, in multiples of the merged width.
+        gate: As in ``TransformerEncoder``.
+        position: As in ``TransformerEncoder``; merged tokens are counted. Learned tokens stand at the newest one, and
+            have no place in later layers.
         dropout: Dropout of attention weights and hidden units.
 
     Shape:
@@ -76,6 +79,8 @@ class LongerEncoder(SequenceEncoder):
         memory: Literal["encoded", "input"] = "encoded",
         num_heads: int = 4,
         expansion: int = 4,
+        gate: Literal["none", "sigmoid"] = "none",
+        position: Literal["none", "rope"] = "none",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -111,7 +116,14 @@ class LongerEncoder(SequenceEncoder):
         # Pinned by test_longer_equals_its_reference_over_three_layers.
         if self.encodes:
             self.norm_attention = nn.LayerNorm(width)
-            self.attention = SequenceAttention(width, num_heads, causal=causal and not self.learns, dropout=dropout)
+            self.attention = SequenceAttention(
+                width,
+                num_heads,
+                causal=causal and not self.learns,
+                gate=gate,
+                position=position if first or not self.learns else "none",
+                dropout=dropout,
+            )
             self.norm_feedforward = nn.LayerNorm(width)
             self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
         learns_here = self.learns and self.encodes and first
@@ -140,9 +152,8 @@ class LongerEncoder(SequenceEncoder):
             return merged, normed, None
         if not self.learns and self.num_newest == self.num_recent:
             return merged.recent(self.num_recent), normed.recent(self.num_recent), None
-        recency = None
         if self.learned_KD is not None:
-            tokens = stand_ins(self.learned_KD, merged)
+            tokens, recency = stand_ins(self.learned_KD, merged)
         else:
             tokens, recency = sample_events(merged, self.num_recent, self.num_newest)
         return tokens, tokens.replace(self.norm_attention(tokens.values)), recency

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import nn
 
 from hyrec.batch import Sequence, SequenceStates
 from hyrec.context import BuildContext
 from hyrec.nn.attention import SequenceAttention
-from hyrec.nn.feedforward import FeedForward
+from hyrec.nn.feedforward import FeedForward, SwiGLU
+from hyrec.nn.norms import norm_of
 from hyrec.slots import SequenceEncoder
 
 
@@ -22,6 +23,11 @@ class TransformerEncoder(SequenceEncoder):
         num_heads: Attention heads; the sequence's width must be divisible by it.
         expansion: Hidden width of the feed-forward network, in multiples of the sequence's width.
         causal: Whether an event sees only events that are not newer.
+        gate: ``sigmoid`` multiplies what an event read by ``sigmoid(LN(S) W_g + b_g)``, from W_g = 0 and b_g = 1 on.
+        position: ``rope`` rotates queries and keys by their place in the sequence (arXiv 2104.09864), counted from the
+            newest event.
+        norm_type: LayerNorm or RMSNorm.
+        activation: Activation of the feed-forward network, or ``swiglu`` for the gated network, with biases.
         dropout: Dropout of attention weights and hidden units.
 
     Shape:
@@ -38,15 +44,25 @@ class TransformerEncoder(SequenceEncoder):
         num_heads: int = 4,
         expansion: int = 4,
         causal: bool = False,
+        gate: Literal["none", "sigmoid"] = "none",
+        position: Literal["none", "rope"] = "none",
+        norm_type: Literal["layer", "rms"] = "layer",
+        activation: Literal["gelu", "silu", "relu", "swiglu"] = "gelu",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        width = ctx.d_sequence
+        width, hidden = ctx.d_sequence, expansion * ctx.d_sequence
         self.d_sequence = self.d_memory = width
-        self.norm_attention = nn.LayerNorm(width)
-        self.attention = SequenceAttention(width, num_heads, causal=causal, dropout=dropout)
-        self.norm_feedforward = nn.LayerNorm(width)
-        self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
+        self.norm_attention = norm_of(norm_type, width)
+        self.attention = SequenceAttention(
+            width, num_heads, causal=causal, gate=gate, position=position, dropout=dropout
+        )
+        self.norm_feedforward = norm_of(norm_type, width)
+        self.feedforward: nn.Module = (
+            SwiGLU(width, hidden, bias=True, dropout=dropout)
+            if activation == "swiglu"
+            else FeedForward(width, hidden, activation=activation, dropout=dropout)
+        )
 
     def forward(self, sequence: Sequence) -> SequenceStates:
         """Attend, then refine each event."""

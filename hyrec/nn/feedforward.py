@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hyrec.nn.activations import Activation, activation_of
+
 
 class FeedForward(nn.Sequential):
     """``W2 GELU(W1 x + b1) + b2``, the same weights at every position.
@@ -16,16 +18,19 @@ class FeedForward(nn.Sequential):
         d_in: Width of the input.
         d_hidden: Width between the two projections.
         d_out: Width of the output. 0: ``d_in``.
+        activation: What stands in the place of GELU.
         dropout: Probability to drop a hidden unit.
 
     Shape:
         ``(..., d_in)`` to ``(..., d_out)``.
     """
 
-    def __init__(self, d_in: int, d_hidden: int, d_out: int = 0, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, d_in: int, d_hidden: int, d_out: int = 0, *, activation: Activation = "gelu", dropout: float = 0.0
+    ) -> None:
         super().__init__(
             nn.Linear(d_in, d_hidden),
-            nn.GELU(),
+            activation_of(activation),
             nn.Dropout(dropout),
             nn.Linear(d_hidden, d_out or d_in),
         )
@@ -37,16 +42,17 @@ class SwiGLU(nn.Module):
     Args:
         d_model: Width of input and output.
         d_hidden: Width of gate and value.
+        bias: Whether the projections have biases.
         dropout: Probability to drop a hidden unit.
 
     Shape:
         ``(..., D)`` to ``(..., D)``.
     """
 
-    def __init__(self, d_model: int, d_hidden: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, d_model: int, d_hidden: int, *, bias: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
-        self.gate_up = nn.Linear(d_model, 2 * d_hidden, bias=False)
-        self.down = nn.Linear(d_hidden, d_model, bias=False)
+        self.gate_up = nn.Linear(d_model, 2 * d_hidden, bias=bias)
+        self.down = nn.Linear(d_hidden, d_model, bias=bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -44,12 +44,16 @@ def sample_events(events: Sequence, num_events: int, num_newest: int) -> tuple[S
     return kept, recency
 
 
-def stand_ins(vectors_KD: Tensor, events: Sequence) -> Sequence:
-    """Return the same ``K`` vectors for every request that has events, and nothing for one that has none."""
+def stand_ins(vectors_KD: Tensor, events: Sequence) -> tuple[Sequence, Tensor]:
+    """Return the same ``K`` vectors for every request that has events, and nothing for one that has none.
+
+    Beside them ``(N,)`` zeros: they have no place among the events, and stand at the newest.
+    """
     num_vectors = vectors_KD.shape[0]
     offsets = _starts(events.lengths.clamp(max=1) * num_vectors)
     capacity = min(events.values.shape[0], events.num_requests)
-    return Sequence(vectors_KD.to(events.values.dtype).repeat(capacity, 1), offsets, num_vectors)
+    values = vectors_KD.to(events.values.dtype).repeat(capacity, 1)
+    return Sequence(values, offsets, num_vectors), offsets.new_zeros(values.shape[0])
 
 
 def _starts(lengths: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ class GlobalQueries(QueryGenerator):
         pooling: Pooled sequences in GlobalInfo: of ``all`` sequences, the query's ``own``, or ``none``.
         ns: NS tokens in GlobalInfo: ``all``, only those made of candidate features (``target``), or ``none``.
         expansion: Hidden width of each network, in multiples of D.
+        activation: Activation of each network.
+        norm: Where LayerNorm stands: before the networks (``pre``), behind each (``post``), ``both``, or nowhere.
 
     Shape:
         ns: ``(B, M, D)``; sequences: R requests. Returns ``{sequence: (B, Q, D)}``.
@@ -47,6 +49,8 @@ class GlobalQueries(QueryGenerator):
         pooling: Literal["all", "own", "none"] = "all",
         ns: Literal["all", "target", "none"] = "all",
         expansion: int = 2,
+        activation: Literal["gelu", "silu", "relu"] = "gelu",
+        norm: Literal["pre", "post", "both", "none"] = "pre",
     ) -> None:
         super().__init__()
         self.pooling = pooling
@@ -65,10 +69,13 @@ class GlobalQueries(QueryGenerator):
                     f"GlobalQueries has nothing to generate queries from: ns={ns!r} and pooling={pooling!r}. "
                     "Use ns='target' for queries from the candidate alone."
                 )
-            norms[name] = nn.LayerNorm(width)
-            networks[name] = nn.ModuleList(
-                FeedForward(width, expansion * ctx.d_model, ctx.d_model) for _ in range(count)
-            )
+            norms[name] = nn.LayerNorm(width) if norm in ("pre", "both") else nn.Identity()
+            parts = [
+                FeedForward(width, expansion * ctx.d_model, ctx.d_model, activation=activation) for _ in range(count)
+            ]
+            if norm in ("post", "both"):
+                parts = [part.append(nn.LayerNorm(ctx.d_model)) for part in parts]
+            networks[name] = nn.ModuleList(parts)
         self.norms, self.networks = NamedModules(norms), NamedModules(networks)
 
     def forward(

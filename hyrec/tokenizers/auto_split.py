@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import ClassVar, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from hyrec.context import BuildContext
 from hyrec.feature import Role
 from hyrec.messages import listed, suggest
+from hyrec.nn.activations import activation_of
+from hyrec.nn.norms import token_norm_of
 from hyrec.slots import Tokenizer
 from hyrec.tokenizers.cuts import narrow_ends
 
@@ -28,6 +30,8 @@ class AutoSplitTokens(Tokenizer):
     Args:
         num_tokens: Number of pieces, or numbers by role, as ``{user: 5, item: 2}``. A semantic group of the schema may
             be named too and is then taken out of its role: ``{user: 5, user_dense: 1, item: 2}``.
+        norm_weights: Whether all tokens share the norm's scale and shift, or each has its ``own``.
+        activation: Activation behind the norm.
 
     Shape:
         features: ``{name: (B, width)}``; returns ``(B, M, D)``: roles in the order user, item, context, cross, each
@@ -41,7 +45,14 @@ class AutoSplitTokens(Tokenizer):
     paper: ClassVar[str] = "arXiv 2507.15551 3.1"
     tags: ClassVar[tuple[str, ...]] = ("rankmixer",)
 
-    def __init__(self, ctx: BuildContext, *, num_tokens: int | dict[str, int] = 8) -> None:
+    def __init__(
+        self,
+        ctx: BuildContext,
+        *,
+        num_tokens: int | dict[str, int] = 8,
+        norm_weights: Literal["shared", "own"] = "shared",
+        activation: Literal["none", "gelu", "silu", "relu"] = "none",
+    ) -> None:
         super().__init__()
         if isinstance(num_tokens, int):
             parts = {"num_tokens": (list(ctx.feature_widths), num_tokens)}
@@ -68,7 +79,8 @@ class AutoSplitTokens(Tokenizer):
         self.bias_MD = nn.Parameter(torch.empty(self.num_tokens, ctx.d_model))
         # Deviation: RankMixer prints no norm, and its pieces are equally wide.
         # Pinned by test_auto_split_tokens_equal_their_reference.
-        self.norm = nn.LayerNorm(ctx.d_model)
+        self.norm = token_norm_of(norm_weights, self.num_tokens, ctx.d_model)
+        self.activation = activation_of(activation)
         self.reset_parameters()
 
     @property
@@ -100,7 +112,7 @@ class AutoSplitTokens(Tokenizer):
         """Cut and project."""
         flat = torch.cat([features[name] for name in self.names], dim=-1)
         tokens = [flat[:, first:last] @ self.weight_WD[first:last] for first, last in self.pieces]
-        out: Tensor = self.norm(torch.stack(tokens, dim=1) + self.bias_MD)
+        out: Tensor = self.activation(self.norm(torch.stack(tokens, dim=1) + self.bias_MD))
         return out
 
 

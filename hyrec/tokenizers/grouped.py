@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from hyrec.context import BuildContext
 from hyrec.messages import suggest
+from hyrec.nn.activations import activation_of
 from hyrec.nn.named import NamedModules
+from hyrec.nn.norms import token_norm_of
 from hyrec.slots import Tokenizer
 
 
@@ -21,6 +23,8 @@ class GroupedTokens(Tokenizer):
     Args:
         tokens_per_group: Tokens for groups that deserve more than one, by group name.
         norm: Whether tokens are normalised.
+        norm_weights: Whether all tokens share the norm's scale and shift, or each has its ``own``.
+        activation: Activation behind the norm.
 
     Shape:
         features: ``{name: (B, width)}``; returns ``(B, M, D)``, tokens in group order.
@@ -32,7 +36,15 @@ class GroupedTokens(Tokenizer):
     paper: ClassVar[str] = "arXiv 2601.12681 3.1; arXiv 2507.15551 3.1"
     tags: ClassVar[tuple[str, ...]] = ("hyformer", "rankmixer")
 
-    def __init__(self, ctx: BuildContext, *, tokens_per_group: dict[str, int] | None = None, norm: bool = True) -> None:
+    def __init__(
+        self,
+        ctx: BuildContext,
+        *,
+        tokens_per_group: dict[str, int] | None = None,
+        norm: bool = True,
+        norm_weights: Literal["shared", "own"] = "shared",
+        activation: Literal["none", "gelu", "silu", "relu"] = "none",
+    ) -> None:
         super().__init__()
         schema, counts = ctx.schema, tokens_per_group or {}
         for group, count in counts.items():
@@ -54,7 +66,8 @@ class GroupedTokens(Tokenizer):
             }
         )
         # Deviation: the papers print no norm. Pinned by test_grouped_tokens_equal_their_reference.
-        self.norm = nn.LayerNorm(ctx.d_model) if norm else nn.Identity()
+        self.norm = token_norm_of(norm_weights, self.num_tokens, ctx.d_model) if norm else nn.Identity()
+        self.activation = activation_of(activation)
 
     @property
     def token_features(self) -> list[list[str]]:
@@ -66,5 +79,6 @@ class GroupedTokens(Tokenizer):
         tokens = [
             self.project[group](torch.cat([features[n] for n in names], dim=-1)) for group, names in self.groups.items()
         ]
-        out: Tensor = self.norm(torch.cat(tokens, dim=-1).unflatten(-1, (self.num_tokens, self.d_model)))
+        tokens_BMD = torch.cat(tokens, dim=-1).unflatten(-1, (self.num_tokens, self.d_model))
+        out: Tensor = self.activation(self.norm(tokens_BMD))
         return out

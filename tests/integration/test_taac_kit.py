@@ -15,6 +15,7 @@ from tests.taac_files import columns, write
 
 QUIET = ["--trainer.enable_progress_bar", "false"]
 CONFIGS = ["--config", "pkg:hyrec/taac.yaml", "--config", "data/data.yaml"]
+OFFICIAL = ["--config", "pkg:hyrec/taac_official.yaml", "--config", "data/data.yaml"]
 LIMITS = ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "2", "--data.batch_size", "16"]
 SMALL = ["--model.embedding.dim", "8", "--model.embedding.max_rows", "1000", "--model.mixer.expansion", "1"]
 
@@ -30,8 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main(["data", "import", "taac", "raw", "--out", "data"]) == 0
         ema = ["--trainer.callbacks+=EMA", "--trainer.callbacks.decay", "0.9"]
         assert main(["fit", *CONFIGS, *LIMITS, *SMALL, *QUIET, "--name", "one", *ema]) == 0
-        wide = ["--model.encoder", "LongerEncoder", "--seed_everything", "1"]
-        assert main(["fit", *CONFIGS, *LIMITS, *SMALL, *QUIET, "--name", "two", *wide]) == 0
+        assert main(["fit", *OFFICIAL, *LIMITS, *SMALL, *QUIET, "--name", "two", "--seed_everything", "1"]) == 0
     return root
 
 
@@ -109,9 +109,12 @@ def test_a_format_that_does_not_exist_is_refused_with_the_nearest(
     assert "There is no importer of 'tac'. Did you mean 'taac'? Formats: taac, " in capsys.readouterr().err
 
 
-def test_the_config_has_the_tokens_of_the_official_baseline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("configs", [CONFIGS, OFFICIAL], ids=["taac", "official"])
+def test_the_configs_have_the_tokens_of_the_official_baseline(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, configs: list[str]
+) -> None:
     monkeypatch.chdir(folder)
-    model = Experiment.parse(["fit", *CONFIGS]).model()
+    model = Experiment.parse(["fit", *configs]).model()
     assert model.network.ctx.num_tokens == 16
     *user, dense, _, _ = model.network.ctx.token_features
     assert sum(len(names) for names in user) == 7

@@ -69,6 +69,7 @@ def check_longer(
     memory: str,
     queries: str = "recent",
     causal: bool = True,
+    position: str = "none",
 ) -> None:
     """Compare a stack of LONGER layers with its reference, layer by layer."""
     inputs = rows(sequence)
@@ -84,6 +85,7 @@ def check_longer(
                 num_heads=2,
                 queries=queries,
                 causal=causal,
+                position=position,
             )
             for events in inputs
         ]

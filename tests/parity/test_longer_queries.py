@@ -30,6 +30,7 @@ def check_sampled_layers(queries: str = "half", **options: Any) -> None:
         memory=how["memory"],
         causal=how["causal"],
         queries=queries,
+        position=how.get("position", "none"),
         num_heads=2,
         expansion=1,
     )
@@ -46,6 +47,11 @@ def test_every_kind_equals_its_reference_over_three_layers(queries: str, num_rec
 @pytest.mark.parametrize("memory", ["encoded", "input"])
 def test_every_kind_equals_its_reference_on_merged_tokens(queries: str, memory: str) -> None:
     check_sampled_layers(queries, num_recent=2, ratio=2, inner=1, memory=memory)
+
+
+@pytest.mark.parametrize("queries", KINDS)
+def test_the_place_of_a_sampled_token_is_that_among_all(queries: str) -> None:
+    check_sampled_layers(queries, position="rope")
 
 
 @pytest.mark.parametrize("queries", KINDS)

@@ -25,6 +25,7 @@ from tests.parity.test_backbone_parity import (
     sixteen_wide_schema,
     timed_schema,
 )
+from tests.parity.test_baseline_options import check_decoder
 from tests.parity.test_block_parity import check_unified
 from tests.parity.test_encoder_parity import WIDTH, check_longer, longer_stack
 from tests.parity.test_longer_queries import check_sampled_layers
@@ -150,6 +151,21 @@ def first_rows(self: RequestMap, rows: Tensor) -> Tensor:
     return rows[torch.arange(len(self.index)).clamp(max=len(rows) - 1)]
 
 
+def check_places() -> None:
+    check_decoder({"position": "rope"}, [0, 1, 2, 3])
+
+
+def place_in_memory(self: Sequence) -> Tensor:
+    """Count places from the oldest event on."""
+    start = self.offsets[:-1][self.row_index().clamp(max=self.num_requests - 1)]
+    return torch.arange(len(start)) - start
+
+
+def place_in_the_padded_batch(self: Sequence) -> Tensor:
+    """Count places from the right end of the padded sequence."""
+    return self.max_length - 1 - place_in_memory(self)
+
+
 def interleave_at(moments: Callable[[Tensor], Tensor], sequences: Mapping[str, Sequence]) -> Sequence:
     """Interleave at other moments than those of the events."""
     moved = {}
@@ -215,6 +231,8 @@ MISTAKES: dict[str, tuple[str, Any, Callable[[], None]]] = {
         check_longer_layers,
     ),
     "rows of the wrong request": ("hyrec.batch.RequestMap.expand", first_rows, check_whole_model),
+    "places counted from the oldest event": ("hyrec.batch.Sequence.recency", place_in_memory, check_places),
+    "places that padding moves": ("hyrec.batch.Sequence.recency", place_in_the_padded_batch, check_places),
     "merged: one sequence after the other": (INTERLEAVE, one_after_the_other, check_merged_model),
     "merged: newest first": (INTERLEAVE, newest_first, check_merged_model),
     "merged: events of unknown time last": (INTERLEAVE, unknown_times_last, check_merged_model),
@@ -228,6 +246,7 @@ CHECKS = [
     check_sampled_layers,
     check_unified,
     check_user_tokens,
+    check_places,
 ]
 
 

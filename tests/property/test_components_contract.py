@@ -17,8 +17,12 @@ from hyrec.schema import Schema
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import Setting, check_component, rules_of, tiny_schema
 
-_FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "both", "none")]
-_FORMS += [{"weights": "shared"}, {"mixing": "none", "norm": "both", "dropout": 0.5}]
+_FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "none")]
+_FORMS += [
+    {"residual": "single", "norm": "both", "weights": "shared"},
+    {"norm": "both"},
+    {"mixing": "none", "dropout": 0.5},
+]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "AlternatingBackbone": [{"num_layers": 1}],
@@ -26,33 +30,47 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {},
         {"num_tokens": 5},
         {"num_tokens": 1},
-        {"num_tokens": {"user": 3, "item": 1, "context": 1}},
+        {"num_tokens": {"user": 3, "item": 1, "context": 1}, "norm_weights": "own", "activation": "silu"},
     ],
     "BCELoss": [{}, {"task_weights": {"like": 0.3}, "positive_weights": {"click": 4.0}}],
-    "CrossAttentionDecoder": [{}, {"num_heads": 1, "dropout": 0.5}],
+    "CrossAttentionDecoder": [
+        {},
+        {"num_heads": 1, "gate": "sigmoid", "position": "rope", "norm_type": "rms", "dropout": 0.5},
+    ],
     "GlobalQueries": [
         *({"pooling": p, "ns": n} for p in ("all", "own", "none") for n in ("all", "target")),
         {"pooling": "all", "ns": "none"},
-        {"pooling": "own", "ns": "none", "num_queries": {"clicks": 3}},
+        {"pooling": "own", "ns": "none", "num_queries": {"clicks": 3}, "activation": "silu", "norm": "both"},
     ],
-    "GroupedTokens": [{}, {"tokens_per_group": {"item": 2}}],
+    "GroupedTokens": [{}, {"tokens_per_group": {"item": 2}, "norm_weights": "own", "activation": "silu"}],
     "LongerEncoder": [
         {},
         {"num_recent": 2},
         {"num_recent": 2, "merge_ratio": 2, "memory": "input"},
-        {"num_recent": 1, "merge_ratio": 3, "inner_layers": 1, "dropout": 0.5},
-        {"num_recent": 3, "queries": "half", "causal": False},
+        {
+            "num_recent": 1,
+            "merge_ratio": 3,
+            "inner_layers": 1,
+            "gate": "sigmoid",
+            "position": "rope",
+            "dropout": 0.5,
+        },
+        {"num_recent": 3, "queries": "half", "causal": False, "position": "rope"},
         {"num_recent": 2, "queries": "learnable", "merge_ratio": 2},
     ],
     "LongerBlock": [{"weights": "own", "dropout": 0.5}],
     "MLPHead": [
         *({"tokens": t, "pool": p, "hidden": [8]} for t in ("queries", "all") for p in ("concat", "mean")),
-        {"hidden": [], "dropout": 0.5},
+        {"hidden": [8], "projection": 8, "activation": "silu", "norm": "both", "dropout": 0.5},
     ],
     "RankMixer": _FORMS,
     "SelfAttentionBlock": [{}, {"causal": True, "weights": "own", "dropout": 0.5}],
+    "SwiGLUEncoder": [{"bias": True, "norm_type": "rms"}],
     "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}],
-    "TransformerEncoder": [{"causal": True}, {"causal": False, "dropout": 0.5}],
+    "TransformerEncoder": [
+        {"causal": True},
+        {"gate": "sigmoid", "position": "rope", "norm_type": "rms", "activation": "swiglu", "dropout": 0.5},
+    ],
     "TwoStageBackbone": [{"num_layers": 1, "num_mixer_layers": 2}],
     "UnifiedBackbone": [{"num_layers": 1}],
     "Wukong": [{}, {"num_linear": 3, "rank": 2, "expansion": 1, "dropout": 0.5}],

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hyrec.batch import Batch, Jagged
 from hyrec.schema import Feature, Schema
-from tests.references.primitives import Vector, Weights, layer_norm, linear
+from tests.references.primitives import ACTIVATIONS, Vector, Weights, layer_norm, linear
 
 THREE_YEARS = 3 * 365 * 86400.0
 
@@ -94,9 +94,21 @@ def time_bucket(seconds: float, num_buckets: int) -> int:
 
 
 def embed_events(
-    w: Weights, tables: Weights, schema: Schema, sequence: str, batch: Batch, request: int, num_buckets: int
+    w: Weights,
+    tables: Weights,
+    schema: Schema,
+    sequence: str,
+    batch: Batch,
+    request: int,
+    num_buckets: int,
+    *,
+    time: str = "buckets",
+    activation: str = "none",
 ) -> list[Vector]:
-    """Embed the events of one request: ``LN(W [side information; age] + b) + position by recency``."""
+    """Embed the events of one request: ``LN(W [side information; age] + b) + position by recency``.
+
+    With ``time: added`` the age is no side information but added behind norm and activation.
+    """
     events, spec = batch.sequences[sequence], schema.sequences[sequence]
     start, stop = int(events.offsets[request]), int(events.offsets[request + 1])
     out = []
@@ -113,7 +125,10 @@ def embed_events(
             assert batch.time is not None
             assert events.time is not None
             parts.append(w["age.weight"][time_bucket(float(batch.time[request] - events.time[i]), num_buckets)])
-        vector = layer_norm(w.at("norm"), linear(w.at("project"), torch.cat(parts)))
+        age = parts.pop() if time == "added" else None
+        vector = ACTIVATIONS[activation](layer_norm(w.at("norm"), linear(w.at("project"), torch.cat(parts))))
+        if age is not None:
+            vector = vector + age
         if "position.weight" in w:
             vector = vector + w["position.weight"][stop - 1 - i]
         out.append(vector)

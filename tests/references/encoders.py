@@ -13,25 +13,51 @@ from tests.references.primitives import (
     attention_block,
     feed_forward,
     layer_norm,
+    norm,
     self_attention_block,
     swiglu,
 )
 
 
-def transformer(w: Weights, events: list[Vector], *, num_heads: int, causal: bool) -> list[Vector]:
-    """Pre-norm transformer layer: ``S' = S + Attn(LN(S))``, ``H = S' + FFN(LN(S'))``."""
-    normed = [layer_norm(w.at("norm_attention"), event) for event in events]
+def transformer(
+    w: Weights,
+    events: list[Vector],
+    *,
+    num_heads: int,
+    causal: bool,
+    position: str = "none",
+    activation: str = "gelu",
+) -> list[Vector]:
+    """Pre-norm transformer layer: ``S' = S + Attn(LN(S))``, ``H = S' + FFN(LN(S'))``.
+
+    With ``position: rope`` the place of an event is the number of newer ones.
+    """
+    normed = [norm(w.at("norm_attention"), event) for event in events]
     out = []
     for i, event in enumerate(events):
-        seen = normed[: i + 1] if causal else normed
-        x = event + attention_block(w.at("attention"), normed[i], seen, num_heads)
-        out.append(x + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), x)))
+        x = event + read_events(w, normed, i, i + 1 if causal else len(events), num_heads, position)
+        refined = norm(w.at("norm_feedforward"), x)
+        at = w.at("feedforward")
+        out.append(x + (swiglu(at, refined) if activation == "swiglu" else feed_forward(at, refined, activation)))
     return out
+
+
+def read_events(w: Weights, normed: list[Vector], i: int, stop: int, num_heads: int, position: str) -> Vector:
+    """What event i reads of the events before ``stop``."""
+    places = [len(normed) - 1 - j for j in range(len(normed))] if position == "rope" else None
+    return attention_block(
+        w.at("attention"),
+        normed[i],
+        normed[:stop],
+        num_heads,
+        place=None if places is None else places[i],
+        places=None if places is None else places[:stop],
+    )
 
 
 def swiglu_encoder(w: Weights, events: list[Vector]) -> list[Vector]:
     """``H = S + SwiGLU(LN(S))``, event by event."""
-    return [event + swiglu(w.at("feedforward"), layer_norm(w.at("norm"), event)) for event in events]
+    return [event + swiglu(w.at("feedforward"), norm(w.at("norm"), event)) for event in events]
 
 
 def merge(w: Weights, events: list[Vector], ratio: int, inner_layers: int, num_heads: int) -> list[Vector]:
@@ -84,22 +110,35 @@ def longer(
     num_heads: int,
     queries: str = "recent",
     causal: bool = True,
+    position: str = "none",
 ) -> tuple[list[Vector], list[Vector]]:
     """One layer of LONGER: returns the encoded tokens and the merged input.
 
     Token i (of the merged sequence) sees tokens 0..i: nothing newer than itself. Learned tokens see all, and so do the
-    tokens that they have become in later layers.
+    tokens that they have become in later layers; with ``position: rope`` they stand at the newest token, and have no
+    place later.
     """
     merged = merge(w, events, merge_ratio, inner_layers, num_heads)
     normed = [layer_norm(w.at("norm_attention"), token) for token in merged]
     if queries == "learnable":
         tokens = list(w["learned_KD"]) if "learned_KD" in w and merged else merged
-        attending = [(token, layer_norm(w.at("norm_attention"), token), len(merged)) for token in tokens]
+        attending = [(token, layer_norm(w.at("norm_attention"), token), 0, len(merged)) for token in tokens]
+        position = position if "learned_KD" in w else "none"
     else:
         places = kept_places(len(merged), num_recent, queries)
-        attending = [(merged[i], normed[i], i + 1 if causal else len(merged)) for i in places]
+        newest = len(merged) - 1
+        attending = [(merged[i], normed[i], newest - i, i + 1 if causal else newest + 1) for i in places]
     encoded = []
-    for token, query, stop in attending:
-        x = token + attention_block(w.at("attention"), query, normed[:stop], num_heads)
+    ages = list(range(len(merged)))[::-1]
+    for token, query, age, stop in attending:
+        read = attention_block(
+            w.at("attention"),
+            query,
+            normed[:stop],
+            num_heads,
+            place=age if position == "rope" else None,
+            places=ages[:stop] if position == "rope" else None,
+        )
+        x = token + read
         encoded.append(x + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), x)))
     return encoded, merged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tests.references.primitives import Vector, Weights, gelu, layer_norm, linear
+from tests.references.primitives import ACTIVATIONS, Vector, Weights, layer_norm, linear
 
 
 def mlp_head(
@@ -17,8 +17,14 @@ def mlp_head(
     pool: str,
     num_hidden: int,
     features: list[Vector] | None = None,
+    activation: str = "gelu",
+    norm: str = "pre",
 ) -> dict[str, float]:
-    """LayerNorm over the chosen tokens, the features as they are, then hidden layers with GELU and one logit a task."""
+    """LayerNorm over the chosen tokens, the features as they are, then hidden layers and one logit a task.
+
+    Pooled tokens are projected first where there is a projection. With ``norm: both`` every hidden layer is
+    normalised before its activation, so that a layer has four entries instead of three.
+    """
     chosen = queries + ns if tokens == "all" else queries
     if pool == "concat":
         pooled = torch.cat(chosen)
@@ -26,11 +32,17 @@ def mlp_head(
         pooled = torch.zeros_like(chosen[0])
         for token in chosen:
             pooled = pooled + token / len(chosen)
-    normed = layer_norm(w.at("norm"), pooled)
+    if "project.weight" in w:
+        pooled = linear(w.at("project"), pooled)
+    normed = pooled if norm == "none" else layer_norm(w.at("norm"), pooled)
     logits = {}
     for task in tasks:
         x = torch.cat([normed, *(features or [])])
         for i in range(num_hidden):
-            x = gelu(linear(w.at("towers", task, "hidden", 3 * i), x))
+            entries = 4 if norm == "both" else 3
+            x = linear(w.at("towers", task, "hidden", entries * i), x)
+            if norm == "both":
+                x = layer_norm(w.at("towers", task, "hidden", entries * i + 1), x)
+            x = ACTIVATIONS[activation](x)
         logits[task] = float(linear(w.at("towers", task, "out"), x))
     return logits

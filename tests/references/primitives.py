@@ -6,7 +6,9 @@ have in hyrec's modules; what is computed with them follows the papers.
 
 from __future__ import annotations
 
+import cmath
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +48,24 @@ def layer_norm(w: Weights, x: Vector) -> Vector:
     return (x - mean) / math.sqrt(variance + 1e-5) * w["weight"] + w["bias"]
 
 
+def rms_norm(w: Weights, x: Vector) -> Vector:
+    """Divide by the root of the mean square plus 1e-6, and scale."""
+    square = sum(v**2 for v in x.tolist()) / len(x)
+    return x / math.sqrt(square + 1e-6) * w["weight"]
+
+
+def norm(w: Weights, x: Vector) -> Vector:
+    """LayerNorm, or RMSNorm where there is nothing to shift by."""
+    return layer_norm(w, x) if "bias" in w else rms_norm(w, x)
+
+
+def token_norm(w: Weights, token: int, x: Vector) -> Vector:
+    """LayerNorm whose scale and shift all tokens share, or those of one token."""
+    if "weight_TD" not in w:
+        return layer_norm(w, x)
+    return layer_norm(Weights({"weight": w["weight_TD"][token], "bias": w["bias_TD"][token]}), x)
+
+
 def gelu(x: Vector) -> Vector:
     """``x * Phi(x)`` with the exact normal distribution function."""
     return torch.tensor([v * 0.5 * (1.0 + math.erf(v / math.sqrt(2.0))) for v in x.tolist()], dtype=x.dtype)
@@ -56,9 +76,22 @@ def silu(x: Vector) -> Vector:
     return torch.tensor([v / (1.0 + math.exp(-v)) for v in x.tolist()], dtype=x.dtype)
 
 
-def feed_forward(w: Weights, x: Vector) -> Vector:
+def sigmoid(x: Vector) -> Vector:
+    """``1 / (1 + exp(-x))``."""
+    return torch.tensor([1.0 / (1.0 + math.exp(-v)) for v in x.tolist()], dtype=x.dtype)
+
+
+def relu(x: Vector) -> Vector:
+    """``max(x, 0)``."""
+    return torch.tensor([max(v, 0.0) for v in x.tolist()], dtype=x.dtype)
+
+
+ACTIVATIONS: dict[str, Callable[[Vector], Vector]] = {"none": lambda x: x, "gelu": gelu, "silu": silu, "relu": relu}
+
+
+def feed_forward(w: Weights, x: Vector, activation: str = "gelu") -> Vector:
     """``W2 GELU(W1 x + b1) + b2``; the two projections are the first and the fourth entry of the module."""
-    return linear(w.at(3), gelu(linear(w.at(0), x)))
+    return linear(w.at(3), ACTIVATIONS[activation](linear(w.at(0), x)))
 
 
 def swiglu(w: Weights, x: Vector) -> Vector:
@@ -96,15 +129,46 @@ def multi_head(q: Vector, keys: list[Vector], values: list[Vector], num_heads: i
     return torch.cat(heads)
 
 
-def attention_block(w: Weights, x: Vector, seen: list[Vector], num_heads: int) -> Vector:
-    """``MultiHead(x W_Q, seen W_K, seen W_V) W_O``; keys and values are the halves of one matrix."""
+def rotate(x: Vector, position: int, num_heads: int) -> Vector:
+    """Turn the pairs (i, i + d/2) of every head, as complex numbers, by ``position / 10000^(2i / d)``."""
+    turned = []
+    for head in x.chunk(num_heads):
+        d = len(head)
+        pairs = [
+            complex(head[i], head[i + d // 2]) * cmath.exp(1j * position / 10_000 ** (2 * i / d)) for i in range(d // 2)
+        ]
+        turned += [pair.real for pair in pairs] + [pair.imag for pair in pairs]
+    return torch.tensor(turned, dtype=x.dtype)
+
+
+def attention_block(
+    w: Weights,
+    x: Vector,
+    seen: list[Vector],
+    num_heads: int,
+    *,
+    place: int | None = None,
+    places: list[int] | None = None,
+) -> Vector:
+    """``MultiHead(x W_Q, seen W_K, seen W_V) W_O``; keys and values are the halves of one matrix.
+
+    Query and keys are rotated by their places where they have one; a module with a gate multiplies what was read by
+    ``sigmoid(x W_g + b_g)``.
+    """
     q = linear(w.at("query"), x)
     keys, values = [], []
     for event in seen:
         both = linear(w.at("key_value"), event)
         keys.append(both[: len(q)])
         values.append(both[len(q) :])
-    return linear(w.at("out"), multi_head(q, keys, values, num_heads))
+    if place is not None:
+        q = rotate(q, place, num_heads)
+    if places is not None:
+        keys = [rotate(key, own, num_heads) for key, own in zip(keys, places, strict=True)]
+    read = multi_head(q, keys, values, num_heads)
+    if "gate.linear.weight" in w:
+        read = read * sigmoid(linear(w.at("gate", "linear"), x))
+    return linear(w.at("out"), read)
 
 
 def self_attention_block(w: Weights, tokens: list[Vector], num_heads: int) -> list[Vector]:

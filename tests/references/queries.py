@@ -24,13 +24,24 @@ def global_queries(
     num_queries: dict[str, int],
     pooling: str,
     ns_tokens: list[int],
+    activation: str = "gelu",
+    norm: str = "pre",
 ) -> dict[str, list[Vector]]:
-    """``GlobalInfo = LN(concat(F_1 .. F_M, MeanPool ..))``; ``q_i = FFN_i(GlobalInfo)`` for each sequence."""
+    """``GlobalInfo = LN(concat(F_1 .. F_M, MeanPool ..))``; ``q_i = FFN_i(GlobalInfo)`` for each sequence.
+
+    ``norm`` says where LayerNorm stands; behind a network it is that network's own, its fifth entry.
+    """
     queries = {}
     for name in sequences:
         info = [ns[i] for i in ns_tokens]
         pooled = {"all": sorted(sequences), "own": [name], "none": []}[pooling]
         info += [mean_pool(sequences[other], widths[other]) for other in pooled]
-        normed = layer_norm(w.at("norms", name), torch.cat(info))
-        queries[name] = [feed_forward(w.at("networks", name, i), normed) for i in range(num_queries[name])]
+        joined = torch.cat(info)
+        if norm in ("pre", "both"):
+            joined = layer_norm(w.at("norms", name), joined)
+        queries[name] = []
+        for i in range(num_queries[name]):
+            network = w.at("networks", name, i)
+            query = feed_forward(network, joined, activation)
+            queries[name].append(layer_norm(network.at(4), query) if norm in ("post", "both") else query)
     return queries

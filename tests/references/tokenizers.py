@@ -6,7 +6,7 @@ import itertools
 
 import torch
 
-from tests.references.primitives import Vector, Weights, layer_norm, linear
+from tests.references.primitives import ACTIVATIONS, Vector, Weights, linear, token_norm
 
 
 def grouped(
@@ -16,23 +16,26 @@ def grouped(
     counts: dict[str, int],
     d_model: int,
     norm: bool = True,
+    activation: str = "none",
 ) -> list[Vector]:
     """``F_g = LN(W_g concat(group g) + b_g)``; a group with c tokens makes c times D numbers."""
     tokens = []
     for group, names in groups.items():
         made = linear(w.at("project", group), torch.cat([features[name] for name in names]))
         parts = [made[i * d_model : (i + 1) * d_model] for i in range(counts.get(group, 1))]
-        tokens += [layer_norm(w.at("norm"), part) if norm else part for part in parts]
+        for part in parts:
+            normed = token_norm(w.at("norm"), len(tokens), part) if norm else part
+            tokens.append(ACTIVATIONS[activation](normed))
     return tokens
 
 
-def auto_split(w: Weights, pieces: list[list[float]]) -> list[Vector]:
+def auto_split(w: Weights, pieces: list[list[float]], activation: str = "none") -> list[Vector]:
     """``x_i = LN(W_i e_i + b_i)``: a projection for every piece, whose rows of weights lie one after another."""
     tokens, first = [], 0
     for i, numbers in enumerate(pieces):
         weight = w["weight_WD"][first : first + len(numbers)]
         cut = torch.tensor(numbers, dtype=torch.float64)
-        tokens.append(layer_norm(w.at("norm"), weight.T @ cut + w["bias_MD"][i]))
+        tokens.append(ACTIVATIONS[activation](token_norm(w.at("norm"), i, weight.T @ cut + w["bias_MD"][i])))
         first += len(numbers)
     return tokens
 
