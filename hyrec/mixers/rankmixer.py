@@ -63,7 +63,9 @@ class RankMixer(TokenMixer):
         # Deviation: ``pre`` stands in neither paper. RankMixer prints post-norm, HyFormer no norm; the configs of
         # HyFormer use ``single``, ``pre``. Pinned by test_rankmixer_equals_its_reference.
         self.add = _post_norm if norm == "post" else _pre_norm
-        self.feedforward = PerTokenFeedForward(ctx.num_tokens, ctx.d_model, expansion * ctx.d_model, dropout=dropout)
+        self.feedforward: nn.Module = PerTokenFeedForward(
+            ctx.num_tokens, ctx.d_model, expansion * ctx.d_model, dropout=dropout
+        )
         double = residual == "double"
         self.norm_mix = nn.LayerNorm(ctx.d_model) if double and norm != "none" else nn.Identity()
         self.norm_feedforward = nn.LayerNorm(ctx.d_model) if norm != "none" else nn.Identity()

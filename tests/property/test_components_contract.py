@@ -27,6 +27,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"num_tokens": {"user": 3, "item": 1, "context": 1}},
     ],
     "BCELoss": [{}, {"task_weights": {"like": 0.3}, "positive_weights": {"click": 4.0}}],
+    "ConcatMixer": [{}, {"mixing_expansion": 2, "dropout": 0.5}],
     "CrossAttentionDecoder": [{}, {"num_heads": 1, "dropout": 0.5}],
     "GlobalQueries": [
         *({"pooling": p, "ns": n} for p in ("all", "own", "none") for n in ("all", "target")),
@@ -47,7 +48,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "RankMixer": _FORMS,
     "SelfAttentionBlock": [{}, {"causal": True, "weights": "own", "dropout": 0.5}],
-    "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}],
+    "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}, {"feedforward": "per_token"}],
+    "SharedMixer": [{}, {"expansion": 2, "dropout": 0.5}],
+    "SparseRankMixer": [
+        {"training": "dense"},
+        {"training": "sparse", "num_experts": 8, "residual": "single", "norm": "pre", "dropout": 0.5},
+    ],
     "TransformerEncoder": [{"causal": True}, {"causal": False, "dropout": 0.5}],
     "TwoStageBackbone": [{"num_layers": 1, "num_mixer_layers": 2}],
     "UnifiedBackbone": [{"num_layers": 1}],
