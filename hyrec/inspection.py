@@ -26,7 +26,7 @@ from hyrec.context import MERGED
 from hyrec.embeddings import SequenceMerging
 from hyrec.ranker import Ranker
 from hyrec.sample_batch import random_batch
-from hyrec.slots import Backbone, Component
+from hyrec.slots import Backbone, Component, components_of
 
 _STATES = {"AdamW": 2, "Adam": 2, "NAdam": 2, "RAdam": 2, "Adagrad": 1, "RMSprop": 1, "SGD": 0}
 """Numbers of optimizer state a parameter, by optimizer; others are taken for two."""
@@ -157,7 +157,7 @@ def inspect_ranker(ranker: Ranker, *, lengths: Mapping[str, int], candidates: in
         merged=merged,
         labels={name: f"{task.column or name} {task.rule}" for name, task in ranker.schema.tasks.items()},
         limits=network.limits,
-        idle_flops=sum(part.idle_flops() for part in network.modules() if isinstance(part, Component)),
+        idle_flops=sum(part.idle_flops() for part in components_of(network)),
     )
 
 

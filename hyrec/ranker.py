@@ -30,12 +30,11 @@ from hyrec.optim.averages import average_weights_only
 from hyrec.optim.decay import decay_groups
 from hyrec.optim.schedule import planned_epochs
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients, refuse_dense_only
-from hyrec.recording import Recording, recorded
+from hyrec.recording import recorded
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
 from hyrec.slots import (
     Backbone,
-    Component,
     Head,
     Loss,
     QueryDecoder,
@@ -44,6 +43,7 @@ from hyrec.slots import (
     Tokenizer,
     TokenMixer,
     UnifiedBlock,
+    components_of,
 )
 from hyrec.trust import refuse_code
 
@@ -198,16 +198,12 @@ class Ranker(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return the loss, and the scores that the progress bar's AUC is computed from."""
-        with recorded() as said:
-            logits = self(batch)
-        loss, parts = self.compute_loss(logits, batch)
+        logits, loss, parts, said = self._compare("train", batch)
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=batch.num_samples)
         if len(parts) > 1:
             for task, part in parts.items():
                 self.log(f"train/{task}/loss", part.detach(), batch_size=batch.num_samples)
-        self._log_figures("train", said, batch)
-        total = loss if said.loss is None else loss + said.loss
-        return {"loss": total, "logits": logits[self.primary_task].detach()}
+        return {"loss": loss if said is None else loss + said, "logits": logits[self.primary_task].detach()}
 
     def compute_loss(self, logits: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch and its parts."""
@@ -232,8 +228,8 @@ class Ranker(L.LightningModule):
         losses = [f"train/{task}/loss" for task in self.schema.tasks if len(self.schema.tasks) > 1]
         tasks = {task: "val" if task == self.primary_task else f"val/{task}" for task in self.schema.tasks}
         measured = [f"{path}/{name}" for task, path in tasks.items() for name in self._metrics_of("val", task)]
-        said = sorted({name for part in self._components() for name in part.figures})
-        said = [f"{split}/{name}" for split in ("train", "val") for name in said]
+        names = sorted({f"/{name}" for part in components_of(self) for name in part.figures})
+        said = [split + name for split in ("train", "val") for name in names]
         return [*measured, "val/loss", "train/loss", *losses, *said, "train/auc", "train/samples_per_s"]
 
     def on_validation_epoch_end(self) -> None:
@@ -284,7 +280,7 @@ class Ranker(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Average the tables' gradients over processes; let components adapt."""
-        for part in self._components():
+        for part in components_of(self):
             part.adapt()
         if self.tables_are_sparse and self.trainer.world_size > 1:
             average_sparse_gradients(self.network.sparse_parameters())
@@ -325,23 +321,21 @@ class Ranker(L.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
     def _update_metrics(self, prefix: Prefix, batch: Batch) -> dict[str, Tensor]:
-        with recorded() as said:
-            logits = self(batch)
-        loss, _ = self.compute_loss(logits, batch)
+        logits, loss, _, _ = self._compare(prefix, batch)
         self.log(f"{prefix}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
-        self._log_figures(prefix, said, batch)
         scores = {task: probability(logit.detach()) for task, logit in logits.items()}
         for task, score in scores.items():
             metrics = self._metrics_of(prefix, task)
             metrics.update(score, batch.labels[task], group=batch.group, weights=batch.weights)
         return scores
 
-    def _components(self) -> list[Component]:
-        return [part for part in self.modules() if isinstance(part, Component)]
-
-    def _log_figures(self, split: str, said: Recording, batch: Batch) -> None:
+    def _compare(self, split: str, batch: Batch) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor], Tensor | None]:
+        """Return logits, loss, its parts, and what components add to it, of which nothing is in the logged losses."""
+        with recorded() as said:
+            logits = self(batch)
         for name, figure in said.figures().items():
             self.log(f"{split}/{name}", figure, batch_size=batch.num_samples, sync_dist=split != "train")
+        return logits, *self.compute_loss(logits, batch), said.loss
 
     def _log_metrics(self, prefix: Prefix) -> None:
         for task in self.schema.tasks:

@@ -240,3 +240,8 @@ SLOTS: dict[str, type[Component]] = {
     )
 }
 """Base class of every slot of the network, by slot name."""
+
+
+def components_of(module: nn.Module) -> list[Component]:
+    """Return every component inside of a module, itself included, in the order of its modules."""
+    return [part for part in module.modules() if isinstance(part, Component)]

@@ -40,7 +40,7 @@ class ActivationControl(nn.Module):
             )
         self.activation = activation
         self.register_buffer("weight", torch.tensor(_FIRST))
-        self.register_buffer("measured", torch.tensor(1.0))
+        self.register_buffer("measured", torch.tensor(-1.0))  # below zero: nothing yet
         self._counted: Tensor | None = None  # no buffer: DDP would overwrite those of the other processes
 
     def count(self, gates: Tensor) -> None:
@@ -55,8 +55,9 @@ class ActivationControl(nn.Module):
         if self._counted is None:
             return
         active, every = sum_over_processes(self._counted)
-        self._counted, before = None, self.measured.clone()
-        self.measured.lerp_(active / every, _NEW)
+        self._counted, share = None, active / every
+        before = torch.where(self.measured < 0, share, self.measured)
+        self.measured.copy_(before.lerp(share, _NEW))
         # Deviation: ReMoE multiplies by 1.2 or divides by it, as the share of this step is too large or too small. The
         # weight then grows a thousandfold while the first gates fall to zero, and takes nearly all others along, which
         # a ReLU does not bring back. Looking ahead and small steps near the goal prevent it. Pinned by
