@@ -135,18 +135,18 @@ class SparseExperts(nn.Module):
 
         Asks the device once how many samples each expert has.
         """
-        num_samples, num_tokens, _ = x_BTD.shape
-        token_N, expert_N, sample_N = (g_BTX > 0).permute(1, 2, 0).nonzero(as_tuple=True)  # grouped by expert
-        place_N = token_N * self.num_experts + expert_N
-        sizes = torch.bincount(place_N, minlength=num_tokens * self.num_experts).tolist()
-        layers = (p.flatten(0, 1) for p in (self.w1_TXKD, self.b1_TXK, self.w2_TXKD, self.b2_TXD))
-        values = [
-            torch.addmm(b2_D, F.gelu(F.linear(x_ND, w1_KD, b1_K)), w2_KD)
-            for x_ND, w1_KD, b1_K, w2_KD, b2_D in zip(x_BTD[sample_N, token_N].split(sizes), *layers, strict=True)
-        ]
-        weighed_ND = torch.cat(values) * g_BTX[sample_N, token_N, expert_N].unsqueeze(1)
-        out_ND = weighed_ND.new_zeros(num_samples * num_tokens, x_BTD.shape[2])
-        return out_ND.index_add(0, sample_N * num_tokens + token_N, weighed_ND).unflatten(0, (-1, num_tokens))
+        g_EB = g_BTX.permute(1, 2, 0).flatten(0, 1)  # E: the experts of all tokens
+        expert_N, sample_N = (g_EB > 0).nonzero(as_tuple=True)  # grouped by expert
+        sizes = torch.bincount(expert_N, minlength=len(g_EB)).tolist()
+        groups = zip(sample_N.split(sizes), g_EB[expert_N, sample_N].split(sizes), strict=True)
+        layers = zip(*(p.flatten(0, 1) for p in (self.w1_TXKD, self.b1_TXK, self.w2_TXKD, self.b2_TXD)), strict=True)
+        out_TBD = x_BTD.new_zeros(x_BTD.shape[1], len(x_BTD), x_BTD.shape[2])
+        for expert, ((rows_N, g_N), (w1_KD, b1_K, w2_KD, b2_D)) in enumerate(zip(groups, layers, strict=True)):
+            token = expert // self.num_experts
+            hidden_NK = F.gelu(F.linear(x_BTD[:, token][rows_N], w1_KD, b1_K))
+            value_ND = torch.addmm(b2_D, hidden_NK, w2_KD) * g_N.unsqueeze(1)
+            out_TBD[token].index_add_(0, rows_N, value_ND.to(out_TBD.dtype))
+        return out_TBD.transpose(0, 1)
 
     def adapt(self) -> None:
         """Adapt the weight of L_reg to the gates since the last call."""
