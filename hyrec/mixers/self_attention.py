@@ -21,7 +21,7 @@ class SelfAttentionMixer(TransformerLayer, TokenMixer):
     Args:
         num_heads: Attention heads; D must be divisible by it.
         expansion: Hidden width of the feed-forward network, in multiples of D.
-        feedforward: One network whose weights all tokens share, or one for each token.
+        feedforward: One network that all tokens share (``shared``), or one of each token's ``own``.
         dropout: Dropout of attention weights and hidden units.
 
     Shape:
@@ -40,11 +40,11 @@ class SelfAttentionMixer(TransformerLayer, TokenMixer):
         *,
         num_heads: int = 4,
         expansion: int = 4,
-        feedforward: Literal["shared", "per_token"] = "shared",
+        feedforward: Literal["shared", "own"] = "shared",
         dropout: float = 0.0,
     ) -> None:
         super().__init__(ctx.d_model, num_heads, expansion, dropout)
-        if feedforward == "per_token":
+        if feedforward == "own":
             width = ctx.d_model
             self.feedforward = PerTokenFeedForward(ctx.num_tokens, width, expansion * width, dropout=dropout)
 

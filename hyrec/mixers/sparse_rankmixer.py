@@ -48,7 +48,7 @@ class SparseRankMixer(RankMixer):
         activation: float = 0.25,
         training: Literal["dense", "sparse"] = "dense",
         residual: Literal["single", "double"] = "double",
-        norm: Literal["pre", "post", "none"] = "post",
+        norm: Literal["pre", "post", "both", "none"] = "post",
         dropout: float = 0.0,
     ) -> None:
         super().__init__(ctx, expansion=expansion, residual=residual, norm=norm, dropout=dropout)

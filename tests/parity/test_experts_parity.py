@@ -69,7 +69,7 @@ def test_an_expert_that_is_not_active_is_not_computed_in_inference() -> None:
     assert layer.all_experts(tokens, layer.router(tokens)).isnan().all()
 
 
-@pytest.mark.parametrize(("residual", "norm"), [("double", "post"), ("single", "pre")])
+@pytest.mark.parametrize(("residual", "norm"), [("double", "post"), ("single", "pre"), ("single", "both")])
 def test_sparse_rankmixer_equals_its_reference(residual: str, norm: str) -> None:
     options = {"expansion": 2, "num_experts": 4, "residual": residual, "norm": norm}
     mixer = generic(SparseRankMixer(tokens_context(4, 8), **options))

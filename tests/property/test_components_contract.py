@@ -16,7 +16,8 @@ from hyrec.schema import Schema
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import Setting, check_component, rules_of, tiny_schema
 
-_FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "none")]
+_FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "both", "none")]
+_FORMS += [{"weights": "shared"}, {"mixing": "none", "norm": "both", "dropout": 0.5}]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "AlternatingBackbone": [{"num_layers": 1}],
@@ -48,11 +49,11 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "RankMixer": _FORMS,
     "SelfAttentionBlock": [{}, {"causal": True, "weights": "own", "dropout": 0.5}],
-    "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}, {"feedforward": "per_token"}],
+    "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}, {"feedforward": "own"}],
     "SharedMixer": [{}, {"expansion": 2, "dropout": 0.5}],
     "SparseRankMixer": [
         {"training": "dense"},
-        {"training": "sparse", "num_experts": 8, "residual": "single", "norm": "pre", "dropout": 0.5},
+        {"training": "sparse", "num_experts": 8, "residual": "single", "norm": "both", "dropout": 0.5},
     ],
     "TransformerEncoder": [{"causal": True}, {"causal": False, "dropout": 0.5}],
     "TwoStageBackbone": [{"num_layers": 1, "num_mixer_layers": 2}],
