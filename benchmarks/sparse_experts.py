@@ -20,6 +20,7 @@ from hyrec.nn.feedforward import PerTokenFeedForward
 from hyrec.nn.sparse_experts import SparseExperts
 
 SHARES = (1.0, 0.5, 0.25, 0.125)
+DENSE = "one network a token, `RankMixer` | "
 
 
 def timed(compute: Callable[[], Tensor]) -> float:
@@ -36,12 +37,12 @@ def ways(arguments: argparse.Namespace) -> dict[str, Callable[[], Tensor]]:
     dense = PerTokenFeedForward(tokens, width, hidden).eval()
     sparse = SparseExperts(tokens, width, hidden, num_experts=experts, activation=0.25).eval()
     x_BTD = torch.randn(arguments.batch, tokens, width)
-    found: dict[str, Callable[[], Tensor]] = {"one network a token": lambda: dense(x_BTD)}
+    found: dict[str, Callable[[], Tensor]] = {DENSE: lambda: dense(x_BTD)}
     for share in SHARES:
         drawn = torch.rand(arguments.batch, tokens, experts)
         gates = drawn * (torch.rand_like(drawn) < share)
-        found[f"all experts, {share:g} active"] = lambda g=gates: sparse.all_experts(x_BTD, g)
-        found[f"active experts only, {share:g} active"] = lambda g=gates: sparse.active_experts(x_BTD, g)
+        found[f"all experts | {share:g}"] = lambda g=gates: sparse.all_experts(x_BTD, g)
+        found[f"active experts only | {share:g}"] = lambda g=gates: sparse.active_experts(x_BTD, g)
     return found
 
 
@@ -61,8 +62,8 @@ def main() -> None:
         for name, compute in compared.items():
             rounds[name].append(timed(compute))
     medians = {name: statistics.median(times[1:]) for name, times in rounds.items()}
-    base = medians["one network a token"]
-    print("| computed | ms (median) | of one network a token |\n|---|---|---|")
+    base = medians[DENSE]
+    print("| computed | active | ms (median) | of one network a token |\n|---|---|---|---|")
     for name, median in medians.items():
         print(f"| {name} | {median:.1f} | {median / base:.2f} |")
 

@@ -59,8 +59,8 @@ class ActivationControl(nn.Module):
         before = torch.where(self.measured < 0, share, self.measured)
         self.measured.copy_(before.lerp(share, _NEW))
         # Deviation: ReMoE multiplies by 1.2 or divides by it, as the share of this step is too large or too small. The
-        # weight then grows a thousandfold while the first gates fall to zero, and takes nearly all others along, which
-        # a ReLU does not bring back. Looking ahead and small steps near the goal prevent it. Pinned by
+        # weight then goes on growing while the first gates fall to zero, and takes nearly all others along, which a
+        # ReLU does not bring back. Looking ahead and small steps near the goal prevent it. Pinned by
         # test_the_set_share_of_experts_is_reached_and_held.
         ahead = self.measured + _STEPS_AHEAD * (self.measured - before)
         error = ((ahead - self.activation) / self.activation).clamp(-1.0, 1.0)
