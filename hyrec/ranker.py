@@ -142,8 +142,7 @@ class Ranker(L.LightningModule):
         self.loss = loss(self.network.ctx)
         self.dense_optimizer, self.sparse_optimizer = dense_optimizer, sparse_optimizer
         self.schedule, self.sparse_schedule = schedule, sparse_schedule or schedule
-        self.metrics, self._chosen_metrics = nn.ModuleDict(), metrics
-        self.tables_are_sparse = embedding.sparse
+        self.metrics, self._chosen_metrics, self.tables_are_sparse = nn.ModuleDict(), metrics, embedding.sparse
         if embedding.sparse:
             # DDP's reducer handles sparse gradients only with gloo; average_sparse_gradients does it with any backend.
             self._ddp_params_and_buffers_to_ignore = [
