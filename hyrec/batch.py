@@ -14,6 +14,7 @@ T     mixed tokens: all queries and all NS tokens
 D     model width
 E     width before the projection to D
 H     attention heads
+X     experts of one token
 C     candidates of one request, padded to the largest of the batch
 ====  =====================================================================
 """

@@ -101,3 +101,24 @@ def refuse_other_vocabularies(file: str, metadata: Mapping[bytes, bytes] | None,
             f"{file} was built with other {what} than the schema ({differ}): its {why}.\nUse the schema.yaml that was "
             "written with the file, build both at once, or encode new rows with the model's build: hyrec data apply."
         )
+
+
+def refuse_other_schema(saved: Mapping[str, Any], used: Mapping[str, Any], fingerprint: Mapping[str, str]) -> None:
+    """Refuse a checkpoint of another schema; one that holds none passes.
+
+    Args:
+        saved: The schema of the checkpoint, as a plain mapping.
+        used: That of the model.
+        fingerprint: The digests of the model's schema.
+
+    Raises:
+        ValueError: With what differs.
+    """
+    changed = changed_entries(saved, used) if saved else []
+    if differ := differences(saved.get("fingerprint", {}), fingerprint):
+        changed.append(f"the vocabularies of the {differ}" if differ.startswith("tables") else differ)
+    if changed:
+        raise ValueError(
+            f"This checkpoint was trained with another schema: {'; '.join(changed)} differ. Use the schema that "
+            "was saved in the run's config.yaml; new rows get its ids and transforms with hyrec data apply."
+        )

@@ -204,3 +204,12 @@ def _joined(parts: list[Sequence], order: Tensor) -> Sequence:
         sum(sequence.max_length for sequence in parts),
         torch.cat(times).index_select(0, order) if len(times) == len(parts) else None,
     )
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """Return the sum over all processes of a run; the values themselves where there is one."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return values
+    total = values.clone()
+    torch.distributed.all_reduce(total)
+    return total

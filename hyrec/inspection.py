@@ -26,7 +26,7 @@ from hyrec.context import MERGED
 from hyrec.embeddings import SequenceMerging
 from hyrec.ranker import Ranker
 from hyrec.sample_batch import random_batch
-from hyrec.slots import Backbone, Component
+from hyrec.slots import Backbone, Component, components_of
 
 _STATES = {"AdamW": 2, "Adam": 2, "NAdam": 2, "RAdam": 2, "Adagrad": 1, "RMSprop": 1, "SGD": 0}
 """Numbers of optimizer state a parameter, by optimizer; others are taken for two."""
@@ -72,7 +72,9 @@ class Inspection:
     Args:
         ns_tokens: Names of the features of each NS token; empty for a padding token.
         tables: Rows and width by embedding table.
-        flops_per_sample: Forward FLOPs a sample at ``lengths`` and ``candidates``, the samples of each request.
+        flops_per_sample: Forward FLOPs a sample at ``lengths`` and ``candidates``, the samples of each request, as
+            training computes them.
+        idle_flops: Of those, what inference leaves out: experts that are not active, at the activation that is set.
         lengths: Events of each sequence in the counted batch; that of merged sequences holds the events of all.
         batch_samples: Samples of a training batch.
         memory_bytes: Estimate for a training step by kind, in bytes: tables, layers (each with optimizer
@@ -98,6 +100,7 @@ class Inspection:
     merged: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
+    idle_flops: float = 0.0
 
 
 @contextlib.contextmanager
@@ -154,6 +157,7 @@ def inspect_ranker(ranker: Ranker, *, lengths: Mapping[str, int], candidates: in
         merged=merged,
         labels={name: f"{task.column or name} {task.rule}" for name, task in ranker.schema.tasks.items()},
         limits=network.limits,
+        idle_flops=sum(part.idle_flops() for part in components_of(network)),
     )
 
 
@@ -180,8 +184,15 @@ class _Shapes:
         return fake
 
     def forward(self, batch: Batch) -> Any:
-        """Return the logits, as shapes."""
-        return functional_call(self.ranker.network, self.state, (batch,))
+        """Return the logits, as shapes; computes what training computes, which no value decides."""
+        network = self.ranker.network
+        modes = {module: module.training for module in network.modules()}
+        network.train()
+        try:
+            return functional_call(network, self.state, (batch,))
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
 
     def flops(self, lengths: Mapping[str, int], candidates: int) -> dict[str, float]:
         """Return the forward FLOPs a sample by module path, and of the whole model under ``_ALL``."""

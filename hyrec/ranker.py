@@ -20,7 +20,7 @@ import hyrec.components  # noqa: F401  (so that YAML finds each component by its
 from hyrec.batch import Batch
 from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
-from hyrec.fingerprint import changed_entries, differences
+from hyrec.fingerprint import refuse_other_schema
 from hyrec.functional import probability
 from hyrec.messages import building, suggest
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
@@ -30,6 +30,7 @@ from hyrec.optim.averages import average_weights_only
 from hyrec.optim.decay import decay_groups
 from hyrec.optim.schedule import planned_epochs
 from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradients, refuse_dense_only
+from hyrec.recording import recorded
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
 from hyrec.slots import (
@@ -42,6 +43,7 @@ from hyrec.slots import (
     Tokenizer,
     TokenMixer,
     UnifiedBlock,
+    components_of,
 )
 from hyrec.trust import refuse_code
 
@@ -140,8 +142,7 @@ class Ranker(L.LightningModule):
         self.loss = loss(self.network.ctx)
         self.dense_optimizer, self.sparse_optimizer = dense_optimizer, sparse_optimizer
         self.schedule, self.sparse_schedule = schedule, sparse_schedule or schedule
-        self.metrics, self._chosen_metrics = nn.ModuleDict(), metrics
-        self.tables_are_sparse = embedding.sparse
+        self.metrics, self._chosen_metrics, self.tables_are_sparse = nn.ModuleDict(), metrics, embedding.sparse
         if embedding.sparse:
             # DDP's reducer handles sparse gradients only with gloo; average_sparse_gradients does it with any backend.
             self._ddp_params_and_buffers_to_ignore = [
@@ -196,13 +197,12 @@ class Ranker(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Return the loss, and the scores that the progress bar's AUC is computed from."""
-        logits = self(batch)
-        loss, parts = self.compute_loss(logits, batch)
+        logits, loss, parts, said = self._compare("train", batch)
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=batch.num_samples)
         if len(parts) > 1:
             for task, part in parts.items():
                 self.log(f"train/{task}/loss", part.detach(), batch_size=batch.num_samples)
-        return {"loss": loss, "logits": logits[self.primary_task].detach()}
+        return {"loss": loss if said is None else loss + said, "logits": logits[self.primary_task].detach()}
 
     def compute_loss(self, logits: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch and its parts."""
@@ -227,7 +227,9 @@ class Ranker(L.LightningModule):
         losses = [f"train/{task}/loss" for task in self.schema.tasks if len(self.schema.tasks) > 1]
         tasks = {task: "val" if task == self.primary_task else f"val/{task}" for task in self.schema.tasks}
         measured = [f"{path}/{name}" for task, path in tasks.items() for name in self._metrics_of("val", task)]
-        return [*measured, "val/loss", "train/loss", *losses, "train/auc", "train/samples_per_s"]
+        names = sorted({f"/{name}" for part in components_of(self) for name in part.figures})
+        said = [split + name for split in ("train", "val") for name in names]
+        return [*measured, "val/loss", "train/loss", *losses, *said, "train/auc", "train/samples_per_s"]
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of all validation rows."""
@@ -276,7 +278,9 @@ class Ranker(L.LightningModule):
                 torch.distributed.broadcast(table.data, src=0)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Average the tables' gradients over processes."""
+        """Average the tables' gradients over processes; let components adapt."""
+        for part in components_of(self):
+            part.adapt()
         if self.tables_are_sparse and self.trainer.world_size > 1:
             average_sparse_gradients(self.network.sparse_parameters())
 
@@ -303,15 +307,7 @@ class Ranker(L.LightningModule):
         """
         if "current_model_state" in checkpoint and self._trainer is not None and self.trainer.state.fn != "fit":
             checkpoint["current_model_state"] = checkpoint["state_dict"]
-        saved, used = dict(checkpoint.get("hyrec_schema") or {}), self.schema.to_dict()
-        changed = changed_entries(saved, used) if saved else []
-        if differ := differences(saved.get("fingerprint", {}), self.schema.fingerprint):
-            changed.append(f"the vocabularies of the {differ}" if differ.startswith("tables") else differ)
-        if changed:
-            raise ValueError(
-                f"This checkpoint was trained with another schema: {'; '.join(changed)} differ. Use the schema that "
-                "was saved in the run's config.yaml; new rows get its ids and transforms with hyrec data apply."
-            )
+        refuse_other_schema(checkpoint.get("hyrec_schema") or {}, self.schema.to_dict(), self.schema.fingerprint)
         refuse_other_weights(checkpoint["state_dict"], self.state_dict())
         self.random_seed = checkpoint.get("hyrec_seed", self.random_seed)
 
@@ -324,14 +320,21 @@ class Ranker(L.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
 
     def _update_metrics(self, prefix: Prefix, batch: Batch) -> dict[str, Tensor]:
-        logits = self(batch)
-        loss, _ = self.compute_loss(logits, batch)
+        logits, loss, _, _ = self._compare(prefix, batch)
         self.log(f"{prefix}/loss", loss, batch_size=batch.num_samples, sync_dist=True)
         scores = {task: probability(logit.detach()) for task, logit in logits.items()}
         for task, score in scores.items():
             metrics = self._metrics_of(prefix, task)
             metrics.update(score, batch.labels[task], group=batch.group, weights=batch.weights)
         return scores
+
+    def _compare(self, split: str, batch: Batch) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor], Tensor | None]:
+        """Return logits, loss, its parts, and what components add to it, of which nothing is in the logged losses."""
+        with recorded() as said:
+            logits = self(batch)
+        for name, figure in said.figures().items():
+            self.log(f"{split}/{name}", figure, batch_size=batch.num_samples, sync_dist=split != "train")
+        return logits, *self.compute_loss(logits, batch), said.loss
 
     def _log_metrics(self, prefix: Prefix) -> None:
         for task in self.schema.tasks:

@@ -27,12 +27,14 @@ class Component(nn.Module, ABC):
         paper: Where the component is specified, such as ``"arXiv 2601.12681 eq. 5"``.
         tags: Words to search by.
         status: ``stable`` or ``experimental``.
+        figures: Names of the figures that it gives the open :func:`~hyrec.recording.recording`, if any.
     """
 
     slot: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     tags: ClassVar[tuple[str, ...]] = ()
     status: ClassVar[str] = "stable"
+    figures: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check the contract of a component when its class is defined."""
@@ -44,6 +46,13 @@ class Component(nn.Module, ABC):
 
     def reset_parameters(self) -> None:
         """Initialise the parameters that this module holds itself (not those of its sub-modules)."""
+
+    def adapt(self) -> None:
+        """Change what no gradient changes; called once in each step of training, when all gradients are there."""
+
+    def idle_flops(self) -> float:
+        """Return the FLOPs a sample that training computes forward and inference leaves out."""
+        return 0.0
 
 
 class Tokenizer(Component):
@@ -232,3 +241,8 @@ SLOTS: dict[str, type[Component]] = {
     )
 }
 """Base class of every slot of the network, by slot name."""
+
+
+def components_of(module: nn.Module) -> list[Component]:
+    """Return every component inside of a module, itself included, in the order of its modules."""
+    return [part for part in module.modules() if isinstance(part, Component)]

@@ -81,12 +81,18 @@ def as_text(report: Inspection) -> str:
     limits = [f"  {line}" for line in report.limits]
     memory = [[kind, f"{size / 2**20:,.1f} MiB"] for kind, size in report.memory_bytes.items()]
     memory.append(["all", f"{sum(report.memory_bytes.values()) / 2**20:,.1f} MiB"])
+    idle = [f"Inference leaves out {count(report.idle_flops)} of these FLOPs at the set activation of experts."]
     shared = f", {report.candidates} candidates a request" if report.candidates > 1 else ""
     return "\n\n".join(
         [
             f"Tokens (T = {len(tokens)}, D = {report.d_model})\n" + table(["token", "kind", "made of"], numbered),
-            f"Layers (FLOPs a sample, forward{shared})\n"
-            + table(["component", "class", "layers", "parameters", "FLOPs", "share"], costs, right=(2, 3, 4, 5)),
+            "\n".join(
+                [
+                    f"Layers (FLOPs a sample, forward{shared})",
+                    table(["component", "class", "layers", "parameters", "FLOPs", "share"], costs, right=(2, 3, 4, 5)),
+                    *(idle if report.idle_flops else []),
+                ]
+            ),
             "\n".join(
                 ["Embedding tables", table(["table", "rows", "width", "parameters"], tables, right=(1, 2, 3)), *limits]
             ),

@@ -69,10 +69,10 @@ def device(subject: Subject) -> None:
         broken(f"{', '.join(strange)} is not on the inputs' device")
 
 
-@rule("every parameter receives a gradient on a generic batch")
+@rule("every parameter receives a gradient on a generic batch in training")
 def every_gradient(subject: Subject) -> None:
-    """Differentiate two generic batches; no parameter may be left out of both."""
-    component, reached = subject.component(), set()
+    """Differentiate two generic batches in training; no parameter may be left out of both."""
+    component, reached = subject.component().train(), set()
     for seed in (1, 2):
         by_name, _ = gradients(component, subject.case(seed=seed))
         reached |= {name for name, g in by_name.items() if g is not None and bool((g != 0).any())}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hyrec.functional import mix_tokens
-from hyrec.mixers import IdentityMixer, RankMixer, SelfAttentionMixer, Wukong
+from hyrec.mixers import ConcatMixer, IdentityMixer, RankMixer, SelfAttentionMixer, SharedMixer, Wukong
 from hyrec.nn.feedforward import PerTokenFeedForward, PerTokenLinear
 from tests.parity.building import assert_tokens, generic, parameters_of, random_tokens, tokens_context
 from tests.references import mixers as reference
@@ -54,12 +54,34 @@ def test_tokens_that_are_not_mixed_need_no_divisible_width() -> None:
     assert torch.equal(mixer(changed)[:, 1:], mixer(tokens)[:, 1:])
 
 
+@pytest.mark.parametrize("feedforward", ["shared", "own"])
 @pytest.mark.parametrize("num_heads", [1, 2])
-def test_self_attention_mixer_equals_its_reference(num_heads: int) -> None:
-    mixer = generic(SelfAttentionMixer(tokens_context(3, 8), num_heads=num_heads, expansion=2))
-    tokens = random_tokens(2, 3, 8)
-    expected = [reference.self_attention(Weights(mixer), list(sample), num_heads=num_heads) for sample in tokens]
+def test_self_attention_mixer_equals_its_reference(num_heads: int, feedforward: str) -> None:
+    mixer = SelfAttentionMixer(tokens_context(3, 8), num_heads=num_heads, expansion=2, feedforward=feedforward)
+    weights, tokens, own = Weights(generic(mixer)), random_tokens(2, 3, 8), feedforward == "own"
+    expected = [reference.self_attention(weights, list(s), num_heads=num_heads, per_token=own) for s in tokens]
     assert_tokens(mixer(tokens), expected)
+
+
+@pytest.mark.parametrize(("num_tokens", "d_model"), [(4, 6), (1, 4)])
+def test_concat_mixer_equals_its_reference(num_tokens: int, d_model: int) -> None:
+    mixer = generic(ConcatMixer(tokens_context(num_tokens, d_model), mixing_expansion=2, expansion=3))
+    tokens = random_tokens(3, num_tokens, d_model)
+    assert_tokens(mixer(tokens), [reference.concat_mixer(Weights(mixer), list(sample)) for sample in tokens])
+
+
+@pytest.mark.parametrize(("num_tokens", "d_model"), [(4, 6), (1, 4)])
+def test_shared_mixer_equals_its_reference(num_tokens: int, d_model: int) -> None:
+    mixer = generic(SharedMixer(tokens_context(num_tokens, d_model), expansion=2))
+    tokens = random_tokens(3, num_tokens, d_model)
+    assert_tokens(mixer(tokens), [reference.shared_mixer(Weights(mixer), list(sample)) for sample in tokens])
+
+
+def test_networks_that_share_their_input_cost_as_many_times_as_there_are_tokens() -> None:
+    tokens, width, k = 4, 8, 2
+    mixer = SharedMixer(tokens_context(tokens, width), expansion=k)
+    weights = tokens * (tokens * width * k * width + k * width * width)
+    assert parameters_of(mixer) == weights + tokens * (k * width + width) + 2 * width
 
 
 @pytest.mark.parametrize(("num_tokens", "num_linear"), [(2, 1), (5, 0), (5, 1), (4, 3)])

@@ -33,6 +33,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"num_tokens": {"user": 3, "item": 1, "context": 1}, "norm_weights": "own", "activation": "silu"},
     ],
     "BCELoss": [{}, {"task_weights": {"like": 0.3}, "positive_weights": {"click": 4.0}}],
+    "ConcatMixer": [{}, {"mixing_expansion": 2, "dropout": 0.5}],
     "CrossAttentionDecoder": [
         {},
         {"num_heads": 1, "gate": "sigmoid", "position": "rope", "norm_type": "rms", "dropout": 0.5},
@@ -66,7 +67,12 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "RankMixer": _FORMS,
     "SelfAttentionBlock": [{}, {"causal": True, "weights": "own", "dropout": 0.5}],
     "SwiGLUEncoder": [{"bias": True, "norm_type": "rms"}],
-    "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}],
+    "SelfAttentionMixer": [{}, {"num_heads": 1, "dropout": 0.5}, {"feedforward": "own"}],
+    "SharedMixer": [{}, {"expansion": 2, "dropout": 0.5}],
+    "SparseRankMixer": [
+        {"training": "dense"},
+        {"training": "sparse", "num_experts": 8, "residual": "single", "norm": "both", "dropout": 0.5},
+    ],
     "TransformerEncoder": [
         {"causal": True},
         {"gate": "sigmoid", "position": "rope", "norm_type": "rms", "activation": "swiglu", "dropout": 0.5},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from tests.references.experts import sparse_experts
 from tests.references.primitives import (
     Vector,
     Weights,
@@ -46,11 +47,14 @@ def rankmixer(
     """The eight forms. ``double, post`` is printed in RankMixer, ``single, none`` in HyFormer.
 
     ``mixing: none`` leaves the step out, ``weights: shared`` gives every token the network of the others.
+    The network of each token is cut into experts where there is a router.
     """
 
     def ffn(xs: list[Vector]) -> list[Vector]:
         if weights == "shared":
             return [feed_forward(w.at("feedforward"), x) for x in xs]
+        if "router.w_TDK" in w.at("feedforward"):
+            return sparse_experts(w.at("feedforward"), xs)
         return per_token_feed_forward(w.at("feedforward"), xs)
 
     def normed(xs: list[Vector], *path: str) -> list[Vector]:
@@ -92,13 +96,35 @@ def rankmixer(
     raise AssertionError(f"no such form: {form}")
 
 
-def self_attention(w: Weights, tokens: list[Vector], *, num_heads: int) -> list[Vector]:
+def self_attention(w: Weights, tokens: list[Vector], *, num_heads: int, per_token: bool = False) -> list[Vector]:
     """One pre-norm transformer layer over the tokens: ``S = X + Attn(LN(X))``, ``S + FFN(LN(S))``."""
     read = self_attention_block(w, [layer_norm(w.at("norm_attention"), x) for x in tokens], num_heads)
+    sums = [x + r for x, r in zip(tokens, read, strict=True)]
+    normed = [layer_norm(w.at("norm_feedforward"), s) for s in sums]
+    if per_token:
+        refined = per_token_feed_forward(w.at("feedforward"), normed)
+    else:
+        refined = [feed_forward(w.at("feedforward"), x) for x in normed]
+    return [s + r for s, r in zip(sums, refined, strict=True)]
+
+
+def concat_mixer(w: Weights, tokens: list[Vector]) -> list[Vector]:
+    """``S = LN(X + cut(MLP(concat(X))))``, ``LN(S + FFN(S))``."""
+    width = len(tokens[0])
+    mixed = feed_forward(w.at("mixing"), torch.cat(tokens))
+    sums = [layer_norm(w.at("norm_mix"), x + mixed[t * width : (t + 1) * width]) for t, x in enumerate(tokens)]
+    refined = per_token_feed_forward(w.at("feedforward"), sums)
+    return [layer_norm(w.at("norm_feedforward"), s + r) for s, r in zip(sums, refined, strict=True)]
+
+
+def shared_mixer(w: Weights, tokens: list[Vector]) -> list[Vector]:
+    """``LN(X_t + W2_t GELU(W1_t concat(X) + b1_t) + b2_t)``; the rows of W1_t are the t-th part of one matrix."""
+    everything, hidden = torch.cat(tokens), w["second.w_TDK"].shape[1]
     out = []
-    for x, r in zip(tokens, read, strict=True):
-        s = x + r
-        out.append(s + feed_forward(w.at("feedforward"), layer_norm(w.at("norm_feedforward"), s)))
+    for t, token in enumerate(tokens):
+        rows = slice(t * hidden, (t + 1) * hidden)
+        own = gelu(w["first.weight"][rows] @ everything + w["first.bias"][rows])
+        out.append(layer_norm(w.at("norm"), token + w["second.w_TDK"][t].T @ own + w["second.b_TK"][t]))
     return out
 
 

@@ -35,6 +35,7 @@ def built_data(tmp_path, monkeypatch):
 def test_the_studies_that_are_promised_are_there():
     names = {name.rpartition("/")[2].removesuffix(".yaml") for name in STUDIES}
     assert names >= {"hyformer_table2", "architectures", "encoders", "boosting", "sequence_side_info", "scaling"}
+    assert names >= {"rankmixer_experts", "rankmixer_routing"}
 
 
 @pytest.mark.parametrize("name", STUDIES)
