@@ -4,7 +4,7 @@
 
 Costs are those of ``hyrec inspect`` on the simulated log's schema. Samples/s are of whole training steps on random
 batches of that schema (32 requests of 5 samples, histories of random length), in seconds of processor time, the median
-of rounds in which the models take turns. Test metrics are read from the reports in benchmarks/studies; none is measured.
+of rounds in which the models take turns. Test metrics are read from the reports in benchmarks/studies, not measured.
 """
 
 from __future__ import annotations

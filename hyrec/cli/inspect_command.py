@@ -36,7 +36,9 @@ def run(options: argparse.Namespace) -> int:
     if options.preset_table:
         if options.more or options.lengths:
             given = " ".join([*(["--lengths"] if options.lengths else []), *options.more])
-            raise CommandError(f"--preset-table counts presets as they are, and takes --candidates and --json. Got {given}.")
+            raise CommandError(
+                f"--preset-table counts presets as they are, and takes --candidates and --json. Got {given}."
+            )
         return preset_table.run(options.candidates, options.json)
     candidates = options.candidates or 1
     experiment = Experiment.parse(["fit", *options.more])

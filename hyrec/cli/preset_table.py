@@ -10,7 +10,7 @@ from hyrec.inspection import inspect_ranker, model_costs, without_memory
 from hyrec.plain_text import count, table
 
 HYFORMER = "HyFormer, table 1 (arXiv 2601.12681)"
-RANKMIXER = "RankMixer, table 1 (arXiv 2507.15551)"
+RANKMIXER = "RankMixer-100M and 1B (arXiv 2507.15551)"
 LONGER = "LONGER, 3.3: one layer by its formulas (arXiv 2505.04421)"
 
 
