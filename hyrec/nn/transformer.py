@@ -32,7 +32,7 @@ class TransformerLayer(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.norm_feedforward = nn.LayerNorm(width)
-        self.feedforward = FeedForward(width, expansion * width, dropout=dropout)
+        self.feedforward: nn.Module = FeedForward(width, expansion * width, dropout=dropout)
 
     def transform(self, tokens: Tensor, visible: Tensor | None = None) -> Tensor:
         """Attend, then refine each token: ``(B, T, D)`` to the same shape; ``visible`` as in ``attention``."""
