@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 # Tests run on all cores, a file on one of them; PARALLEL= runs them one after another.
 PARALLEL ?= --numprocesses auto --dist loadfile
 
-.PHONY: help fit test docs kills fuzz install dev browser format clean
+.PHONY: help fit test docs kills fuzz presets install dev browser format clean
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -33,6 +33,9 @@ kills: $(VENV)/.dev ## Kill 60 runs by five signals, at steps, in validations an
 fuzz: $(VENV)/.dev ## Try 2,000 mutated configs and Parquet files each: used or refused in five lines, and nothing is executed
 	OMP_NUM_THREADS=1 HYREC_MUTATIONS=2000 $(BIN)/python -m pytest --quiet --numprocesses auto \
 	  tests/property/test_mutated_configs.py tests/property/test_mutated_parquet.py
+
+presets: $(VENV)/.dev ## Count all presets of paper scale: as near to the published costs as docs/papers.md says
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long tests/unit/cli/test_preset_table.py
 
 install: $(VENV)/.installed ## Create the environment and install hyrec into it
 dev: $(VENV)/.dev ## The same with the development tools

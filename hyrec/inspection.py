@@ -43,8 +43,8 @@ class ModelCosts:
     Args:
         dense_parameters: Their number, those of the loss included and embedding tables left out.
         sparse_parameters: Numbers in the embedding tables.
-        flops_per_sample: Forward FLOPs a sample at the longest histories that the schema allows, one candidate a
-            request; a multiply-add counts two.
+        flops_per_sample: Forward FLOPs a sample at the longest histories that the schema allows; a multiply-add counts
+            two.
         num_tokens: Tokens that are mixed, padding tokens included.
     """
 
@@ -119,11 +119,14 @@ def without_memory() -> Iterator[None]:
         yield
 
 
-def model_costs(ranker: Ranker) -> ModelCosts:
-    """Return what a model costs, real or built without memory; it is left as it is, and so are the random numbers."""
+def model_costs(ranker: Ranker, *, candidates: int = 1) -> ModelCosts:
+    """Return what a model costs, real or built without memory; it is left as it is, and so are the random numbers.
+
+    FLOPs are those at ``candidates`` samples a request, which share its encoded sequences.
+    """
     dense, sparse = _count_parameters(ranker)
     lengths = {name: spec.max_length for name, spec in ranker.schema.sequences.items()}
-    flops = _Shapes(ranker).flops(lengths, candidates=1)
+    flops = _Shapes(ranker).flops(lengths, candidates)
     return ModelCosts(dense, sparse, flops.get(_ALL, 0.0), ranker.network.ctx.num_tokens)
 
 

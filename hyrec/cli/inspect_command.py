@@ -6,6 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
+from hyrec.cli import preset_table
 from hyrec.cli.arguments import StrictParser
 from hyrec.config.experiment import Experiment
 from hyrec.data.parquet import ParquetData
@@ -21,23 +22,33 @@ def configure(parser: StrictParser) -> None:
     parser.takes_more = True
     lengths = "events of every sequence, as 100 or views=200,clicks=50. Default: max_length"
     parser.add_argument("--lengths", default="", help=lengths)
-    parser.add_argument("--candidates", type=int, default=1, help="samples of each request")
+    parser.add_argument("--candidates", type=int, help="samples of each request. Default: 1")
+    table = "count the presets of paper scale beside the figures that the papers print"
+    parser.add_argument("--preset-table", action="store_true", help=table)
     parser.add_argument("--json", action="store_true", help="write JSON")
     parser.set_defaults(run=run, takes_more=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print an inspection."""
-    if options.candidates < 1:
+    if options.candidates is not None and options.candidates < 1:
         raise CommandError(f"--candidates must be at least 1, got {options.candidates}.")
+    if options.preset_table:
+        if options.more or options.lengths:
+            given = " ".join([*(["--lengths"] if options.lengths else []), *options.more])
+            raise CommandError(
+                f"--preset-table counts presets as they are, and takes --candidates and --json. Got {given}."
+            )
+        return preset_table.run(options.candidates, options.json)
+    candidates = options.candidates or 1
     experiment = Experiment.parse(["fit", *options.more])
     with without_memory():
         model = experiment.model()
     batch_size = (experiment.options["data"].get("init_args") or {}).get("batch_size", 256)
     lengths = read_lengths(options.lengths, model.schema)
-    report = inspect_ranker(model, lengths=lengths, candidates=options.candidates, batch_size=batch_size)
+    report = inspect_ranker(model, lengths=lengths, candidates=candidates, batch_size=batch_size)
     data = experiment.data()
-    window = data.window_estimate(lengths, options.candidates) if isinstance(data, ParquetData) and data.shuffle else ""
+    window = data.window_estimate(lengths, candidates) if isinstance(data, ParquetData) and data.shuffle else ""
     found = asdict(report) | {"window": window}
     print(json.dumps(found, indent=1) if options.json else "\n\n".join([as_text(report), window]).rstrip())
     return 0

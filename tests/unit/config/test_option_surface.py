@@ -26,7 +26,7 @@ OF_ONE_DATA_SET = [
     "pkg:hyrec/taac.yaml",
     "pkg:hyrec/taac_official.yaml",
 ]  # built on files of that shape in tests/integration/test_taac_kit.py
-NO_OVERLAYS = ("/recipes/", "/ablations/", "/sweeps/")
+NO_OVERLAYS = ("/recipes/", "/ablations/", "/sweeps/", "/paper/")
 OVERLAYS = [n for n in shipped_configs() if n.count("/") == 2 and not any(part in n for part in NO_OVERLAYS)]
 
 
