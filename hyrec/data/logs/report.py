@@ -189,8 +189,8 @@ def unknown_ids(oov: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
             continue
         yield (
             f"features.{name}: every known id in {' and '.join(splits)} is out of vocabulary: what is learned of "
-            "it is of no use there. Ids that are new each time, as of a request or a day, are no feature: leave it out, "
-            "or take what repeats (a property from a table, derive: weekday). Or split otherwise."
+            "it is of no use there. Ids that are new each time, as of a request or a day, are no feature: leave it "
+            "out, or take what repeats (a property from a table, derive: weekday). Or split otherwise."
         )
 
 
