@@ -16,7 +16,7 @@ from tests.references import mixers as reference
 from tests.references.primitives import Weights
 
 
-@pytest.mark.parametrize("norm", ["pre", "post", "none"])
+@pytest.mark.parametrize("norm", ["pre", "post", "both", "none"])
 @pytest.mark.parametrize("residual", ["single", "double"])
 @pytest.mark.parametrize(("num_tokens", "d_model"), [(4, 8), (1, 4), (3, 3)])
 def test_rankmixer_equals_its_reference(num_tokens: int, d_model: int, residual: str, norm: str) -> None:
@@ -24,6 +24,34 @@ def test_rankmixer_equals_its_reference(num_tokens: int, d_model: int, residual:
     tokens = random_tokens(3, num_tokens, d_model)
     expected = [reference.rankmixer(Weights(mixer), list(sample), residual=residual, norm=norm) for sample in tokens]
     assert_tokens(mixer(tokens), expected)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", "both", "none"])
+@pytest.mark.parametrize("residual", ["single", "double"])
+@pytest.mark.parametrize(("mixing", "weights"), [("slices", "shared"), ("none", "own"), ("none", "shared")])
+def test_rankmixer_without_one_of_its_ideas_equals_its_reference(
+    mixing: str, weights: str, residual: str, norm: str
+) -> None:
+    form = {"residual": residual, "norm": norm, "mixing": mixing, "weights": weights}
+    mixer = generic(RankMixer(tokens_context(4, 8), expansion=2, **form))
+    tokens = random_tokens(3, 4, 8)
+    assert_tokens(mixer(tokens), [reference.rankmixer(Weights(mixer), list(sample), **form) for sample in tokens])
+
+
+@pytest.mark.parametrize(("weights", "same"), [("shared", True), ("own", False)])
+def test_a_shared_network_does_not_tell_tokens_apart(weights: str, same: bool) -> None:
+    mixer = generic(RankMixer(tokens_context(4, 8), mixing="none", weights=weights))
+    tokens = random_tokens(2, 4, 8)
+    order = [1, 2, 3, 0]
+    assert torch.allclose(mixer(tokens[:, order]), mixer(tokens)[:, order], atol=1e-12) == same
+
+
+def test_tokens_that_are_not_mixed_need_no_divisible_width() -> None:
+    mixer = generic(RankMixer(tokens_context(4, 10), mixing="none"))
+    tokens = random_tokens(2, 4, 10)
+    changed = tokens.clone()
+    changed[:, 0] += 1.0
+    assert torch.equal(mixer(changed)[:, 1:], mixer(tokens)[:, 1:])
 
 
 @pytest.mark.parametrize("num_heads", [1, 2])

@@ -16,7 +16,8 @@ from hyrec.schema import Schema
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import Setting, check_component, rules_of, tiny_schema
 
-_FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "none")]
+_FORMS = [{"residual": r, "norm": n} for r in ("single", "double") for n in ("pre", "post", "both", "none")]
+_FORMS += [{"weights": "shared"}, {"mixing": "none", "norm": "both", "dropout": 0.5}]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "AlternatingBackbone": [{"num_layers": 1}],

@@ -34,28 +34,48 @@ def per_token_feed_forward(w: Weights, tokens: list[Vector]) -> list[Vector]:
     return out
 
 
-def rankmixer(w: Weights, tokens: list[Vector], *, residual: str, norm: str) -> list[Vector]:
-    """The six forms. ``double, post`` is printed in RankMixer, ``single, none`` in HyFormer."""
+def rankmixer(
+    w: Weights,
+    tokens: list[Vector],
+    *,
+    residual: str,
+    norm: str,
+    mixing: str = "slices",
+    weights: str = "own",
+) -> list[Vector]:
+    """The eight forms. ``double, post`` is printed in RankMixer, ``single, none`` in HyFormer.
+
+    ``mixing: none`` leaves the step out, ``weights: shared`` gives every token the network of the others.
+    """
 
     def ffn(xs: list[Vector]) -> list[Vector]:
+        if weights == "shared":
+            return [feed_forward(w.at("feedforward"), x) for x in xs]
         return per_token_feed_forward(w.at("feedforward"), xs)
 
+    def normed(xs: list[Vector], *path: str) -> list[Vector]:
+        return [layer_norm(w.at(*path), x) for x in xs]
+
     def norm_mix(xs: list[Vector]) -> list[Vector]:
-        return [layer_norm(w.at("norm_mix"), x) for x in xs]
+        return normed(xs, "norm_mix")
 
     def norm_ffn(xs: list[Vector]) -> list[Vector]:
-        return [layer_norm(w.at("norm_feedforward"), x) for x in xs]
+        return normed(xs, "norm_feedforward")
 
     def add(xs: list[Vector], ys: list[Vector]) -> list[Vector]:
         return [x + y for x, y in zip(xs, ys, strict=True)]
 
-    form = (residual, norm)
+    mixed = mix if mixing == "slices" else list
+    form = (residual if mixing == "slices" else "single", norm)
     if form == ("single", "none"):
-        return add(tokens, ffn(mix(tokens)))
+        return add(tokens, ffn(mixed(tokens)))
     if form == ("single", "pre"):
-        return add(tokens, ffn(norm_ffn(mix(tokens))))
+        return add(tokens, ffn(norm_ffn(mixed(tokens))))
     if form == ("single", "post"):
-        return norm_ffn(add(tokens, ffn(mix(tokens))))
+        return norm_ffn(add(tokens, ffn(mixed(tokens))))
+    if form == ("single", "both"):
+        refined = ffn(normed(mixed(tokens), "norm_feedforward", "before"))
+        return normed(add(tokens, refined), "norm_feedforward", "after")
     if form == ("double", "none"):
         s = add(mix(tokens), tokens)
         return add(ffn(s), s)
@@ -65,6 +85,10 @@ def rankmixer(w: Weights, tokens: list[Vector], *, residual: str, norm: str) -> 
     if form == ("double", "post"):
         s = norm_mix(add(mix(tokens), tokens))
         return norm_ffn(add(ffn(s), s))
+    if form == ("double", "both"):
+        s = normed(add(mix(normed(tokens, "norm_mix", "before")), tokens), "norm_mix", "after")
+        refined = ffn(normed(s, "norm_feedforward", "before"))
+        return normed(add(refined, s), "norm_feedforward", "after")
     raise AssertionError(f"no such form: {form}")
 
 
