@@ -141,7 +141,12 @@ def _not_found(role: str, log: RawTable) -> str:
     ]
     told.append(listed(log.columns, "Columns"))
     if log.separators and any(re.fullmatch(r"[\d.]+", name) for name in log.columns):
-        return "\n".join([*told, "The first line of a CSV file has to name its columns; here it seems to hold values."])
+        return "\n".join(
+            [
+                *told,
+                "The first line of a CSV file names its columns; where it holds values, name them: --columns a,b,c.",
+            ]
+        )
     return "\n".join(
         [*told, "If the rows are training rows already, with features and labels, draft their schema: --schema."]
     )
