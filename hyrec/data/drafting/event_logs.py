@@ -57,10 +57,9 @@ def draft_events(roles: Roles, others: list[RawTable]) -> list[DraftedEvents]:
             name = f"{name}_events"
         features = _features(roles, table, {user, time[0]})
         if features:
-            why = Why(
-                f"{user} has {known[user]:.0%} of the log's users; times are {seen.why}{_NO_ZONE * is_local}",
-                sure=False,
-            )
+            left = [f"{name}: {own.why}" for name, own in table.guesses.items() if own.kind == "none" and not own.sure]
+            told = f"{user} has {known[user]:.0%} of the log's users; times are {seen.why}{_NO_ZONE * is_local}"
+            why = Why("; left out: ".join([told, *left]), sure=False)
             found.append(DraftedEvents(name, table, options, features, why))
     return found
 

@@ -14,7 +14,7 @@ from hyrec.data.drafting.event_logs import draft_events
 from hyrec.data.drafting.features import DraftedFeature, draft_features
 from hyrec.data.drafting.joins import Joined, join
 from hyrec.data.drafting.raw_table import RawTable, open_tables
-from hyrec.data.drafting.roles import Label, Roles, Why, find_roles
+from hyrec.data.drafting.roles import Label, Roles, Why, find_roles, unread_times
 from hyrec.data.drafting.time_split import Split, split_by_time, time_zone
 from hyrec.data.logs.times import are_local
 from hyrec.files import yaml_line
@@ -93,9 +93,10 @@ def draft_tables(directory: Path, tables: list[RawTable], given: dict[str, list[
         ("left out", shortened(left) or "nothing", "the file says why"),
     ]
     if unused:
-        decisions.append(
-            ("not used", shortened(table.pattern for table in unused), "the log refers to no unique column of theirs")
-        )
+        unread = {table.pattern: unread_times(table, table.columns) for table in unused}
+        decisions += [("not used", pattern, f"CHECK: {told}") for pattern, told in unread.items() if told]
+        if others := [pattern for pattern, told in unread.items() if not told]:
+            decisions.append(("not used", shortened(others), "the log refers to no unique column of theirs"))
     return Draft(
         "\n".join([*lines, ""]), directory, log.files, decisions, {name: _told(why) for name, why in left.items()}
     )

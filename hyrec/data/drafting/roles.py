@@ -21,6 +21,7 @@ from hyrec.data.drafting.columns import (
     is_binary,
     is_named,
     share,
+    unread_time,
     words,
 )
 from hyrec.data.drafting.raw_table import RawTable
@@ -118,6 +119,8 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
     for role in ("user", "item", "time"):
         if role not in roles:
             raise RecipeError(_not_found(role, log))
+    if told := unread_times(log, [roles["time"][0]]):
+        raise RecipeError(f"--time: {told}")
     (user, why_user), (item, why_item), (time, why_time) = (roles[role] for role in ("user", "item", "time"))
     taken = {user, item, time}
     belongs = _determined(log.sample, {"user": user, "item": item}, taken)
@@ -139,6 +142,8 @@ def _not_found(role: str, log: RawTable) -> str:
     told += [
         f"{name!r} holds {seen.why}." for name, seen in log.guesses.items() if role == "time" and seen.why == FRACTIONS
     ]
+    if role == "time" and (unread := unread_times(log, log.columns)):
+        return f"No column of {log.pattern} is a time that can be read. {unread}"
     told.append(listed(log.columns, "Columns"))
     if log.separators and any(re.fullmatch(r"[\d.]+", name) for name in log.columns):
         return "\n".join(
@@ -149,6 +154,18 @@ def _not_found(role: str, log: RawTable) -> str:
         )
     return "\n".join(
         [*told, "If the rows are training rows already, with features and labels, draft their schema: --schema."]
+    )
+
+
+def unread_times(table: RawTable, names: Iterable[str]) -> str:
+    """Say which columns hold dates in a form that is not read, and in which they would be."""
+    found = {name: entry for name in names if (entry := unread_time(table.sample[name]))}
+    if not found:
+        return ""
+    held = " and ".join(f"{name!r} of {table.pattern} holds {entry!r}" for name, entry in found.items())
+    return (
+        f"{held}: nothing tells day from month there. Write ISO date-times, as 2024-01-25 06:07:00, timestamps, or "
+        "numbers since 1970."
     )
 
 
@@ -257,13 +274,21 @@ def find_labels(
     if not chosen:
         raise RecipeError(
             f"No column of {log.pattern} looks like a label; name it with --label COLUMN.\n"
-            f"A label is a number, or true and false. {listed(others, 'Columns of two values')}\n"
+            f"A label is a number, or true and false. {listed(others, 'Columns of two values')}"
+            f"{_of_words(sample[free])}\n"
             f"{listed(log.columns, 'All columns')}"
         )
     if lost := [name for name in chosen if name not in log.columns]:
         raise RecipeError(f"--label: {log.pattern}, the log, has no column {lost[0]!r}.{suggest(lost[0], log.columns)}")
     labels = {_task_name(name): _label(sample[name]) for name in chosen}
     return labels, [name for name in named if name not in chosen], why
+
+
+def _of_words(sample: pl.DataFrame) -> str:
+    """Tell of columns with two words, which may be labels once they are numbers."""
+    texts = [values for values in sample if values.dtype == pl.String and values.drop_nulls().n_unique() == 2]
+    held = [f"{of.name} ({' and '.join(map(repr, sorted(of.drop_nulls().unique())))})" for of in texts]
+    return f"\n{listed(held, 'Columns of two words, which are labels once they are 0 and 1')}" if held else ""
 
 
 def _task_name(column: str) -> str:
@@ -275,7 +300,11 @@ def _label(values: pl.Series) -> Label:
     """Put the limit of a label's values where the positives are closest to a half."""
     known = values.drop_nulls()
     if not (known.dtype.is_numeric() or known.dtype == pl.Boolean):
-        raise RecipeError(f"--label {values.name}: a label is a number or true and false, the column is {known.dtype}.")
+        words_of = ", ".join(map(repr, known.unique().sort().head(3).to_list()))
+        raise RecipeError(
+            f"--label {values.name}: a label is a number or true and false, the column is {known.dtype} ({words_of}). "
+            "Write 0 and 1."
+        )
     known = known.cast(pl.Float64)
     limits = known.unique().sort()[:-1] if known.n_unique() <= 100 else known.quantile(0.5)
     limits = limits if isinstance(limits, pl.Series) else pl.Series([limits])

@@ -83,6 +83,58 @@ def test_a_log_without_rows_is_told(tmp_path):
         draft_recipe([str(tmp_path)], {})
 
 
+def test_times_that_tell_no_day_from_month_are_told_with_what_is_read(tmp_path, capsys):
+    times = pl.from_epoch("timestamp").dt.strftime("%d/%m/%Y %H:%M")
+    log().with_columns(timestamp=times).write_csv(tmp_path / "log.csv")
+    for given in ([], ["--time", "timestamp"]):
+        assert main(["data", "init", str(tmp_path / "log.csv"), *given, "--out", str(tmp_path / "r")]) == 2
+        told = capsys.readouterr().err
+        assert "'timestamp' of log.csv holds '14/11/2023 22:" in told
+        assert "Write ISO date-times, as 2024-01-25 06:07:00" in told
+
+
+def test_a_log_of_events_whose_times_are_not_read_is_told(tmp_path):
+    log().write_csv(tmp_path / "log.csv")
+    times = pl.from_epoch("timestamp").dt.strftime("%d.%m.%y")
+    log().select("user_id", when=times, topic=pl.col("item_id") % 7).write_csv(tmp_path / "searches.csv")
+    (row,) = [row for row in draft_recipe([str(tmp_path)], {}).decisions if row[0] == "not used"]
+    assert row[1] == "searches.csv"
+    assert row[2].startswith("CHECK: 'when' of searches.csv holds '")
+
+
+def test_a_label_of_words_is_told_to_be_written_in_numbers(tmp_path, capsys):
+    words = pl.when(pl.col("click") > 0).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    log().with_columns(click=words).write_csv(tmp_path / "log.csv")
+    for given, told in (([], "click ('no' and 'yes')"), (["--label", "click"], "String ('no', 'yes'). Write 0 and 1.")):
+        assert main(["data", "init", str(tmp_path / "log.csv"), *given, "--out", str(tmp_path / "r")]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_a_decimal_comma_makes_no_list_of_two_ids(tmp_path):
+    price = [f"{item * 1.37:.2f}".replace(".", ",") for item in log()["item_id"]]
+    log().with_columns(price=pl.Series(price)).write_csv(tmp_path / "log.csv")
+    log().select("user_id", "timestamp", "item_id", paid=pl.Series(price)).write_csv(tmp_path / "purchases.csv")
+    text = draft_recipe([str(tmp_path)], {}).text
+    assert "# CHECK: left out: price: numbers with a decimal comma, as " in text
+    assert "left out: paid: numbers with a decimal comma, as " in text
+    assert "kind: multi_id" not in text
+
+
+def test_a_log_whose_moments_are_those_of_the_log_is_no_table(tmp_path):
+    rows = log().unique("timestamp", keep="first", maintain_order=True)
+    rows.write_csv(tmp_path / "log.csv")
+    rows.filter(pl.col("click") > 0).drop("click").write_csv(tmp_path / "purchases.csv")
+    recipe = drafted(tmp_path)
+    assert not recipe.tables
+    assert list(recipe.event_logs) == ["purchases"]
+
+
+def test_commas_of_a_title_part_no_list(tmp_path):
+    titles = ["Lamp, desk", "Chair", "Mug, 0.3 l"]
+    log().with_columns(title=pl.Series([titles[item % 3] for item in log()["item_id"]])).write_csv(tmp_path / "log.csv")
+    assert "title: {role: item, group: item, kind: id}" in draft_recipe([str(tmp_path)], {}).text
+
+
 def parted(folder, days, name="part-{}.parquet"):
     """Write the log by day into folders named day=..., two files each."""
     for number, (day,) in enumerate(
