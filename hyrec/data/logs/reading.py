@@ -202,8 +202,8 @@ def _refuse_words(recipe: Recipe, source: Source) -> None:
         if not (label.dtype.is_numeric() or label.dtype in (pl.Boolean, pl.Null)):
             held = ", ".join(map(repr, label.drop_nulls().head(1000).unique().sort().head(3).to_list()))
             raise RecipeError(
-                f"tasks.{task}: column {column!r} is {label.dtype} ({held}). Labels are numbers, or true and false: write "
-                "1 and 0."
+                f"tasks.{task}: column {column!r} is {label.dtype} ({held}). Labels are numbers, or true and false: "
+                "write 1 and 0."
             )
 
 

@@ -7,7 +7,8 @@ from hyrec.data.importing.recipe_columns import columns_of
 from hyrec.data.logs import Recipe
 
 RECIPE = yaml.safe_load("""
-log: {files: [log.csv], user: user, item: item, time: time, outcomes: [click], keep: [is_ad == 0], unique: [row]}
+log: {files: [log.csv], user: user, item: item, time: time, outcomes: [click], keep: [is_ad == 0], unique: [row],
+  repeated: first}
 split: {validate_share: 0.2}
 tasks: {click: {}}
 tables: {shops: {files: [shops.csv], key: shop, 'on': place}}
