@@ -50,10 +50,6 @@ LABELS = (
     {"watched", "completed", "complete", "finished"},
 )
 """Words in names of labels, the likeliest first."""
-_DATE = (
-    r"^\s*(\d{1,4}([./-])\d{1,2}([./-])\d{1,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4})"
-    r"([ T,]+\d{1,2}:\d{2}.*)?\s*$"
-)
 _DECIMAL_COMMA = r"^\s*-?\d{1,3}(\.?\d{3})*,\d\d\s*$"
 FRACTIONS = "times with fractions of a second: store whole numbers of ms or us"
 _SEPARATORS = ("|", ";", "^", ",", " ")
@@ -104,14 +100,6 @@ def is_binary(values: pl.Series) -> bool:
         return values.n_unique() - (values.null_count() > 0) == 2
     known = values.drop_nulls()
     return known.dtype.is_numeric() and known.n_unique() == 2 and known.min() == 0 and known.max() == 1
-
-
-def unread_time(values: pl.Series) -> str:
-    """Return an entry of a column of dates in a form that is not read, such as ``25/01/2024 06:07``; else nothing."""
-    known = values.drop_nulls().head(1000) if values.dtype == pl.String else pl.Series([], dtype=pl.String)
-    if not len(known) or share(known.str.contains(_DATE)) < 0.9 or all(parse_iso(text) is not None for text in known):
-        return ""
-    return str(known[0])
 
 
 def share(mask: pl.Series) -> float:

@@ -14,8 +14,9 @@ from hyrec.data.drafting.event_logs import draft_events
 from hyrec.data.drafting.features import DraftedFeature, draft_features
 from hyrec.data.drafting.joins import Joined, join
 from hyrec.data.drafting.raw_table import RawTable, open_tables
-from hyrec.data.drafting.roles import Label, Roles, Why, find_roles, unread_times
+from hyrec.data.drafting.roles import Label, Roles, Why, find_roles
 from hyrec.data.drafting.time_split import Split, split_by_time, time_zone
+from hyrec.data.drafting.unread import unread_times
 from hyrec.data.logs.times import are_local
 from hyrec.files import yaml_line
 

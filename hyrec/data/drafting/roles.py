@@ -21,10 +21,10 @@ from hyrec.data.drafting.columns import (
     is_binary,
     is_named,
     share,
-    unread_time,
     words,
 )
 from hyrec.data.drafting.raw_table import RawTable
+from hyrec.data.drafting.unread import of_words, unread_times
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.messages import listed, suggest
 
@@ -157,18 +157,6 @@ def _not_found(role: str, log: RawTable) -> str:
     )
 
 
-def unread_times(table: RawTable, names: Iterable[str]) -> str:
-    """Say which columns hold dates in a form that is not read, and in which they would be."""
-    found = {name: entry for name in names if (entry := unread_time(table.sample[name]))}
-    if not found:
-        return ""
-    held = " and ".join(f"{name!r} of {table.pattern} holds {entry!r}" for name, entry in found.items())
-    return (
-        f"{held}: nothing tells day from month there. Write ISO date-times, as 2024-01-25 06:07:00, timestamps, or "
-        "numbers since 1970."
-    )
-
-
 def is_determined(keys: pl.Series, values: pl.Series) -> bool:
     """Whether rows of one key hold one value, and other keys hold others."""
     frame = pl.DataFrame([keys.alias("key"), values.hash().alias("value")])
@@ -275,20 +263,13 @@ def find_labels(
         raise RecipeError(
             f"No column of {log.pattern} looks like a label; name it with --label COLUMN.\n"
             f"A label is a number, or true and false. {listed(others, 'Columns of two values')}"
-            f"{_of_words(sample[free])}\n"
+            f"{of_words(sample[free])}\n"
             f"{listed(log.columns, 'All columns')}"
         )
     if lost := [name for name in chosen if name not in log.columns]:
         raise RecipeError(f"--label: {log.pattern}, the log, has no column {lost[0]!r}.{suggest(lost[0], log.columns)}")
     labels = {_task_name(name): _label(sample[name]) for name in chosen}
     return labels, [name for name in named if name not in chosen], why
-
-
-def _of_words(sample: pl.DataFrame) -> str:
-    """Tell of columns with two words, which may be labels once they are numbers."""
-    texts = [values for values in sample if values.dtype == pl.String and values.drop_nulls().n_unique() == 2]
-    held = [f"{of.name} ({' and '.join(map(repr, sorted(of.drop_nulls().unique())))})" for of in texts]
-    return f"\n{listed(held, 'Columns of two words, which are labels once they are 0 and 1')}" if held else ""
 
 
 def _task_name(column: str) -> str:
