@@ -13,12 +13,16 @@ from torch import Tensor
 from hyrec.batch import Batch
 from hyrec.metrics.functional import auc
 
+_FIRST = 10
+"""Steps until the first update of an epoch, at most."""
+
 
 class RankingProgress(L.Callback):
     """Log ``train/auc`` over the latest samples and ``train/samples_per_s`` (samples a second, all processes).
 
     The AUC is of the scores that the training steps computed, each before its update, so no sample is scored twice.
-    Time counts from one step's end to the next, data loading included, validation left out.
+    Time counts from one step's end to the next, data loading included, validation left out. An epoch has an update at
+    its tenth step, too, so that slow ones tell early, and at its end if it is shorter.
 
     Args:
         window: Samples of one process that the AUC is computed over.
@@ -57,7 +61,8 @@ class RankingProgress(L.Callback):
         self._kept += batch.num_samples
         while self._kept - len(self._scores[0][0]) >= self.window:
             self._kept -= len(self._scores.popleft()[0])
-        if (batch_idx + 1) % self.every == 0:
+        done, is_last = batch_idx + 1, trainer.is_last_batch or trainer.global_step == trainer.max_steps
+        if done % self.every == 0 or done == _FIRST or (is_last and done < min(_FIRST, self.every)):
             speed = trainer.world_size * self._samples / max(self._seconds, 1e-9)
             pl_module.log("train/samples_per_s", speed, prog_bar=True, batch_size=batch.num_samples)
             if (value := self._auc()) is not None:

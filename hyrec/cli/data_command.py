@@ -43,6 +43,14 @@ def init(parser: StrictParser) -> None:
     parser.add_argument(
         "--schema", action="store_true", help="the files hold training rows already: draft their schema"
     )
+    parser.add_argument(
+        "--columns",
+        action="append",
+        default=[],
+        metavar="[FILE=]A,B,C",
+        help="names of the columns of CSV files without a header, in their order: of all, or of those of a name "
+        "or glob; may be given several times",
+    )
     for role in _ROLES:
         more = ", or several: a,b" if role == "label" else ""
         parser.add_argument(f"--{role}", metavar="COLUMN", help=f"column of the {role}{more}, instead of a guess")
@@ -57,7 +65,12 @@ def _init(options: argparse.Namespace) -> int:
     if out.exists():
         raise CommandError(f"{out} exists already, perhaps with changes of yours: name another file with --out.")
     given = {role: getattr(options, role).split(",") for role in _ROLES if getattr(options, role)}
-    draft = (draft_schema if options.schema else draft_recipe)(options.files, given)
+    if options.schema and options.columns:
+        raise CommandError("--columns names columns of CSV files, and --schema is for Parquet: leave one of them out.")
+    if options.schema:
+        draft = draft_schema(options.files, given)
+    else:
+        draft = draft_recipe(options.files, given, dict(map(_header, options.columns)))
     with replaced(out) as path:
         path.write_text(draft.text, encoding="utf-8")
     print(table(["what", "found", "why"], [list(row) for row in draft.decisions]))
@@ -71,6 +84,12 @@ def _init(options: argparse.Namespace) -> int:
     print(f"          hyrec data build --recipe {recipe} --input {folder} --out data")
     print("          hyrec fit --config pkg:hyrec/hyformer.yaml --config pkg:hyrec/data/parquet.yaml")
     return 0
+
+
+def _header(text: str) -> tuple[str, list[str]]:
+    """Return the files that are meant, as a glob, and the names of their columns."""
+    files, _, names = text.rpartition("=")
+    return files or "*", [name.strip() for name in names.split(",")]
 
 
 def _split_files(files: list[Path]) -> str:

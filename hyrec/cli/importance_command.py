@@ -37,6 +37,7 @@ def configure(parser: StrictParser) -> None:
     add = parser.add_argument
     add("folder", type=Path, metavar="RUN", help="folder of a run of hyrec fit")
     add("--metric", default="auc", help="one of the model's. Default: auc")
+    add("--task", default="", help="whose loss is measured. Default: the model's primary_task")
     add("--only", default="", metavar="KINDS", help="of feature,group,sequence. Default: all three")
     add("--max_rows", type=int, default=20_000, help="about how many rows are scored each time. Default: 20000")
     add("--repeats", type=int, default=1, help="permutations of each input. Default: 1")
@@ -69,18 +70,19 @@ def run(options: argparse.Namespace) -> int:
         model,
         data,
         metric=options.metric,
+        task=options.task,
         kinds=kinds,
         max_rows=options.max_rows,
         repeats=options.repeats,
         seed=options.seed,
         tell=_Progress(),
     )
-    of = f" of task {model.primary_task}" if len(model.schema.tasks) > 1 else ""
+    of = f" of task {options.task or model.primary_task}" if len(model.schema.tasks) > 1 else ""
     print(f"{options.metric}{of} of the rows as they are: {known:.4f}\n")
     print(as_text(options.metric, found))
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-        save(options.out, options.metric, known, found)
+        save(options.out, options.metric, options.task or model.primary_task, known, found)
         _chart(options.out, options.metric, found)
         print(f"\nwritten to {options.out}: importance.json, importance.csv and, with hyrec[report], importance.svg")
     return 0
@@ -112,14 +114,15 @@ def as_text(metric: str, found: Sequence[Importance]) -> str:
     return "\n".join([table(["", "input", f"{metric} lost", "95 %", ""], rows, right=(2,)), *notes])
 
 
-def save(folder: Path, metric: str, known: float, found: Sequence[Importance]) -> None:
+def save(folder: Path, metric: str, task: str, known: float, found: Sequence[Importance]) -> None:
     """Write what was found as JSON and CSV."""
     rows = [[one.kind, one.name, one.loss.mean, *_bounds(one)] for one in found]
     lines = io.StringIO()
     csv.writer(lines, lineterminator="\n").writerows([_COLUMNS, *rows])
     write_text(folder / "importance.csv", lines.getvalue())
+    told = {"metric": metric, "task": task}
     inputs = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-    write_text(folder / "importance.json", json.dumps({"metric": metric, "value": known, "inputs": inputs}, indent=1))
+    write_text(folder / "importance.json", json.dumps(told | {"value": known, "inputs": inputs}, indent=1))
 
 
 def _bounds(one: Importance) -> list[float | None]:

@@ -49,7 +49,8 @@ def _columns(columns: Columns) -> str:
 
 def _splits(profile: Profile) -> str:
     tasks = list(profile.aucs) or list(next(iter(profile.splits.values())).rates)
-    header = ["split", "rows", *(f"{task} rate" for task in tasks), "first", "last (UTC)", "groups"]
+    last = f"last ({profile.zone})"
+    header = ["split", "rows", *(f"{task} rate" for task in tasks), "first", last, "groups"]
     header += [f"both labels: {task}" for task in tasks]
     rows = []
     for name, f in profile.splits.items():
@@ -58,7 +59,7 @@ def _splits(profile: Profile) -> str:
         rows.append(
             [name, f"{f.rows:,}", *rates, f.begin, f.end, "" if f.groups is None else f"{f.groups.count:,}", *both]
         )
-    numbers = [i for i, word in enumerate(header) if word not in ("split", "first", "last (UTC)")]
+    numbers = [i for i, word in enumerate(header) if word not in ("split", "first", last)]
     note = sampled(profile)
     return "\n".join([table(header, rows, right=numbers), *([note] if note else [])])
 

@@ -24,12 +24,13 @@ def rates_section(profile: Profile) -> Section:
 
 
 def _splits(profile: Profile, tasks: list[str]) -> list[Block]:
+    last = f"Last ({profile.zone})"
     header = [
         "Split",
         "Rows",
         *_titles(("Label rate", "Unknown"), tasks),
         "First",
-        "Last (UTC)",
+        last,
         "Repeated rows",
         "Same user, item, time",
     ]
@@ -43,7 +44,7 @@ def _splits(profile: Profile, tasks: list[str]) -> list[Block]:
         if f.groups is not None:
             both = [share(part[task]) for task in tasks for part in (f.groups.with_both, f.groups.rows_in_both)]
             inside.append((name, f"{f.groups.count:,}", *both))
-    right = [i for i, word in enumerate(header) if word not in ("Split", "First", "Last (UTC)")]
+    right = [i for i, word in enumerate(header) if word not in ("Split", "First", last)]
     blocks: list[Block] = [Table(tuple(header), tuple(rows), right)]
     if inside:
         names = ("Split", "Groups", *_titles(("Groups with both labels", "Rows in those"), tasks))
@@ -64,9 +65,8 @@ def _days(profile: Profile, task: str) -> list[Block]:
     for split, f in profile.splits.items():
         rates = {day.value: day.rates[task] for day in f.days}
         series.append((split, [rates.get(day) for day in days]))
-    chart = rate_chart(
-        f"days-{slug(task)}", f"Label rate of {task} by day (UTC)", [day[5:] for day in days], series, joined=True
-    )
+    title = f"Label rate of {task} by day ({profile.zone})"
+    chart = rate_chart(f"days-{slug(task)}", title, [day[5:] for day in days], series, joined=True)
     rows = tuple(
         (day.value, split, f"{day.rows:,}", fixed(day.rates[task]))
         for split, f in profile.splits.items()

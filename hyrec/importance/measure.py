@@ -45,6 +45,7 @@ def permutation_importance(
     data: RankingData,
     *,
     metric: str = "auc",
+    task: str = "",
     kinds: Sequence[Kind] = KINDS,
     max_rows: int = 20_000,
     repeats: int = 1,
@@ -61,6 +62,7 @@ def permutation_importance(
         model: A trained model.
         data: Its data, ready to validate.
         metric: One of the model's.
+        task: Whose scores and labels are measured. Empty: the model's primary task.
         kinds: What to permute: single features, all features of a semantic group together, sequences.
         max_rows: About how many rows are scored, batches spread evenly over the split. They are held in memory.
         repeats: Permutations of each input; their mean counts.
@@ -72,14 +74,17 @@ def permutation_importance(
         The metric on the rows as they are, and the inputs, most important first.
 
     Raises:
-        CommandError: For a metric that the model does not have, that has no better end, or that groups cannot draw.
+        CommandError: For a metric that the model does not have, that has no better end, or that groups cannot draw, and
+            for an unknown task.
     """
-    chosen = _metric(model, metric)
+    chosen, task = _metric(model, metric), task or model.primary_task
+    if task not in model.schema.tasks:
+        raise CommandError(unknown("The model has no task", task, model.schema.tasks))
     batches = _sample(data, max_rows)
     was_training = model.training
     model.eval()
     try:
-        before = _scores(model, batches)
+        before = _scores(model, batches, task)
         bootstrap = GroupBootstrap(before, replicates, seed)
         known, drawn = bootstrap.values(chosen, before)
         sign = 1.0 if chosen.mode == "max" else -1.0
@@ -93,7 +98,7 @@ def permutation_importance(
                     permuted = permuted_sequence(batches, name, generator)
                 else:
                     permuted = permuted_features(batches, names, generator)
-                value, values = bootstrap.values(chosen, _scores(model, permuted))
+                value, values = bootstrap.values(chosen, _scores(model, permuted, task))
                 mean += sign * (known - value) / repeats
                 draws += sign * (drawn - values) / repeats
             found.append(Importance(kind, name, bootstrap.interval(chosen, mean, draws)))
@@ -134,9 +139,8 @@ def _inputs(model: Ranker, kinds: Sequence[Kind]) -> list[tuple[Kind, str, list[
     return [one for kind in KINDS if kind in kinds for one in inputs[kind]]
 
 
-def _scores(model: Ranker, batches: Sequence[Batch]) -> Scores:
-    """Score the primary task."""
-    task = model.primary_task
+def _scores(model: Ranker, batches: Sequence[Batch], task: str) -> Scores:
+    """Score a task."""
     with torch.inference_mode():
         logits = [model(move_data_to_device(batch, model.device))[task] for batch in batches]
         score = torch.cat([torch.sigmoid(logit.double()).cpu() for logit in logits]).numpy()

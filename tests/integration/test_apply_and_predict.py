@@ -135,6 +135,11 @@ def test_importance_of_every_input_of_a_run_is_printed_and_written(folder, capsy
     assert "auc lost without it" in (folder / "found" / "importance.svg").read_text()
 
 
+def test_importance_of_an_unknown_task_is_told_with_the_tasks(folder, capsys):
+    assert main(["importance", "run", "--task", "clik"]) == 2
+    assert "The model has no task 'clik'. Did you mean 'click'?" in capsys.readouterr().err
+
+
 def test_importance_of_what_is_no_run_is_refused(folder, capsys):
     assert main(["importance", "new"]) == 2
     assert "new is no folder of a run: it holds no config.yaml" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from hyrec.data.parquet import ParquetData
 from hyrec.data.parquet.policy import DataError
 from hyrec.messages import CommandError
 from hyrec.schema import Schema
+from hyrec.studies.plan.timing_run import Stopwatch
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")  # 5 h 45 min ahead of UTC
 DAYS = [datetime.date(2026, 1, day) for day in (5, 6, 7, 9)]
@@ -114,6 +115,32 @@ def test_every_day_is_measured_before_it_is_trained_on(whole):
     seen, _ = whole
     following = [*ROWS.items(), (datetime.date(2026, 1, 10), 16)][1:]
     assert seen.measured == {epoch: [date] * rows for epoch, (date, rows) in enumerate(following)}
+
+
+class Counted(Callback):
+    """Count the batches that are trained on, and those of the validations behind them."""
+
+    def __init__(self):
+        self.trained = self.evaluated = self.validations = 0
+
+    def on_train_batch_end(self, *args):
+        self.trained += 1
+
+    def on_validation_batch_end(self, trainer, *args):
+        self.evaluated += not trainer.sanity_checking
+
+    def on_validation_end(self, trainer, *args):
+        self.validations += not trainer.sanity_checking
+
+
+@pytest.mark.parametrize("options", [[], ["--trainer.limit_val_batches=1"], ["--trainer.max_steps=5"]], ids=str)
+def test_a_time_estimate_foresees_the_batches_of_days_of_unlike_sizes(files, tmp_path, options):
+    run, short, counted, watch = tmp_path / "run", tmp_path / "short", Counted(), Stopwatch(2)
+    whole, cut = experiment(files, run, *options), experiment(files, short, *options)
+    whole.trainer(callbacks=[counted]).fit(whole.model(), datamodule=whole.data())
+    cut.trainer(callbacks=[watch], num_sanity_val_steps=2).fit(cut.model(), datamodule=cut.data())
+    foreseen = watch.batches, watch.evaluated, watch.validations
+    assert foreseen == (counted.trained, counted.evaluated, counted.validations)
 
 
 def test_a_schedule_is_over_the_steps_of_all_days(files, tmp_path):

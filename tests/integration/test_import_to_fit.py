@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hyrec.cli.main import main
+from tests import unirank_files
 from tests.fuxictr_files import write
 
 FAST = [
@@ -41,6 +42,12 @@ def test_a_data_set_of_fuxictr_without_sequences_is_trained_on(tmp_path, monkeyp
     plain = [{"name": ["userid", "adgroup_id"], "type": "categorical"}, {"name": "price", "type": "numeric"}]
     write(tmp_path / "raw", feature_cols=plain)
     assert follow(capsys, "data", "import", "fuxictr", "raw", "--out", "data") == ["fit"]
+
+
+def test_a_data_set_of_unirank_is_imported_and_trained_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    unirank_files.write(tmp_path / "raw")
+    assert follow(capsys, "data", "import", "unirank", "raw", "--out", "data") == ["fit"]
 
 
 def test_the_files_that_recbole_carries_are_imported_built_and_trained_on(tmp_path, monkeypatch, capsys):

@@ -28,6 +28,7 @@ number: num count cnt price amount age duration length len size width height day
 number: score rate ratio pct percent avg mean sum total value distance weight income number
 calendar: hour hourmin min minute date day dt weekday week month
 place: position pos rank
+prose: title name query text description desc caption headline subject
 """
 
 
@@ -39,6 +40,7 @@ def _of(kind: str) -> frozenset[str]:
 USER, ITEM, REQUEST, OUTCOME = _of("user"), _of("item"), _of("request"), _of("outcome")
 """Words in the names of columns."""
 _TIME, _ID, _NUMBER, _CALENDAR, _PLACE = _of("time"), _of("id"), _of("number"), _of("calendar"), _of("place")
+_PROSE = _of("prose")
 _ID_ITSELF, _DESCRIBES = {"id", "hash", "key", "uuid", "code", "number", "no"}, _ID - {"id", "ids", "code"}
 LABELS = (
     {"label", "target", "y"},
@@ -48,6 +50,7 @@ LABELS = (
     {"watched", "completed", "complete", "finished"},
 )
 """Words in names of labels, the likeliest first."""
+_DECIMAL_COMMA = r"^\s*-?\d{1,3}(\.?\d{3})*,\d\d\s*$"
 FRACTIONS = "times with fractions of a second: store whole numbers of ms or us"
 _SEPARATORS = ("|", ";", "^", ",", " ")
 _SMALL = 50
@@ -123,7 +126,7 @@ def guess(values: pl.Series) -> Guess:
     if known.dtype == pl.Date:
         return Guess("day", "dates", distinct=distinct)
     if known.dtype == pl.String:
-        return _text(known, distinct)
+        return _text(known, name, distinct)
     if known.dtype == pl.Boolean:
         return Guess("id", "true or false", distinct=distinct)
     if not known.dtype.is_numeric():
@@ -141,15 +144,18 @@ def declared(values: pl.Series, kind: Kind, separator: str = "") -> Guess:
     return Guess(kind, "", separator=separator, distinct=distinct)
 
 
-def _text(known: pl.Series, distinct: int) -> Guess:
+def _text(known: pl.Series, name: set[str], distinct: int) -> Guess:
     head = known.head(1000)
     if all(parse_iso(text) is not None for text in head):
         is_day = (head.str.len_chars() == 10).all() or head.str.contains(r"^\d{8}$").all()
         return Guess("day", "days", distinct=distinct) if is_day else Guess("time", "ISO times", unit="us")
+    if known.str.contains(_DECIMAL_COMMA).all():
+        why = f"numbers with a decimal comma, as {known[0]}: write a point"
+        return Guess("none", why, sure=False, distinct=distinct)
     is_range = share(known.str.contains(r"^[\[(].*[\])]$"))
     for between in _SEPARATORS if is_range < 0.05 else ():
         parts = known.str.split(between).list.len()
-        if share(parts > 1) < 0.05:
+        if share(parts > 1) < 0.05 or (name & _PROSE and (between == "," or distinct <= _SMALL)):
             continue
         entries = known.str.split(between).explode().str.strip_chars()
         recur = entries.n_unique() / len(entries)

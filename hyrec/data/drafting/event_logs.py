@@ -10,10 +10,11 @@ from hyrec.data.drafting.columns import ITEM, USER, is_named
 from hyrec.data.drafting.joins import REFERS, share_known
 from hyrec.data.drafting.raw_table import RawTable
 from hyrec.data.drafting.roles import Roles, Why, time_column
-from hyrec.data.logs.times import SECONDS_A_DAY
+from hyrec.data.logs.times import SECONDS_A_DAY, are_local
 
 _FEATURES, _LONGEST = 5, 8
 """Side information of an event, and ids of a list."""
+_NO_ZONE = " that do not say their zone: name it"
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,19 @@ def draft_events(roles: Roles, others: list[RawTable]) -> list[DraftedEvents]:
         if time is None or not user or known[user] < REFERS or user == time[0]:
             continue
         seen = table.guesses[time[0]]
-        options: dict[str, Any] = {"files": [table.pattern], "user": user, "time": time[0]}
+        options: dict[str, Any] = {"files": [table.pattern], **table.named, "user": user, "time": time[0]}
         options |= {"time_unit": seen.unit} if seen.unit not in ("", "s") else {}
+        is_local = are_local(table.sample[time[0]])
+        options |= {"time_zone": "UTC"} if is_local else {}
         options |= {"delay": SECONDS_A_DAY} if seen.kind == "day" else {}
         name = re.sub(r"\W", "_", table.name)
         if name in ("log", *(of.name for of in found)):
             name = f"{name}_events"
         features = _features(roles, table, {user, time[0]})
         if features:
-            why = Why(f"{user} has {known[user]:.0%} of the log's users; times are {seen.why}", sure=False)
+            left = [f"{name}: {own.why}" for name, own in table.guesses.items() if own.kind == "none" and not own.sure]
+            told = f"{user} has {known[user]:.0%} of the log's users; times are {seen.why}{_NO_ZONE * is_local}"
+            why = Why("; left out: ".join([told, *left]), sure=False)
             found.append(DraftedEvents(name, table, options, features, why))
     return found
 

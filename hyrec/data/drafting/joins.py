@@ -62,6 +62,8 @@ def _candidates(roles: Roles, table: RawTable) -> Iterator[tuple[float, str, str
     for key in table.columns:
         if table.sample[key].dtype.is_nested() or table.sample[key].is_duplicated().any():
             continue
+        if key == roles.time or table.guesses[key].kind == "time":  # two logs of one clock share moments
+            continue
         for on in {key, roles.user, roles.item} & {*roles.log.columns}:
             vocabulary = USER if on == roles.user else ITEM if on == roles.item else frozenset()
             named = bool(words(key) & vocabulary) or ("id" in words(key) and bool(words(table.name) & vocabulary))

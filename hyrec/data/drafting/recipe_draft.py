@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from hyrec.data.drafting.joins import Joined, join
 from hyrec.data.drafting.raw_table import RawTable, open_tables
 from hyrec.data.drafting.roles import Label, Roles, Why, find_roles
 from hyrec.data.drafting.time_split import Split, split_by_time, time_zone
+from hyrec.data.drafting.unread import unread_times
+from hyrec.data.logs.times import are_local
 from hyrec.files import yaml_line
 
 _SIDE, _WEEK = 4, 8
@@ -41,13 +43,20 @@ class Draft:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def draft_recipe(names: Iterable[str], given: dict[str, list[str]]) -> Draft:
-    """Draft a recipe for files (or all files of folders); ``given`` is what ``--user`` and the like name.
+def draft_recipe(
+    names: Iterable[str], given: dict[str, list[str]], headers: Mapping[str, list[str]] | None = None
+) -> Draft:
+    """Draft a recipe for files (or all files of folders).
+
+    Args:
+        names: The files and folders.
+        given: What ``--user`` and the like name.
+        headers: Names of the columns of CSV files without a header, by the name of a file or a glob.
 
     Raises:
         RecipeError: When the log, its user, item, time or label cannot be found.
     """
-    return draft_tables(*open_tables(names), given)
+    return draft_tables(*open_tables(names, headers), given)
 
 
 def draft_tables(directory: Path, tables: list[RawTable], given: dict[str, list[str]]) -> Draft:
@@ -85,9 +94,10 @@ def draft_tables(directory: Path, tables: list[RawTable], given: dict[str, list[
         ("left out", shortened(left) or "nothing", "the file says why"),
     ]
     if unused:
-        decisions.append(
-            ("not used", shortened(table.pattern for table in unused), "the log refers to no unique column of theirs")
-        )
+        unread = {table.pattern: unread_times(table, table.columns) for table in unused}
+        decisions += [("not used", pattern, f"CHECK: {told}") for pattern, told in unread.items() if told]
+        if others := [pattern for pattern, told in unread.items() if not told]:
+            decisions.append(("not used", shortened(others), "the log refers to no unique column of theirs"))
     return Draft(
         "\n".join([*lines, ""]), directory, log.files, decisions, {name: _told(why) for name, why in left.items()}
     )
@@ -95,8 +105,11 @@ def draft_tables(directory: Path, tables: list[RawTable], given: dict[str, list[
 
 def _log_lines(roles: Roles, zone: str, why_zone: Why, split: Split) -> list[str]:
     lines = ["log:", line(1, "files", [roles.log.pattern])]
+    lines += [line(1, key, value) for key, value in roles.log.named.items()]
     lines += [line(1, role, getattr(roles, role), roles.why[role]) for role in ("user", "item", "time")]
     lines += [line(1, "time_unit", roles.unit)]
+    if are_local(roles.log.sample[roles.time]):
+        lines += [line(1, "naive_zone", "UTC", Why("the times do not say their zone: name it", sure=False))]
     lines += [line(1, "time_zone", zone, why_zone)] if roles.is_clock else []
     lines += ["  outcomes:  # known only after the impression: labels and events of the past, never features of it"]
     lines += [f"    - {yaml_line(name)}{_comment(why)}" for name, why in roles.outcomes.items()]
@@ -116,13 +129,17 @@ def _table_lines(joined: list[Joined]) -> list[str]:
     lines += ["", "tables:"] if tables else []
     for of in tables:
         on = {"on": of.on} if of.on != of.key else {}
-        lines.append(line(1, of.name, {"files": [of.table.pattern], "key": of.key, **on, "role": of.role}, of.why))
+        lines.append(line(1, of.name, {**_files(of.table), "key": of.key, **on, "role": of.role}, of.why))
     for of in _snapshots(joined):
         times = [name for name, seen in of.table.guesses.items() if seen.kind == "time"]
         last = {"last_time": times[0]} if times else {}
         why = Why(f"it holds lists of the log's items: {', '.join(of.histories)}", sure=False)
-        lines += ["", line(0, "snapshot", {"files": [of.table.pattern], "user": of.key, **last}, why)]
+        lines += ["", line(0, "snapshot", {**_files(of.table), "user": of.key, **last}, why)]
     return lines
+
+
+def _files(table: RawTable) -> dict[str, Any]:
+    return {"files": [table.pattern], **table.named}
 
 
 def _snapshots(joined: list[Joined]) -> list[Joined]:

@@ -24,6 +24,7 @@ from hyrec.data.drafting.columns import (
     words,
 )
 from hyrec.data.drafting.raw_table import RawTable
+from hyrec.data.drafting.unread import of_words, unread_times
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.messages import listed, suggest
 
@@ -118,6 +119,8 @@ def find_roles(tables: list[RawTable], given: dict[str, list[str]]) -> Roles:
     for role in ("user", "item", "time"):
         if role not in roles:
             raise RecipeError(_not_found(role, log))
+    if told := unread_times(log, [roles["time"][0]]):
+        raise RecipeError(f"--time: {told}")
     (user, why_user), (item, why_item), (time, why_time) = (roles[role] for role in ("user", "item", "time"))
     taken = {user, item, time}
     belongs = _determined(log.sample, {"user": user, "item": item}, taken)
@@ -139,9 +142,16 @@ def _not_found(role: str, log: RawTable) -> str:
     told += [
         f"{name!r} holds {seen.why}." for name, seen in log.guesses.items() if role == "time" and seen.why == FRACTIONS
     ]
+    if role == "time" and (unread := unread_times(log, log.columns)):
+        return f"No column of {log.pattern} is a time that can be read. {unread}"
     told.append(listed(log.columns, "Columns"))
     if log.separators and any(re.fullmatch(r"[\d.]+", name) for name in log.columns):
-        return "\n".join([*told, "The first line of a CSV file has to name its columns; here it seems to hold values."])
+        return "\n".join(
+            [
+                *told,
+                "The first line of a CSV file names its columns; where it holds values, name them: --columns a,b,c.",
+            ]
+        )
     return "\n".join(
         [*told, "If the rows are training rows already, with features and labels, draft their schema: --schema."]
     )
@@ -252,7 +262,8 @@ def find_labels(
     if not chosen:
         raise RecipeError(
             f"No column of {log.pattern} looks like a label; name it with --label COLUMN.\n"
-            f"A label is a number, or true and false. {listed(others, 'Columns of two values')}\n"
+            f"A label is a number, or true and false. {listed(others, 'Columns of two values')}"
+            f"{of_words(sample[free])}\n"
             f"{listed(log.columns, 'All columns')}"
         )
     if lost := [name for name in chosen if name not in log.columns]:
@@ -270,7 +281,11 @@ def _label(values: pl.Series) -> Label:
     """Put the limit of a label's values where the positives are closest to a half."""
     known = values.drop_nulls()
     if not (known.dtype.is_numeric() or known.dtype == pl.Boolean):
-        raise RecipeError(f"--label {values.name}: a label is a number or true and false, the column is {known.dtype}.")
+        words_of = ", ".join(map(repr, known.unique().sort().head(3).to_list()))
+        raise RecipeError(
+            f"--label {values.name}: a label is a number or true and false, the column is {known.dtype} ({words_of}). "
+            "Write 0 and 1."
+        )
     known = known.cast(pl.Float64)
     limits = known.unique().sort()[:-1] if known.n_unique() <= 100 else known.quantile(0.5)
     limits = limits if isinstance(limits, pl.Series) else pl.Series([limits])

@@ -51,6 +51,11 @@ FORMATS = {
         ("dataset_config.yaml", "config/dataset_config.yaml", "dataset_config/*.yaml", "feature_map.json"),
         "hyrec.data.importing.fuxictr:import_fuxictr",
     ),
+    "unirank": Format(
+        "UniRank: blocks of rows, whole histories of users and items, with meta_data.json",
+        ("meta_data.json", "train/data/part-*.parquet"),
+        "hyrec.data.importing.unirank:import_unirank",
+    ),
     "recbole": Format(
         "RecBole's atomic files (NAME.inter, .user, .item), as a recipe",
         ("*.inter",),

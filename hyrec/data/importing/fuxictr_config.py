@@ -110,7 +110,10 @@ class FuxiConfig:
     @classmethod
     def _of_entry(cls, folder: Path, path: Path, name: str, entry: dict[str, Any]) -> FuxiConfig:
         if entry.get("blocked"):
-            raise DataError("blocked data (UniRank's data, user_info and item_info side by side) cannot be imported.")
+            raise DataError(
+                "blocked data (data, user_info and item_info side by side) is UniRank's: hyrec data import unirank "
+                "FOLDER, with the folder that holds train/data."
+            )
         columns = []
         for one in _list(entry.get("feature_cols"), "feature_cols"):
             names = one.get("name")

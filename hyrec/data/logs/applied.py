@@ -14,9 +14,11 @@ from hyrec.data.logs.reading import Logs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.report import LengthStats, shares
 from hyrec.data.logs.times import local_times
+from hyrec.messages import listed
 from hyrec.schema import MISSING_ID, OOV_ID
 
-_SHOWN = 6
+_SHOWN, _MANY = 6, 5
+"""Features of a line, and rows of which it is odd that the build knows no id."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,12 @@ def applied_report(
             f"{again:,} of these have a label, so that later rows see them beside the build's own: leave out labels of "
             "rows that the build has read."
         )
+    oov = shares(encoded, every, OOV_ID)
+    if unknown := [name for name, share in oov.items() if share == 1 and len(every) >= _MANY]:
+        warnings.append(
+            f"{listed(unknown, 'Features of which every known id is out of vocabulary')} Are these ids written as in "
+            "the build's logs? If they are, the model has learned nothing of them."
+        )
     stats, unseen = event_stats(recipe, logs)
     return ApplyReport(
         files=logs.files,
@@ -96,7 +104,7 @@ def applied_report(
         dropped=logs.dropped,
         events=int(events.sum()),
         history=int(kept.sum()),
-        oov=shares(encoded, every, OOV_ID),
+        oov=oov,
         missing=shares(encoded, every, MISSING_ID),
         history_lengths=lengths,
         notes=[*logs.notes, *(note for events in logs.events.values() for note in events.notes)],

@@ -52,7 +52,10 @@ def column_values(rows: Rows, time: Ints | None, name: str, column: Column, reci
     if column.kind == "id":
         return Values(id_values(values, where), stored.index)
     if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
-        raise RecipeError(f"{where} is dense but its column is {values.dtype}; use kind: id.")
+        raise RecipeError(
+            f"{where} is dense but its column is {values.dtype}{_no_number(values)}: write "
+            "numbers, decimals with a point, or use kind: id."
+        )
     values = values.cast(pl.Float64)
     if column.per:
         per = rows.values(_full_name(column.per, column.source)).entries
@@ -78,6 +81,13 @@ def _stored(rows: Rows, name: str, column: Column, where: str) -> Values:
 
 def _full_name(column: str, source: str) -> str:
     return column if source == LOG else f"{source}.{column}"
+
+
+def _no_number(values: pl.Series) -> str:
+    """Return the first text that is no number."""
+    texts = values.drop_nulls() if values.dtype == pl.String else pl.Series([], dtype=pl.String)
+    wrong = texts.filter(texts.cast(pl.Float64, strict=False).is_null())
+    return f" ({wrong[0]!r} is no number)" if len(wrong) else ""
 
 
 def _lists(values: pl.Series, column: Column, where: str) -> pl.Series:

@@ -112,6 +112,7 @@ def read_logs(
             f"group: {DAY!r} is the day of an impression, and the log has a column {DAY!r} of its own. Where that is "
             f"the day, say so as log.day: {DAY}; otherwise give the column another name."
         )
+    _refuse_words(recipe, source)
     keys = pl.DataFrame(
         [
             whole_times(source.read(log.time), log.time_unit, "log.time", log.naive_zone).alias("time"),
@@ -192,6 +193,18 @@ def read_logs(
         input_row,
         events,
     )
+
+
+def _refuse_words(recipe: Recipe, source: Source) -> None:
+    """Refuse labels that are no numbers, true or false."""
+    for task, column in recipe.labels.items() if not recipe.negatives else ():
+        label = source.read(column)
+        if not (label.dtype.is_numeric() or label.dtype in (pl.Boolean, pl.Null)):
+            held = ", ".join(map(repr, label.drop_nulls().head(1000).unique().sort().head(3).to_list()))
+            raise RecipeError(
+                f"tasks.{task}: column {column!r} is {label.dtype} ({held}). Labels are numbers, or true and false: "
+                "write 1 and 0."
+            )
 
 
 def _refuse_half_outcomes(recipe: Recipe, source: Source) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class BuildReport:
         repeated: Rows that repeat another in every column that the recipe reads, kept or dropped as it says.
         notes: Anything else worth knowing.
         warnings: Splits without rows or with one label, counters that move between the rows of a group, which are
-            compared with one another, and event logs that no impression sees.
+            compared with one another, event logs that no impression sees, and features whose ids are all unknown.
         events: By event log.
     """
 
@@ -125,6 +126,7 @@ def report_of(
     labels = {column: logs.rows.column(column) for column in recipe.labels.values()}
     dropped = sum(logs.dropped.values())
     events, unseen = event_stats(recipe, logs)
+    oov = {split: shares(encoded, mask, OOV_ID) for split, mask in masks.items()}
     unmatched = list(poor_joins(recipe, LOG, logs.rows))
     for name, held in logs.events.items():
         unmatched += poor_joins(recipe, name, held.rows)
@@ -137,14 +139,17 @@ def report_of(
         base_rates={split: _base_rates(recipe, labels, mask) for split, mask in masks.items()},
         vocabulary={table: vocabulary.size for table, vocabulary in encoder.vocabularies.items()},
         rare_values={table: vocabulary.num_rare for table, vocabulary in encoder.vocabularies.items()},
-        oov={split: shares(encoded, mask, OOV_ID) for split, mask in masks.items()},
+        oov=oov,
         missing={split: shares(encoded, mask, MISSING_ID) for split, mask in masks.items()},
         history_lengths=lengths,
         snapshot_events=logs.past.height,
         snapshot_hidden=int(((rows.split >= 0) & ~rows.sees_snapshot).sum()),
         repeated=logs.repeated,
         notes=[*_notes(recipe, logs), *told[1]],
-        warnings=[*logs.warnings, *_split_warnings(recipe, labels, masks), *told[0], *unseen, *unmatched],
+        warnings=[
+            *(*logs.warnings, *_split_warnings(recipe, labels, masks), *told[0], *unseen, *unmatched),
+            *unknown_ids(oov),
+        ],
         events=events,
     )
 
@@ -167,6 +172,26 @@ def _split_warnings(recipe: Recipe, labels: dict[str, pl.Series], masks: dict[st
                     found = f"none of {sizes[split]:,} labels of {name!r} is known"
                 warnings.append(f"{split}: {found}: there is nothing to {'learn' if split == 'train' else 'rank'}.")
     return warnings
+
+
+def unknown_ids(oov: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Tell of features of whose ids in a split the vocabulary holds none: what is learned is never met."""
+    of_splits: dict[str, list[str]] = {}
+    for split, by_feature in oov.items():
+        for name in [name for name, share in by_feature.items() if share == 1]:
+            of_splits.setdefault(name, []).append(split)
+    for name, splits in of_splits.items():
+        if "train" in splits:  # there is nothing to learn either
+            yield (
+                f"features.{name}: every id is out of vocabulary, in rows that train, too: none is as frequent as "
+                "min_count. Lower it, or leave the feature out."
+            )
+            continue
+        yield (
+            f"features.{name}: every known id in {' and '.join(splits)} is out of vocabulary: what is learned of "
+            "it is of no use there. Ids that are new each time, as of a request or a day, are no feature: leave it "
+            "out, or take what repeats (a property from a table, derive: weekday). Or split otherwise."
+        )
 
 
 def _base_rates(recipe: Recipe, labels: dict[str, pl.Series], mask: Mask) -> dict[str, float]:

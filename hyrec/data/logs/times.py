@@ -110,6 +110,15 @@ def whole_times(values: pl.Series, unit: Any, where: str, zone: str = "UTC") -> 
     return whole
 
 
+def are_local(values: pl.Series) -> bool:
+    """Whether a column holds date-times some of which do not say their zone."""
+    known = values.drop_nulls()
+    if known.dtype == pl.String:
+        is_time = len(known) and parse_iso(known[0]) is not None and ":" in known[0]
+        return bool(is_time) and not known.str.contains(_SAYS_ZONE).all()
+    return isinstance(known.dtype, pl.Datetime) and known.dtype.time_zone is None
+
+
 def _iso_times(text: pl.Series, where: str, zone: str) -> pl.Series:
     is_local = ~text.str.contains(_SAYS_ZONE).fill_null(False)
     said, local = (_parsed(text.filter(mask)) for mask in (~is_local, is_local))

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from hyrec.data.logs.negative_rule import REQUEST
 from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import DAY, LOG, Column
+
+
+class Use(NamedTuple):
+    """A column that something in a recipe reads.
+
+    Args:
+        log: The log with whose rows it is read.
+        source: ``LOG``, that log itself, or the table that holds it.
+        column: Its name there.
+        where: What reads it, as the recipe's keys say: ``sequences.clicks.features.item``.
+    """
+
+    log: str
+    source: str
+    column: str
+    where: str
 
 
 def log_columns(recipe: Recipe) -> set[str]:
@@ -31,13 +48,13 @@ def event_columns(recipe: Recipe, name: str) -> set[str]:
 
 def table_columns(recipe: Recipe, table: str) -> set[str]:
     """Return the columns of a table that anything in the recipe reads."""
-    return {column for _, source, column in _uses(recipe) if source == table} | {recipe.tables[table].key}
+    return {use.column for use in uses(recipe) if use.source == table} | {recipe.tables[table].key}
 
 
 def tables_of(recipe: Recipe, log: str) -> list[str]:
     """Return the tables that are joined to a log: to the impression log all that are not for event logs alone."""
-    used = {source for of, source, _ in _uses(recipe) if of == log}
-    elsewhere = {source for of, source, _ in _uses(recipe) if of != log}
+    used = {use.source for use in uses(recipe) if use.log == log}
+    elsewhere = {use.source for use in uses(recipe) if use.log != log}
     return [table for table in recipe.tables if table in used or (log == LOG and table not in elsewhere)]
 
 
@@ -48,26 +65,33 @@ def join_column(recipe: Recipe, log: str, table: str) -> str:
 
 
 def _own_columns(recipe: Recipe, log: str) -> set[str]:
-    return {column for of, source, column in _uses(recipe) if of == log and source == LOG}
+    return {use.column for use in uses(recipe) if use.log == log and use.source == LOG}
 
 
-def _uses(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
-    """Yield a log, what is read with its rows (``LOG``: the log itself, or a table), and the column."""
-    named: list[tuple[str, str, Column]] = [(LOG, name, column) for name, column in recipe.features.items()]
-    plain = [(LOG, condition.column) for condition in recipe.log.keep]
+def uses(recipe: Recipe) -> Iterator[Use]:
+    """Yield what features, side information, counters and conditions read."""
+    named: list[tuple[str, str, Column, str]] = [
+        (LOG, name, column, f"features.{name}") for name, column in recipe.features.items()
+    ]
+    plain = [(LOG, condition.column, "log.keep") for condition in recipe.log.keep]
     for log, events in recipe.event_logs.items():
-        plain += [(log, condition.column) for condition in events.keep]
-    for spec in recipe.sequences.values():
-        named += [(spec.log, name, column) for name, column in spec.features.items()]
-        plain += [(spec.log, condition.column) for condition in spec.where]
-    for counter in recipe.counters.values():
-        plain += [(log, recipe.name_in(log, key)) for log in (LOG, counter.log) for key in counter.keys]
-        plain += [(counter.log, condition.column) for condition in (*counter.positive, *counter.where)]
-    for log, name, column in named:
+        plain += [(log, condition.column, f"event_logs.{log}.keep") for condition in events.keep]
+    for sequence, spec in recipe.sequences.items():
+        where = f"sequences.{sequence}"
+        named += [(spec.log, name, column, f"{where}.features.{name}") for name, column in spec.features.items()]
+        plain += [(spec.log, condition.column, f"{where}.where") for condition in spec.where]
+    for name, counter in recipe.counters.items():
+        where = f"counters.{name}"
+        keys = [(log, recipe.name_in(log, key)) for log in (LOG, counter.log) for key in counter.keys]
+        plain += [(log, key, f"{where}.keys") for log, key in keys]
+        plain += [(counter.log, condition.column, f"{where}.positive") for condition in counter.positive]
+        plain += [(counter.log, condition.column, f"{where}.where") for condition in counter.where]
+    for log, name, column, where in named:
         if column.columns and column.source == LOG:
-            plain += [(log, read) for read in column.columns]
+            plain += [(log, read, where) for read in column.columns]
         else:
-            yield from ((log, column.source, read) for read in column.reads(name))
-    for log, name in plain:
-        table, _, column_name = name.partition(".")
-        yield (log, table, column_name) if column_name and table in recipe.tables else (log, LOG, name)
+            yield from (Use(log, column.source, read, where) for read in column.reads(name))
+    for log, name, where in plain:
+        table, _, inner = name.partition(".")
+        of_table = bool(inner) and table in recipe.tables
+        yield Use(log, table, inner, where) if of_table else Use(log, LOG, name, where)

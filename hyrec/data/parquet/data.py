@@ -203,6 +203,12 @@ class ParquetData(RankingData):
         """Return the training batches of every epoch, where epochs are days."""
         return [len(self._loader("train", day.index)) for day in self.days]
 
+    def validation_batches(self) -> list[int]:
+        """Return the batches of the validation that follows every epoch, where epochs are days."""
+        following = [day.index for day in self.days[1:]]
+        following += [self.index("validate")] if following and self.has("validate") else []
+        return [len(self._loader("validate", index)) for index in following]
+
     def num_samples(self, split: Split) -> int:
         """Return the number of samples of a split, over all processes."""
         return self.index(split).num_samples

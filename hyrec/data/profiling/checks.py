@@ -19,8 +19,10 @@ MUCH_PSI, MUCH_NEW, MUCH_REPEATED = 0.25, 0.2, 0.001
 _CHANCE_TIMES = 5
 
 
-def split_findings(splits: Mapping[str, SplitRows], figures: Mapping[str, SplitFigures]) -> Iterator[Finding]:
-    """Judge each split, and their order in time."""
+def split_findings(
+    splits: Mapping[str, SplitRows], figures: Mapping[str, SplitFigures], zone: str
+) -> Iterator[Finding]:
+    """Judge each split, and their order in time, told in a zone."""
     for name, rows in splits.items():
         for task, labels in rows.labels.items():
             known = labels[~np.isnan(labels)]
@@ -41,10 +43,10 @@ def split_findings(splits: Mapping[str, SplitRows], figures: Mapping[str, SplitF
             said = f"{impressions:.2%} of its rows repeat user, item and time of an earlier one."
             advice = "Is one impression written several times, with different outcomes?"
             yield Finding("repeated_impressions", name, impressions, said, advice, False)
-    yield from _overlaps(splits)
+    yield from _overlaps(splits, zone)
 
 
-def _overlaps(splits: Mapping[str, SplitRows]) -> Iterator[Finding]:
+def _overlaps(splits: Mapping[str, SplitRows], zone: str) -> Iterator[Finding]:
     timed = [rows for name in ("train", "validate", "test") if (rows := splits.get(name)) and rows.time is not None]
     for place, later in enumerate(timed):
         for earlier in timed[:place]:
@@ -54,7 +56,7 @@ def _overlaps(splits: Mapping[str, SplitRows]) -> Iterator[Finding]:
             share = float((later.time < end).mean())
             if share:
                 early = duration(end - float(later.time.min()))
-                of = f"the end of {earlier.name} ({moment(end)} UTC)"
+                of = f"the end of {earlier.name} ({moment(end, zone)} {zone})"
                 said = f"{share:.2%} of its rows are earlier than {of}, by up to {early}."
                 advice = "Split by time, or figures are too good; a day column may end its days at another hour."
                 yield Finding("time_overlap", later.name, share, said, advice)

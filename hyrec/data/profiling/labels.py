@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from hyrec.data.logs.times import local_times
+from hyrec.data.moments import SINCE, UNTIL
 from hyrec.data.parquet.chunk import Array
 from hyrec.data.parquet.policy import REASONS
 from hyrec.data.profiling.rows import SplitRows
@@ -44,9 +47,9 @@ class SplitFigures:
         rows_read: Samples that the figures are of.
         rates: Share of positives by task.
         unknown: Share of unknown labels by task.
-        begin: First moment, as ISO date-time (UTC); empty without times.
+        begin: First moment, as date-time of the profile's zone; empty without times.
         end: Last moment.
-        days: Rates by day (UTC).
+        days: Rates by day of that zone.
         groups: None without a group column.
         repeated_rows: Share of rows that repeat an earlier one in everything that was read.
         repeated_impressions: Share that repeats user, item and time of an earlier row. None: not known.
@@ -66,17 +69,17 @@ class SplitFigures:
     handled: dict[str, int]
 
 
-def describe_split(rows: SplitRows, schema: Schema) -> SplitFigures:
-    """Return the figures of one split."""
+def describe_split(rows: SplitRows, schema: Schema, zone: str = "UTC") -> SplitFigures:
+    """Return the figures of one split, with days and moments of a time zone."""
     times = rows.time if rows.time is not None and len(rows.time) else None
     return SplitFigures(
         rows.in_files,
         rows.num_rows,
         rates_of(rows.labels, np.ones(rows.num_rows, bool)),
         {task: float(np.isnan(labels).mean()) for task, labels in rows.labels.items()},
-        "" if times is None else moment(float(times.min())),
-        "" if times is None else moment(float(times.max())),
-        [] if times is None else _days(rows, times),
+        "" if times is None else moment(float(times.min()), zone),
+        "" if times is None else moment(float(times.max()), zone),
+        [] if times is None else _days(rows, times, zone),
         None if rows.group is None else _groups(rows, rows.group),
         _repeated(rows.row_hash),
         _repeated_impressions(rows, schema),
@@ -90,10 +93,10 @@ def rates_of(labels: dict[str, Array], mask: Array) -> dict[str, float | None]:
     return {task: float(np.nanmean(v)) if (~np.isnan(v)).any() else None for task, v in chosen.items()}
 
 
-def moment(seconds: float) -> str:
-    """Return seconds since 1970 as an ISO date-time (UTC); the number where no calendar holds it."""
+def moment(seconds: float, zone: str = "UTC") -> str:
+    """Return seconds since 1970 as a date-time of a zone; the number where no calendar holds it."""
     try:
-        at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+        at = (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)).astimezone(ZoneInfo(zone))
     except (OverflowError, ValueError):
         return f"{seconds:g}"
     return at.strftime("%Y-%m-%d %H:%M:%S")
@@ -112,8 +115,12 @@ def slices(rows: SplitRows) -> dict[str, dict[int, Rate]]:
     return found
 
 
-def _days(rows: SplitRows, times: Array) -> list[Rate]:
-    days, day_of = np.unique(times // _DAY, return_inverse=True)
+def _days(rows: SplitRows, times: Array, zone: str) -> list[Rate]:
+    if zone != "UTC" and times.min() >= SINCE and times.max() < UNTIL:
+        numbers = local_times(times.astype(np.int64), zone, "s").dt.date().to_physical().to_numpy()
+    else:
+        numbers = times // _DAY
+    days, day_of = np.unique(numbers, return_inverse=True)
     if len(days) > 1000:  # no log has so many: the unit is wrong, which the policies tell
         return []
     order = np.argsort(day_of, kind="stable")

@@ -60,6 +60,7 @@ class Profile:
     Args:
         name: Folder, or the first of the files.
         max_rows: Most stored rows that were read of a split; 0 for all.
+        zone: Time zone of days and moments: that of the recipe, where there is one.
         columns: Columns of files without a schema. None with one.
         splits: Figures by split.
         features: Figures by feature.
@@ -76,6 +77,7 @@ class Profile:
 
     name: str
     max_rows: int
+    zone: str = "UTC"
     columns: Columns | None = None
     splits: dict[str, SplitFigures] = field(default_factory=dict)
     features: dict[str, FeatureFigures] = field(default_factory=dict)
@@ -105,11 +107,13 @@ def profile(sources: Sources, max_rows: int) -> Profile:
         DataError: For files and values that cannot be used.
     """
     with tempfile.TemporaryDirectory(prefix="hyrec-profile-") as folder:
-        files = {n: [as_parquet(file, Path(folder)) for file in listed] for n, listed in sources.splits.items()}
+        files = {
+            n: [as_parquet(file, Path(folder), as_written=sources.schema is None) for file in listed]
+            for n, listed in sources.splits.items()
+        }
         if sources.schema is None:
-            return Profile(
-                sources.name, max_rows, describe_columns([f for part in files.values() for f in part], max_rows)
-            )
+            columns = describe_columns([f for part in files.values() for f in part], max_rows)
+            return Profile(sources.name, max_rows, columns=columns)
         return _with_schema(sources, sources.schema, files, max_rows)
 
 
@@ -127,17 +131,18 @@ def _with_schema(sources: Sources, schema: Schema, files: dict[str, list[Path]],
     first, last = next(iter(rows)), list(rows)[-1]
     halves = Halves.of(rows)
     aucs = feature_aucs(halves, schema)
-    splits = {name: describe_split(part, schema) for name, part in rows.items()}
+    splits = {name: describe_split(part, schema, sources.zone) for name, part in rows.items()}
     features = _features(schema, rows)
     sides = _sides(schema, rows)
     drifts = {name: f.drift for name, f in (features | sides).items() if f.drift is not None}
-    findings += [*split_findings(rows, splits), *history_findings(rows), *suspected(halves, schema, aucs)]
+    findings += [*split_findings(rows, splits, sources.zone), *history_findings(rows), *suspected(halves, schema, aucs)]
     findings += constant_findings({name: f.splits[first] for name, f in features.items()})
     findings += vocabulary_findings({name: f.splits[last] for name, f in (features | sides).items()}, last)
     findings += drift_findings(drifts, last, rows[last].num_rows)
     return Profile(
         sources.name,
         max_rows,
+        zone=sources.zone,
         splits=splits,
         features=features,
         lengths={

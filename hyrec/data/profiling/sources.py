@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from hyrec.data.logs.files import csv_header
+from hyrec.data.logs.recipe import Recipe
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.parquet.policy import DataError
 from hyrec.messages import suggest
@@ -30,12 +32,14 @@ class Sources:
         schema: What the files hold. None: their columns are told and nothing else.
         splits: Files by split. ``rows`` holds those that no split was named for.
         vocabulary: Folder with the values that ids stand for, where a build left one.
+        zone: Time zone of days: that of the build's recipe.
     """
 
     name: str
     schema: Schema | None
     splits: dict[str, list[Path]] = field(default_factory=dict)
     vocabulary: Path | None = None
+    zone: str = "UTC"
 
 
 def find_sources(paths: Sequence[str], schema: str = "") -> Sources:
@@ -79,7 +83,9 @@ def _of_folder(folder: Path, schema: str) -> Sources:
             f"{'' if spec else ' It has no schema.yaml either.'}"
         )
     vocabulary = folder / "vocabulary"
-    return Sources(str(folder), spec, splits, vocabulary if vocabulary.is_dir() else None)
+    recipe = folder / "recipe.yaml"
+    zone = Recipe.load(recipe).log.time_zone if spec and recipe.is_file() else "UTC"
+    return Sources(str(folder), spec, splits, vocabulary if vocabulary.is_dir() else None, zone)
 
 
 def _file(path: str) -> Path:
@@ -92,8 +98,10 @@ def _file(path: str) -> Path:
     return file
 
 
-def as_parquet(file: Path, folder: Path) -> Path:
+def as_parquet(file: Path, folder: Path, *, as_written: bool = False) -> Path:
     """Return a file as Parquet: itself, or a CSV file that is streamed to ``folder``.
+
+    ``as_written``: digits of which some begin with a zero stay text, as the id ``0053`` is none of a number.
 
     Raises:
         DataError: For a CSV file that cannot be read.
@@ -104,7 +112,14 @@ def as_parquet(file: Path, folder: Path) -> Path:
     try:
         separator, _ = csv_header(file, [], file.name, "")
         # Types are those of all rows: an id that is a number in the first hundred may be a text later.
-        lazy = pl.scan_csv(file, separator=separator, infer_schema_length=None, null_values="", glob=False)
+        form: dict[str, Any] = {"separator": separator, "null_values": "", "glob": False}
+        lazy = pl.scan_csv(file, infer_schema_length=None, **form)
+        if as_written:
+            texts = pl.scan_csv(file, infer_schema=False, **form)
+            whole = [name for name, kind in lazy.collect_schema().items() if kind.is_integer()]
+            led = texts.select(pl.col(whole).str.contains(r"^\s*[-+]?0\d").any()).collect()
+            text = {name: pl.String for name in whole if led[name].item()}
+            lazy = pl.scan_csv(file, infer_schema_length=None, schema_overrides=text, **form)
         lazy.sink_parquet(target, row_group_size=16384)
     except (pl.exceptions.PolarsError, OSError, RecipeError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]

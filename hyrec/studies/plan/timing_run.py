@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import lightning as L
 
 from hyrec.config.experiment import Experiment
+from hyrec.data.parquet import ParquetData
 from hyrec.data.parquet.loader import BatchLoader
 from hyrec.messages import CommandError
 
@@ -35,14 +36,15 @@ class Pace(NamedTuple):
 class Stopwatch(L.Callback):
     """Time the batches of a run, and end its training ``steps`` batches after those that warm up.
 
-    The batches before training serve to time evaluation; the run itself does not validate. ``batches`` and
-    ``validations`` are those of the whole run, ``evaluated`` the batches of one validation.
+    The batches before training serve to time evaluation; the run itself does not validate. ``batches``, ``epochs``,
+    ``validations`` and ``evaluated``, the batches of all of these, are those of the whole run.
     """
 
     def __init__(self, steps: int) -> None:
         self.limit = _WARM_UP + steps
         self.train = self.evaluation = Pace(0.0, 0.0, 0.0)
-        self.batches = self.per_epoch = self.validations = self.evaluated = 0
+        self.batches = self.validations = self.evaluated = 0
+        self.epochs = 0.0
         self._ticks: list[float] = []
 
     def on_sanity_check_start(self, *args: Any, **kwargs: Any) -> None:
@@ -60,9 +62,17 @@ class Stopwatch(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Count what the whole run would do, and see to it that this one does not validate."""
-        self.per_epoch = _known(trainer.num_training_batches)
-        self.batches = _batches(trainer, self.per_epoch)
-        self.validations = _validations(trainer, self.per_epoch, self.batches) if self.evaluated else 0
+        if days := _days(trainer):
+            self.batches, self.epochs = sum(trained for trained, _ in days), len(days)
+            self.evaluated, self.validations = (
+                sum(parts) for parts in zip(*((n, n > 0) for _, n in days), strict=True)
+            )
+        else:
+            per_epoch = _known(trainer.num_training_batches)
+            self.batches = _batches(trainer, per_epoch)
+            self.epochs = self.batches / per_epoch if per_epoch else 0.0
+            self.validations = _validations(trainer, per_epoch, self.batches) if self.evaluated else 0
+            self.evaluated *= self.validations
         trainer.limit_val_batches = 0
         self.on_sanity_check_start()
 
@@ -95,13 +105,34 @@ def short_run(arguments: Sequence[str], steps: int) -> dict[str, float] | None:
     if not watch.train.measured:
         raise CommandError("No training batch was run: there are no training rows, or trainer options forbid it.")
     data.setup("test")
-    test, limit = data.test_dataloader(), trainer.limit_test_batches
-    tested = len(test) if limit is None else min(len(test), limit) if isinstance(limit, int) else int(len(test) * limit)
-    foreseen = _seconds(watch.train, trainer.train_dataloader, watch.batches, watch.batches / watch.per_epoch)
+    test = data.test_dataloader()
+    tested = _limited(len(test), trainer.limit_test_batches)
+    foreseen = _seconds(watch.train, trainer.train_dataloader, watch.batches, watch.epochs)
     passes = ((trainer.val_dataloaders, watch.evaluated, watch.validations), (test, tested, 1))
-    foreseen += sum(_seconds(watch.evaluation, loader, batches * times, times) for loader, batches, times in passes)
+    foreseen += sum(_seconds(watch.evaluation, loader, batches, times) for loader, batches, times in passes)
     measured = preparation + watch.train.measured + watch.evaluation.measured
     return {"foreseen": foreseen, "measured": measured} if trainer.is_global_zero else None
+
+
+def _days(trainer: L.Trainer) -> list[tuple[int, int]]:
+    """Return the training batches of every day and those of the validation behind it, where epochs are days."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    if not isinstance(data, ParquetData) or not data.by_day:
+        return []
+    left = math.inf if trainer.max_steps < 0 else trainer.max_steps * trainer.accumulate_grad_batches
+    validations, days = [*data.validation_batches(), 0], list[tuple[int, int]]()
+    for day, later in zip(data.epoch_batches(), validations, strict=False):
+        own = _limited(day, trainer.limit_train_batches)
+        done = min(own, left)
+        left -= done
+        if done:
+            days.append((int(done), _limited(later, trainer.limit_val_batches) if done == own else 0))
+    return days
+
+
+def _limited(batches: int, limit: float | None) -> int:
+    """Return how many batches are left by an option of the trainer, a number of batches or a share."""
+    return batches if limit is None else min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 
 
 def _batches(trainer: L.Trainer, per_epoch: int) -> int:

@@ -43,6 +43,13 @@ def test_csv_is_read_like_parquet(tmp_path):
     assert told([tmp_path / "a.csv"]) == told([tmp_path / "b.parquet"])
 
 
+def test_ids_of_csv_files_keep_their_leading_zeros(tmp_path):
+    (tmp_path / "a.csv").write_text("shop,count\n0053,7\n12,8\n")
+    (shop, count) = (line.split() for line in told([tmp_path / "a.csv"]).splitlines()[2:])
+    assert (shop[1], shop[-3:]) == ("String", ["0053", "..", "12"])
+    assert (count[1], count[-3:]) == ("Int64", ["7", "..", "8"])
+
+
 def test_a_comma_inside_a_name_of_a_csv_header_does_not_part_columns(tmp_path):
     (tmp_path / "a.csv").write_text("user;item;size (x, y)\n1;2;3\n")
     assert [line.partition("  ")[0] for line in told([tmp_path / "a.csv"]).splitlines()[2:]] == [

@@ -76,6 +76,16 @@ def test_values_that_the_build_does_not_know_are_out_of_vocabulary_and_the_other
     assert rows["f_tab"].to_list() == [*whole["f_tab"], OOV_ID]
 
 
+def test_ids_of_which_the_build_knows_none_are_told(tmp_path):
+    built(tmp_path)
+    new = pl.DataFrame({"time": [9 * DAY] * 5, "user": [70 + i for i in range(5)], "item": "a", "tab": 1})
+    write_new(tmp_path / "new", new)
+    (warning,) = apply(tmp_path / "out", tmp_path / "new", tmp_path / "new-out").warnings
+    assert warning.startswith(
+        "Features of which every known id is out of vocabulary: user. Are these ids written as in"
+    )
+
+
 def test_a_table_that_is_given_again_takes_the_place_of_its_rows_and_the_others_stay(tmp_path):
     built(tmp_path)
     new = LOG.filter(TEST).drop(OUTCOMES)

@@ -109,9 +109,11 @@ def test_names_of_folders_are_columns(tmp_path, kind):
 
 
 def test_the_name_of_a_folder_may_be_the_day_of_the_log(tmp_path):
-    for day in range(4):
-        write_parquet(tmp_path, columns(2 * day, 2 * day + 2), f"day=2023-11-{15 + day}/log.parquet")
-    assert made(tmp_path, changed("log.day", "day")).height == 8
+    for day in range(4):  # each is logged a day late, so that times alone would part the rows elsewhere
+        write_parquet(tmp_path, columns(2 * day, 2 * day + 2), f"day=2023-11-{16 + day}/log.parquet")
+    made(tmp_path, changed("log.day", "day"))
+    rows = {s: pl.read_parquet(tmp_path / "out" / f"{s}.parquet").height for s in ("train", "validate", "test")}
+    assert rows == {"train": 2, "validate": 2, "test": 4}
 
 
 def test_new_rows_in_a_folder_of_their_own_are_encoded_as_those_of_the_build(tmp_path):

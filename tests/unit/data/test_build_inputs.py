@@ -159,6 +159,20 @@ def test_numbers_of_a_csv_column_stay_numbers_where_it_is_no_id(tmp_path):
     assert vocabulary(tmp_path, "place") == ["007", "7", "8"]
 
 
+def test_a_label_of_words_is_refused_with_what_it_holds(tmp_path):
+    write_csv(tmp_path / "log.csv", log(click=["yes", "no", "no", "yes", "no"]))
+    write_csv(tmp_path / "items.csv", items())
+    with pytest.raises(RecipeError, match=r"tasks.click: column 'click' is String \('no', 'yes'\).*write 1 and 0"):
+        made(tmp_path)
+
+
+def test_a_text_among_numbers_is_shown(tmp_path):
+    write_csv(tmp_path / "log.csv", log(), ";")
+    write_csv(tmp_path / "items.csv", items(price=["1.5", "2", "3,50"]), ";")
+    with pytest.raises(RecipeError, match=r"features.price is dense but its column is String \('3,50' is no number\)"):
+        made(tmp_path)
+
+
 @pytest.mark.parametrize("empty", ["", '""'])
 def test_an_empty_entry_of_a_csv_file_is_missing_quoted_or_not(tmp_path, empty):
     write_csv(tmp_path / "log.csv", log(click=[1, 0, empty, 0, 1]))

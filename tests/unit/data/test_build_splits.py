@@ -161,6 +161,22 @@ def test_a_label_of_one_value_in_a_split_is_told(tmp_path, labels, told):
     assert told in "\n".join(report.warnings)
 
 
+def test_a_feature_whose_ids_later_rows_do_not_share_is_told_with_what_to_do(tmp_path):
+    _, report = built(tmp_path, RECIPE["split"], LOG.with_columns(item=pl.Series([*"abcabc", *"xyzx"])))
+    (warning,) = [warning for warning in report.warnings if warning.startswith("features.item")]
+    assert warning.startswith(
+        "features.item: every known id in validate and test is out of vocabulary: what is learned"
+    )
+    assert "leave it out" in warning
+
+
+def test_a_feature_of_which_rows_that_train_hold_rare_ids_only_is_told_of_min_count(tmp_path):
+    LOG.write_parquet(tmp_path / "log.parquet")
+    recipe = Recipe.from_dict({**RECIPE, "features": {"item": {"min_count": 100}}})
+    report = build(recipe, tmp_path, tmp_path / "out")
+    assert any("features.item" in warning and "min_count. Lower it" in warning for warning in report.warnings)
+
+
 @pytest.mark.parametrize(
     ("split", "said"),
     [

@@ -233,7 +233,7 @@ def test_times_with_fractions_of_a_second_are_refused_with_the_remedy(tmp_path):
 def test_a_csv_file_without_a_header_is_told(tmp_path):
     (tmp_path / "logs").mkdir()
     log_of(NAMES[0], "s").write_csv(tmp_path / "logs" / "log.csv", include_header=False)
-    with pytest.raises(RecipeError, match="first line of a CSV file has to name its columns"):
+    with pytest.raises(RecipeError, match="where it holds values, name them: --columns"):
         draft_recipe([str(tmp_path / "logs")], {})
 
 

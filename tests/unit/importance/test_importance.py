@@ -89,6 +89,34 @@ def test_of_a_metric_that_is_better_when_lower_a_rise_is_a_loss():
     assert found["feature", DENSE].low > 0
 
 
+class Two(Known):
+    """Scores the task by one dense feature, and another task by the events of a sequence."""
+
+    other = next(name for name in SCHEMA.tasks if name != TASK)
+
+    def forward(self, batch):
+        return {**super().forward(batch), self.other: size_of(batch)}
+
+
+def test_the_loss_is_that_of_the_task_that_is_asked_for():
+    rows = Rows(Two())
+    for number, batch in enumerate(rows.batches):
+        size = size_of(batch)
+        labels = {**batch.labels, Two.other: (size > size.median()).double()}
+        rows.batches[number] = dataclasses.replace(batch, labels=labels)
+    losses = {}
+    for task in ("", Two.other):
+        _, found = permutation_importance(Two(), rows, task=task, kinds=["feature", "sequence"], replicates=50)
+        losses[task] = {one.name: one.loss.mean for one in found}
+    assert losses[""][DENSE] > 0.3 > 0 == losses[""][SEQUENCE]
+    assert losses[Two.other][SEQUENCE] > 0.2 > 0 == losses[Two.other][DENSE]
+
+
+def test_an_unknown_task_is_told_with_the_nearest():
+    with pytest.raises(CommandError, match=rf"no task '{TASK}k'\. Did you mean '{TASK}'"):
+        losses(Known(), task=f"{TASK}k")
+
+
 def test_about_as_many_rows_are_scored_as_were_asked_for_spread_over_the_split():
     model, seen = Known(), []
     model.register_forward_hook(lambda module, given, scores: seen.append(given[0].num_samples))

@@ -26,12 +26,14 @@ def test_an_unknown_format_is_told_the_nearest_one(tmp_path, capsys):
         ("schema.json", "taac"),
         ("config/dataset_config.yaml", "fuxictr"),
         ("feature_map.json", "fuxictr"),
+        ("meta_data.json", "unirank"),
+        ("train/data/part-00000.parquet", "unirank"),
         ("ml-1m.inter", "recbole"),
         ("log_standard_4_08_to_4_21_pure.csv", "kuairand"),
     ],
 )
 def test_a_folder_of_another_format_is_told_which(tmp_path, sign, looks_like):
-    (tmp_path / sign).parent.mkdir(exist_ok=True)
+    (tmp_path / sign).parent.mkdir(exist_ok=True, parents=True)
     (tmp_path / sign).touch()
     asked = "recbole" if looks_like != "recbole" else "taac"
     with pytest.raises(

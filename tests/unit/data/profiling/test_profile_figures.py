@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
+from hyrec.cli.profile import as_text
 from hyrec.data.parquet.policy import DataError
 from hyrec.data.profiling import find_sources, profile
 from hyrec.data.profiling.drift import id_drift
@@ -44,6 +46,26 @@ def test_rates_of_days_and_of_values_are_those_of_the_rows(folder: Path) -> None
     first = found.slices["tag"]["train"][0]
     rows = frame.filter(pl.col("tag") == 3)
     assert (first.value, first.rows, first.rates["click"]) == ("id 3", rows.height, pytest.approx(rows["click"].mean()))
+
+
+def test_days_and_moments_are_of_the_zone_of_the_recipe(folder: Path, tmp_path: Path) -> None:
+    named = write(tmp_path / "log", log())
+    recipe = {
+        "log": {"files": [], "user": "u", "item": "i", "time": "t", "outcomes": ["click"]},
+        "tasks": {"click": {}},
+    }
+    recipe["log"]["time_zone"] = "America/New_York"
+    split = {"validate_share": 0.1}
+    (named / "recipe.yaml").write_text(yaml.safe_dump(recipe | {"split": split, "features": {"i": {}}}))
+    found, utc = profile(find_sources([str(named)]), 0), profile(find_sources([str(folder)]), 0).splits["train"]
+    train = found.splits["train"]
+    there = pl.from_epoch(pl.read_parquet(folder / "train.parquet")["time"], "s").dt.replace_time_zone("UTC")
+    there = there.dt.convert_time_zone("America/New_York")
+    days = there.dt.date().value_counts(sort=False).sort("time")
+    assert [(day.value, day.rows) for day in train.days] == [(str(day), count) for day, count in days.iter_rows()]
+    assert len(train.days) == len(utc.days) + 1 == 2
+    assert train.begin == there.min().strftime("%Y-%m-%d %H:%M:%S") != utc.begin
+    assert "last (America/New_York)" in as_text(found)
 
 
 def test_values_of_slices_are_those_of_the_vocabulary(folder: Path, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_probe_neither_validates_nor_begins_a_second_epoch():
     module, watch = Sleeper(), Stopwatch(50)
     trainer = trained(module, watch=watch, train=8, max_epochs=4, num_sanity_val_steps=2)
     assert (module.passes, trainer.current_epoch, trainer.global_step) == (0, 1, 8)
-    assert (watch.per_epoch, watch.batches) == (8, 32)
+    assert (watch.epochs, watch.batches) == (4, 32)
 
 
 def test_a_run_of_unknown_length_is_refused():
