@@ -52,5 +52,5 @@ def test_another_class_keeps_the_options_that_both_have(resolved):
     config = resolved("--model.mixer=SelfAttentionMixer")
     assert config["model"]["init_args"]["mixer"] == {
         "class_path": "hyrec.mixers.SelfAttentionMixer",
-        "init_args": {"num_heads": 4, "expansion": 1, "dropout": 0.0},
+        "init_args": {"num_heads": 4, "expansion": 1, "feedforward": "shared", "dropout": 0.0},
     }
