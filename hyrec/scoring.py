@@ -86,7 +86,8 @@ def score_candidates(model: Ranker, state: RequestState, table: Any, *, request:
     if place is not None:
         if len(place) and not 0 <= place.min() <= place.max() < count:
             raise ValueError(
-                f"Column {request!r} names requests {place.min()} to {place.max()}, and the state holds {count}, from 0."
+                f"Column {request!r} names requests {place.min()} to {place.max()}, and the state holds {count}, "
+                "counted from 0."
             )
         batch.request_of = RequestMap.from_index(torch.from_numpy(place).to(model.device), count)
     scores = model.score(state, batch)
@@ -113,7 +114,8 @@ def _side(schema: Schema, *, candidates: bool) -> Schema:
 
 
 def _batch(model: Ranker, schema: Schema, table: Any) -> Batch:
-    rows = arrow_table(table)
+    rows, labels = arrow_table(table), {task.column or name for name, task in schema.tasks.items()}
+    rows = rows.select([name for name in rows.column_names if name not in labels])
     data = table_data(schema, predict=rows, eval_batch_size=max(1, rows.num_rows))
     batch: Batch = move_data_to_device(next(iter(data.predict_dataloader())), model.device)
     return batch

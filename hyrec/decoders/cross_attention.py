@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hyrec.batch import RequestMap, Sequence
 from hyrec.context import BuildContext
-from hyrec.nn.attention import CrossAttention
+from hyrec.nn.attention import CrossAttention, KeysValues
 from hyrec.slots import QueryDecoder
 
 
@@ -40,8 +40,12 @@ class CrossAttentionDecoder(QueryDecoder):
         self.norm_memory = nn.LayerNorm(ctx.d_memory)
         self.attention = CrossAttention(ctx.d_model, ctx.d_memory, num_heads, dropout=dropout)
 
-    def forward(self, queries: Tensor, memory: Sequence, request_of: RequestMap | None = None) -> Tensor:
+    def project(self, memory: Sequence) -> KeysValues:
+        """Return the keys and values of this layer."""
+        return self.attention.project(memory.replace(self.norm_memory(memory.values)))
+
+    def forward(self, queries: Tensor, memory: Sequence | KeysValues, request_of: RequestMap | None = None) -> Tensor:
         """Read the memory and add what was read."""
-        normed = memory.replace(self.norm_memory(memory.values))
-        out: Tensor = queries + self.attention(self.norm_queries(queries), normed, request_of)
+        kv = memory if isinstance(memory, KeysValues) else self.project(memory)
+        out: Tensor = queries + self.attention(self.norm_queries(queries), kv, request_of)
         return out
