@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hyrec.network import Network
     from hyrec.ranker import Ranker
     from hyrec.schema import Schema
-    from hyrec.scoring import score
+    from hyrec.scoring import encode_requests, score, score_candidates
 
 _LAZY = {
     "Batch": "hyrec.batch",
@@ -30,7 +30,9 @@ _LAZY = {
     "Schema": "hyrec.schema",
     "Sequence": "hyrec.batch",
     "SequenceInput": "hyrec.batch",
+    "encode_requests": "hyrec.scoring",
     "score": "hyrec.scoring",
+    "score_candidates": "hyrec.scoring",
     "table_batches": "hyrec.data.tables",
     "table_data": "hyrec.data.tables",
 }
@@ -45,7 +47,9 @@ __all__ = [
     "Sequence",
     "SequenceInput",
     "__version__",
+    "encode_requests",
     "score",
+    "score_candidates",
     "table_batches",
     "table_data",
 ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hyrec.batch import Batch, Sequence
+from hyrec.batch import Batch, Sequence, Tokens
 from hyrec.context import MERGED, BuildContext, Layers
 from hyrec.embeddings import EmbeddingOptions, FeatureEmbeddings, SequenceEmbedding, SequenceMerging, SequenceOptions
 from hyrec.functional import next_divisor
@@ -40,6 +41,19 @@ class Parts:
     encoders: Mapping[str, Callable[[BuildContext], SequenceEncoder]] = field(default_factory=dict)
     decoders: Mapping[str, Callable[[BuildContext], QueryDecoder]] = field(default_factory=dict)
     block: Callable[[BuildContext], UnifiedBlock] | None = None
+
+
+@dataclass
+class EncodedSequences:
+    """What a network needs of the sequences of R requests, made once for all candidates.
+
+    Args:
+        embedded: The events as vectors, by sequence; query generators pool them.
+        encoded: What the backbone's ``encode`` returned.
+    """
+
+    embedded: dict[str, Sequence]
+    encoded: Any
 
 
 class Network(nn.Module):
@@ -120,18 +134,24 @@ class Network(nn.Module):
         if self.padding_MD is not None:
             nn.init.normal_(self.padding_MD, std=0.02)
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the logits by task."""
+    def forward(self, batch: Batch, encoded: EncodedSequences | None = None) -> dict[str, Tensor]:
+        """Return the logits by task; with what ``encode`` made, the sequences of the batch are not looked at."""
         features = self.features(batch, self.tables)
         ns = self.tokenizer(features)
-        sequences = self.embed_sequences(batch)
+        sequences = self.embed_sequences(batch) if encoded is None else encoded.embedded
         queries = self.queries(ns, sequences, batch.request_of)
         if self.padding_MD is not None:
             ns = torch.cat([ns, self.padding_MD.to(ns.dtype).expand(ns.shape[0], -1, -1)], dim=1)
-        tokens = self.backbone(queries, ns, sequences, batch.request_of)
+        seen = sequences if encoded is None else encoded.encoded
+        tokens: Tokens = self.backbone(queries, ns, seen, batch.request_of)
         tokens.features = features
         logits: dict[str, Tensor] = self.head(tokens)
         return logits
+
+    def encode(self, requests: Batch) -> EncodedSequences:
+        """Do once a request what its candidates share: embed its events, encode them and project keys and values."""
+        embedded = self.embed_sequences(requests)
+        return EncodedSequences(embedded, self.backbone.encode(embedded))
 
     def embed_sequences(self, batch: Batch) -> dict[str, Sequence]:
         """Embed the events of every sequence; depends on nothing of the candidate."""

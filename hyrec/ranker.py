@@ -33,6 +33,7 @@ from hyrec.optim.sparse_gradients import average_sparse_gradients, clip_gradient
 from hyrec.recording import recorded
 from hyrec.saved_state import read_checkpoint, refuse_other_weights
 from hyrec.schema import Schema
+from hyrec.serving import CandidateScoring
 from hyrec.slots import (
     Backbone,
     Head,
@@ -52,7 +53,7 @@ Prefix = Literal["val", "test"]
 _HALF = ("bf16-true", "16-true", "transformer-engine", "transformer-engine-float16")
 
 
-class Ranker(L.LightningModule):
+class Ranker(CandidateScoring, L.LightningModule):
     """Train and evaluate a ranking model made of the components that a config names.
 
     Args:

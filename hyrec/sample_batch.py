@@ -113,7 +113,7 @@ def select_rows(value: Tensor | Jagged, index: Tensor) -> Any:
     lens = value.offsets.diff()[index]
     offsets = torch.cat([lens.new_zeros(1), lens.cumsum(0)])
     start = torch.repeat_interleave(value.offsets[:-1][index] - offsets[:-1], lens)
-    flat = start + torch.arange(int(offsets[-1]))
+    flat = start + torch.arange(int(offsets[-1]), device=start.device)
     return Jagged(value.values[flat], offsets, None if value.weights is None else value.weights[flat])
 
 

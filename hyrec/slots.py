@@ -122,6 +122,13 @@ class QueryDecoder(Component):
 
     slot: ClassVar[str] = "decoder"
 
+    def project(self, memory: Sequence) -> Any:
+        """Return what ``forward`` takes in place of the memory and reads at less cost, such as its keys and values.
+
+        It depends on the request alone, so that it can be kept while candidates come and go. Default: the memory.
+        """
+        return memory
+
     @abstractmethod
     def forward(self, queries: Tensor, memory: Sequence, request_of: RequestMap | None = None) -> Tensor:
         """Return the decoded queries."""
@@ -173,6 +180,13 @@ class Backbone(Component):
     """
 
     slot: ClassVar[str] = "backbone"
+
+    def encode(self, sequences: dict[str, Sequence]) -> Any:
+        """Return what ``forward`` takes in place of the sequences: all that no query and no NS token has a part in.
+
+        Default: the sequences, from which every call encodes anew.
+        """
+        return sequences
 
     @abstractmethod
     def forward(

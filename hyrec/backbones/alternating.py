@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hyrec.batch import RequestMap, Sequence, Tokens
 from hyrec.context import BuildContext
-from hyrec.nn.layers import MixerStack, SequenceStack
+from hyrec.nn.layers import EncodedLayers, MixerStack, Sequences, SequenceStack
 from hyrec.slots import Backbone
 
 
@@ -39,11 +39,15 @@ class AlternatingBackbone(Backbone):
         self.sequence_layers = SequenceStack(ctx, num_layers)
         self.mixers = MixerStack(ctx, num_layers)
 
+    def encode(self, sequences: dict[str, Sequence]) -> EncodedLayers:
+        """Encode all layers; they depend on the request alone."""
+        return self.sequence_layers.encode(sequences)
+
     def forward(
         self,
         queries: dict[str, Tensor],
         ns: Tensor,
-        sequences: dict[str, Sequence],
+        sequences: Sequences,
         request_of: RequestMap | None = None,
     ) -> Tokens:
         """Run all layers."""

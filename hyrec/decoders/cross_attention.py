@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hyrec.batch import RequestMap, Sequence
 from hyrec.context import BuildContext
-from hyrec.nn.attention import CrossAttention
+from hyrec.nn.attention import CrossAttention, KeysValues
 from hyrec.nn.norms import norm_of
 from hyrec.slots import QueryDecoder
 
@@ -56,8 +56,12 @@ class CrossAttentionDecoder(QueryDecoder):
             ctx.d_model, ctx.d_memory, num_heads, gate=gate, position=position, dropout=dropout
         )
 
-    def forward(self, queries: Tensor, memory: Sequence, request_of: RequestMap | None = None) -> Tensor:
+    def project(self, memory: Sequence) -> KeysValues:
+        """Return the keys and values of this layer."""
+        return self.attention.project(memory.replace(self.norm_memory(memory.values)))
+
+    def forward(self, queries: Tensor, memory: Sequence | KeysValues, request_of: RequestMap | None = None) -> Tensor:
         """Read the memory and add what was read."""
-        normed = memory.replace(self.norm_memory(memory.values))
-        out: Tensor = queries + self.attention(self.norm_queries(queries), normed, request_of)
+        kv = memory if isinstance(memory, KeysValues) else self.project(memory)
+        out: Tensor = queries + self.attention(self.norm_queries(queries), kv, request_of)
         return out

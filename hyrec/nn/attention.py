@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -125,6 +126,19 @@ class SequenceAttention(nn.Module):
         return out
 
 
+@dataclass
+class KeysValues:
+    """What queries read of R requests.
+
+    Shape:
+        keys, values: ``(R, H, L, D / H)``. visible: ``(R, 1, 1, L)``, True where there is an event.
+    """
+
+    keys: Tensor
+    values: Tensor
+    visible: Tensor
+
+
 class CrossAttention(nn.Module):
     """The queries of every sample attend to the memory of its request.
 
@@ -141,7 +155,7 @@ class CrossAttention(nn.Module):
         dropout: Probability to drop an attention weight.
 
     Shape:
-        queries: ``(B, Q, D)``; memory: packed, R requests. Returns ``(B, Q, D)``.
+        queries: ``(B, Q, D)``; memory: packed, R requests, or what ``project`` made of it. Returns ``(B, Q, D)``.
     """
 
     def __init__(
@@ -164,19 +178,23 @@ class CrossAttention(nn.Module):
         self.gate = OutputGate(d_model, d_model) if gate == "sigmoid" else _ungated
         self.out = nn.Linear(d_model, d_model)
 
-    def forward(self, queries: Tensor, memory: Sequence, request_of: RequestMap | None = None) -> Tensor:
+    def project(self, memory: Sequence) -> KeysValues:
+        """Return keys and values, once for all queries."""
+        kv_NE = self.key_value(memory.values)
+        if self.position == "rope":
+            kv_NE = _rotate_keys(kv_NE, memory, self.num_heads)
+        k_RHKd, v_RHKd = (split_heads(x, self.num_heads) for x in memory.padded(kv_NE).chunk(2, dim=-1))
+        return KeysValues(k_RHKd, v_RHKd, memory.mask()[:, None, None, :])
+
+    def forward(self, queries: Tensor, memory: Sequence | KeysValues, request_of: RequestMap | None = None) -> Tensor:
         """Read the memory."""
         q_BQD = self.query(queries)
         if request_of is not None:
             q_BQD = rearrange(request_of.group(q_BQD), "r c q d -> r (c q) d")
-        kv_NE = self.key_value(memory.values)
-        if self.position == "rope":
-            kv_NE = _rotate_keys(kv_NE, memory, self.num_heads)
-        kv_RLD = memory.padded(kv_NE)
-        k_RHKd, v_RHKd = (split_heads(x, self.num_heads) for x in kv_RLD.chunk(2, dim=-1))
-        visible = memory.mask()[:, None, None, :]
+        kv = memory if isinstance(memory, KeysValues) else self.project(memory)
+        q_BHQd = split_heads(q_BQD, self.num_heads)
         dropout = self.dropout if self.training else 0.0
-        read = merge_heads(attention(split_heads(q_BQD, self.num_heads), k_RHKd, v_RHKd, visible, dropout=dropout))
+        read = merge_heads(attention(q_BHQd, kv.keys, kv.values, kv.visible, dropout=dropout))
         if request_of is not None:
             read = request_of.ungroup(rearrange(read, "r (c q) d -> r c q d", q=queries.shape[1]))
         out: Tensor = self.out(self.gate(queries, read))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,17 @@ def _check_num_layers(num_layers: int) -> None:
         )
 
 
+@dataclass
+class EncodedLayers:
+    """What the decoders of the layers read, first layer first: kept while candidates come and go."""
+
+    memories: list[dict[str, Any]]
+
+
+Sequences: TypeAlias = dict[str, Sequence] | EncodedLayers
+"""The sequences that a layer sees, or what this layer and those above made of them before."""
+
+
 class SequenceLayer(nn.Module):
     """Encoder and decoder of every sequence at one layer, by name; nothing is shared between sequences."""
 
@@ -30,13 +42,19 @@ class SequenceLayer(nn.Module):
         self.encoders = NamedModules(encoders)
         self.decoders = NamedModules(decoders)
 
-    def encode(self, sequences: dict[str, Sequence]) -> tuple[dict[str, Sequence], dict[str, Sequence]]:
+    def encode(self, sequences: Sequences) -> tuple[Sequences, dict[str, Any]]:
         """Encode every sequence: what the next layer sees, and what this layer's decoders attend to."""
+        if isinstance(sequences, EncodedLayers):
+            return EncodedLayers(sequences.memories[1:]), sequences.memories[0]
         states = {name: self.encoders[name](sequence) for name, sequence in sequences.items()}
         return {n: s.sequence for n, s in states.items()}, {n: s.memory for n, s in states.items()}
 
+    def project(self, memories: dict[str, Any]) -> dict[str, Any]:
+        """Do what the decoders can do before there is a query."""
+        return {n: cast(QueryDecoder, self.decoders[n]).project(memory) for n, memory in memories.items()}
+
     def decode(
-        self, queries: dict[str, Tensor], memories: dict[str, Sequence], request_of: RequestMap | None
+        self, queries: dict[str, Tensor], memories: dict[str, Any], request_of: RequestMap | None
     ) -> dict[str, Tensor]:
         """Let the queries of every sequence read its memory."""
         return {name: self.decoders[name](query, memories[name], request_of) for name, query in queries.items()}
@@ -55,6 +73,14 @@ class SequenceStack(nn.Module):
             decoders = {name: ctx.decoder(name, layer, encoders[name].d_memory) for name in ctx.sequence_names}
             widths = {name: encoder.d_sequence for name, encoder in encoders.items()}
             self.layers.append(SequenceLayer(encoders, decoders))
+
+    def encode(self, sequences: dict[str, Sequence]) -> EncodedLayers:
+        """Run the encoders of all layers, and what their decoders can do before there is a query."""
+        memories, states = [], cast(Sequences, sequences)
+        for layer in self:
+            states, read = layer.encode(states)
+            memories.append(layer.project(read))
+        return EncodedLayers(memories)
 
     def __iter__(self) -> Iterator[SequenceLayer]:
         return cast("Iterator[SequenceLayer]", iter(self.layers))
