@@ -13,7 +13,8 @@ Positions = NDArray[np.uint32]
 """Numbers of rows, events or keys: half the memory of other whole numbers."""
 RowNumbers: TypeAlias = NDArray[np.integer[Any]]
 """Numbers of rows, however wide."""
-_AT_ONCE = 1_000_000
+AT_ONCE = 1_000_000
+"""Rows that are worked on at once, so that memory stays small."""
 UNTIMED = np.iinfo(np.int64).min
 """Time of an event that is known to precede the log, but not when."""
 NEVER = np.iinfo(np.int64).max
@@ -64,7 +65,7 @@ class EventIndex:
 
 def slices(height: int) -> list[slice]:
     """Cut rows into parts that are worked on one after another, to save memory."""
-    return [slice(start, start + _AT_ONCE) for start in range(0, height, _AT_ONCE)]
+    return [slice(start, start + AT_ONCE) for start in range(0, height, AT_ONCE)]
 
 
 def most_recent(start: Positions, end: Positions, max_length: int) -> tuple[Ints, Ints]:
