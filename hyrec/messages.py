@@ -91,12 +91,14 @@ def listed(names: Iterable[str], what: str) -> str:
     return f"{what}: {', '.join(known)}."
 
 
-def unknown(what: str, got: str, known: Iterable[str], *, allowed: str = "Allowed") -> str:
+def unknown(what: str, got: object, known: Iterable[object], *, allowed: str = "Allowed", why: str = "") -> str:
     """Return a message for a name that does not exist; ``what`` begins it, ``allowed`` is what known names are called.
+
+    ``why`` is what is wrong with it, where ``what`` does not say so: ``", which is no feature"``.
 
     Example:
         >>> unknown("There is no slot", "mixr", ["mixer", "head"], allowed="Slots")
         "There is no slot 'mixr'. Did you mean 'mixer'? Slots: mixer, head."
     """
-    names = list(known)
-    return f"{what} {got!r}.{suggest(got, names)} {listed(names, allowed)}"
+    names = [str(name) for name in known]
+    return f"{what} {got!r}{why}.{suggest(str(got), names)} {listed(names, allowed)}"

@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from hyrec.cli.arguments import StrictParser
+from hyrec.cli.arguments import StrictParser, demand
 from hyrec.config.experiment import Experiment
 from hyrec.data.parquet import ParquetData
 from hyrec.inspection import Inspection, inspect_ranker, without_memory
@@ -23,13 +23,12 @@ def configure(parser: StrictParser) -> None:
     parser.add_argument("--lengths", default="", help=lengths)
     parser.add_argument("--candidates", type=int, default=1, help="samples of each request")
     parser.add_argument("--json", action="store_true", help="write JSON")
-    parser.set_defaults(run=run, takes_more=True)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print an inspection."""
-    if options.candidates < 1:
-        raise CommandError(f"--candidates must be at least 1, got {options.candidates}.")
+    demand(options, candidates=1)
     experiment = Experiment.parse(["fit", *options.more])
     with without_memory():
         model = experiment.model()

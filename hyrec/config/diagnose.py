@@ -46,9 +46,7 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
             if key in ("schema", "plugins", "name", "help", "print_config"):
                 continue
             if key not in options:
-                wrong: Wrong | None = Wrong(
-                    key, f"There is no option {key!r}.{suggest(key, options)} {listed(options, 'Options')}"
-                )
+                wrong: Wrong | None = Wrong(key, unknown("There is no option", key, options, allowed="Options"))
             else:
                 wrong = _check(options[key], value, key)
             if wrong is not None:
@@ -267,8 +265,7 @@ def _check_options(cls: type, value: Mapping[str, Any], place: str, *, what: str
 
 
 def _wrong_choice(args: tuple[Any, ...], value: Any, place: str) -> Wrong:
-    allowed = [str(arg) for arg in args]
-    return Wrong(place, f"{place} is {value!r}.{suggest(str(value), allowed)} {listed(allowed, 'Allowed')}")
+    return Wrong(place, unknown(f"{place} is", value, args))
 
 
 def subclasses(base: type) -> list[type]:

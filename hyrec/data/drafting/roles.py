@@ -330,12 +330,8 @@ def _tells(values: pl.Series, positive: np.ndarray) -> float:
         codes = (values.cast(pl.Float64, strict=False).rank("average") * min(20, most) / len(values)).floor()
     if most < 2 or codes.null_count() > values.null_count():  # few rows, or text of many values
         return 0.5
-    by = (
-        pl.DataFrame({"code": codes, "p": positive.astype(np.int64)})
-        .group_by("code")
-        .agg(p=pl.col("p").sum(), n=pl.len())
-    )
-    by = by.sort(pl.col("p") / pl.col("n"))
-    p, n = by["p"].to_numpy(), (by["n"] - by["p"]).to_numpy()
-    pairs = float(p.sum() * n.sum())
-    return float((p * (np.cumsum(n) - n / 2)).sum() / pairs) if pairs else 0.5
+    rows = pl.DataFrame({"code": codes, "positive": positive})
+    ranks = rows.select(pl.col("positive").mean().over("code").rank("average")).to_series()
+    count, pairs = int(positive.sum()), int(positive.sum()) * int((~positive).sum())
+    # The rank sum: hyrec.metrics has AUC for tensors, and drafting starts without torch.
+    return (float(ranks.filter(pl.Series(positive)).sum()) - count * (count + 1) / 2) / pairs if pairs else 0.5

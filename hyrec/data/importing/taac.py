@@ -13,9 +13,9 @@ from pyarrow import types
 
 from hyrec.data.importing.imported import ImportedRows
 from hyrec.data.importing.taac_schema import Domain, TaacSchema
+from hyrec.data.packing import Array
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
-from hyrec.data.parquet.chunk import Array
 from hyrec.data.parquet.file import guard
 from hyrec.data.parquet.policy import DataError
 from hyrec.data.parquet.source import find_files

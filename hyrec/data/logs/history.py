@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hyrec.data.packing import ranges, to_offsets
+
 Ints = NDArray[np.int64]
 Positions = NDArray[np.uint32]
 """Numbers of rows, events or keys: half the memory of other whole numbers."""
@@ -73,8 +75,7 @@ def most_recent(start: Positions, end: Positions, max_length: int) -> tuple[Ints
     last = end.astype(np.int64)
     first = np.maximum(start, last - max_length)
     lengths = last - first
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-    return np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths), offsets
+    return ranges(first, lengths), to_offsets(lengths)
 
 
 def key_codes(columns: list[pl.Series]) -> Positions:

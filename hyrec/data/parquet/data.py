@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hyrec.batch import Batch
 from hyrec.data.base import RankingData, Split
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 from hyrec.data.parquet.days import Day, days_of, zone_of
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.epoch_order import Layout
@@ -23,7 +23,7 @@ from hyrec.data.parquet.reader import IdReader, RowReader
 from hyrec.data.parquet.source import SplitIndex, find_files, index_split
 from hyrec.data.parquet.span import TimeSpan, span_of
 from hyrec.data.parquet.window import GIB, row_bytes, told_window
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.schema import Schema
 
 _ORDERED_ROWS = 8192
@@ -179,8 +179,7 @@ class ParquetData(RankingData):
         """
         if split not in self._indices:
             if split not in self.paths:
-                known = ", ".join(self.paths)
-                raise DataError(f"There is no split {split!r}.{suggest(split, self.paths)} Splits: {known}.")
+                raise DataError(unknown("There is no split", split, self.paths, allowed="Splits"))
             if not self.has(split):
                 given = [name for name in get_args(Split) if self.has(name)]
                 raise DataError(
@@ -280,7 +279,7 @@ class ParquetData(RankingData):
         for asked, known in ((columns or (), self.schema.features), (sequences, self.schema.sequences)):
             for name in asked:
                 if name not in known:
-                    raise DataError(f"The schema has no {name!r}.{suggest(name, known)} Known: {', '.join(known)}.")
+                    raise DataError(unknown("The schema has no", name, known, allowed="Known"))
         index = self.index(split)
         decoder = self._decoder(split, columns, sequences)
         reader = RowReader(index, decoder, threads=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 from hyrec.data.parquet.policy import REASONS
 from hyrec.data.profiling.rows import SplitRows
 from hyrec.schema import Schema

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrec.config.shipped import load_mapping
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.studies.plan.study import MATCHABLE, SCALING_AXES, Study, StudyError, Variant
 
 RESERVED = {
@@ -208,4 +208,4 @@ def _mapping(value: Any, place: str, keys: Sequence[str] = ()) -> Mapping[str, A
 def _known(keys: Iterable[str], known: Sequence[str], place: str, *, what: str = "key") -> None:
     for key in keys:
         if key not in known:
-            raise StudyError(f"{place} has no {what} {key!r}.{suggest(str(key), known)} Allowed: {', '.join(known)}.")
+            raise StudyError(unknown(f"{place} has no {what}", key, known))
