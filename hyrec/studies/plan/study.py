@@ -12,6 +12,8 @@ SCALING_AXES = ("dense_parameters", "sparse_parameters", "flops_per_sample")
 """What a scaling fit can have on its x axis."""
 MATCHABLE = ("flops", "dense_parameters")
 """What a variant can be made equal to the baseline in."""
+DEFAULT_METRICS = ("query_auc", "auc", "logloss")
+"""Test metrics of a study that names none."""
 _MAX_SEED = 2**32 - 1
 """The largest seed that NumPy and Lightning take."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from hyrec.config.shipped import load_mapping
 from hyrec.messages import unknown
-from hyrec.studies.plan.study import MATCHABLE, SCALING_AXES, Study, StudyError, Variant
+from hyrec.studies.plan.study import DEFAULT_METRICS, MATCHABLE, SCALING_AXES, Study, StudyError, Variant
 
 RESERVED = {
     "seed_everything": "seeds of the study",
@@ -61,7 +61,7 @@ def read_study(content: Mapping[str, Any], *, default_name: str) -> Study:
         question=str(content.get("question", "")).strip(),
         configs=_strings(base.get("configs", []), "base.configs"),
         options=read_options(base.get("options", {}), "base.options"),
-        metrics=_metrics(content.get("metrics", ["query_auc", "auc", "logloss"])),
+        metrics=_metrics(content.get("metrics", list(DEFAULT_METRICS))),
         seeds=tuple(seeds),
         baseline=baseline,
         variants=tuple(
