@@ -24,8 +24,8 @@ from hyrec.callbacks.progress import RankingProgress
 from hyrec.callbacks.run_guard import RunGuard
 from hyrec.config.checkpoints import checkpoint_file, settle_checkpoint
 from hyrec.config.diagnose import merge_options, trainer_mistake
-from hyrec.config.explain import explain
 from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of
+from hyrec.config.refusal import refusal
 from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, held
 from hyrec.config.sources import Sources, read_sources
 from hyrec.data.base import RankingData
@@ -81,7 +81,7 @@ class Experiment:
         try:
             config = parser.parse_args(sources.args)
         except ParseError as error:
-            raise CommandError(explain(str(error), sources, parser)) from error
+            raise CommandError(refusal(str(error), sources, parser)) from error
         config.name = config.name or sources.run_name
         experiment = cls(command, sources, parser, config)
         experiment._take_checkpoint()

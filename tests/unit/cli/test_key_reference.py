@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import yaml
 
-from hyrec.cli.explain import explain, keys_of
+from hyrec.cli.key_reference import explain, keys_of
 from hyrec.cli.main import main
 from hyrec.data.logs.recipe import Recipe
 from hyrec.mappings import build_dataclass
