@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.schema import Schema
 
 if TYPE_CHECKING:
@@ -147,10 +147,8 @@ class BuildContext:
                 raise ValueError(
                     f"{option} names the sequence {name!r}, but merge_sequences=true leaves one sequence, {MERGED!r}."
                 )
-            raise ValueError(
-                f"{option} names the sequence {name!r}, which the schema does not have."
-                f"{suggest(name, allowed)} Sequences: {', '.join(allowed) or 'none'}."
-            )
+            why = ", which the schema does not have"
+            raise ValueError(unknown(f"{option} names the sequence", name, allowed, why=why, allowed="Sequences"))
 
     def _layers(self) -> Layers:
         if self.layers is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -171,6 +172,13 @@ def write_text(path: str | Path, text: str) -> Path:
     """Write a text file in UTF-8 that readers see whole or not at all."""
     with replaced(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
+    return Path(path)
+
+
+def write_csv(path: str | Path, rows: Iterable[Iterable[Any]]) -> Path:
+    """Write a table, its names first, that readers see whole or not at all."""
+    with replaced(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
     return Path(path)
 
 

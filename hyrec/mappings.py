@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_type_hint
 import yaml
 
 from hyrec.files import read_yaml, yaml_problem
-from hyrec.messages import suggest
+from hyrec.messages import suggest, unknown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -48,10 +48,9 @@ def build_dataclass(cls: type[_T], content: Any, where: str, error: type[ValueEr
     values: dict[str, Any] = {}
     for key, value in content.items():
         if key not in fields:
-            known = ", ".join(fields)
             if isinstance(key, bool) and "on" in fields:
                 raise error(f"{where} has the key on without quotes, which YAML reads as {key}: write 'on'.")
-            raise error(f"{where} has no key {key!r}.{suggest(str(key), fields)} Known keys: {known}.")
+            raise error(unknown(f"{where} has no key", key, fields, allowed="Known keys"))
         values[key] = _coerce(hints[key], value, f"{where}.{key}", error)
     for name, f in fields.items():
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
@@ -115,8 +114,7 @@ def _coerce(hint: Any, value: Any, where: str, error: type[ValueError]) -> Any:
         return [_coerce(args[0], item, f"{where}[{i}]", error) for i, item in enumerate(value)]
     if origin is Literal:
         if value not in args:
-            allowed = ", ".join(map(str, args))
-            raise error(f"{where} is {value!r}.{suggest(str(value), args)} Allowed: {allowed}.")
+            raise error(unknown(f"{where} is", value, args))
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -91,12 +91,17 @@ def listed(names: Iterable[str], what: str) -> str:
     return f"{what}: {', '.join(known)}."
 
 
-def unknown(what: str, got: str, known: Iterable[str], *, allowed: str = "Allowed") -> str:
+def unknown(
+    what: str, got: object, known: Iterable[object], *, allowed: str = "Allowed", why: str = "", apart: bool = False
+) -> str:
     """Return a message for a name that does not exist; ``what`` begins it, ``allowed`` is what known names are called.
+
+    ``why`` is what is wrong with it, where ``what`` does not say so: ``", which is no feature"``. ``apart`` gives what
+    is allowed a line of its own.
 
     Example:
         >>> unknown("There is no slot", "mixr", ["mixer", "head"], allowed="Slots")
         "There is no slot 'mixr'. Did you mean 'mixer'? Slots: mixer, head."
     """
-    names = list(known)
-    return f"{what} {got!r}.{suggest(got, names)} {listed(names, allowed)}"
+    names, between = [str(name) for name in known], "\n" if apart else " "
+    return f"{what} {got!r}{why}.{suggest(str(got), names)}{between}{listed(names, allowed)}"

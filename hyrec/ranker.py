@@ -22,7 +22,7 @@ from hyrec.context import BuildContext
 from hyrec.embeddings import EmbeddingOptions, SequenceOptions
 from hyrec.fingerprint import refuse_other_schema
 from hyrec.functional import probability
-from hyrec.messages import building, suggest
+from hyrec.messages import building, unknown
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics
 from hyrec.network import Network, Parts
 from hyrec.optim import CombinedOptimizer, RowWiseAdagrad, Schedule
@@ -122,10 +122,7 @@ class Ranker(CandidateScoring, L.LightningModule):
             # Built from Python: the arguments are classes, which a checkpoint that loads with weights_only cannot hold.
             self.remove_ignored_hparams(list(self.hparams))
         if primary_task is not None and primary_task not in schema.tasks:
-            raise ValueError(
-                f"primary_task is {primary_task!r}.{suggest(primary_task, schema.tasks)} "
-                f"Tasks: {', '.join(schema.tasks)}."
-            )
+            raise ValueError(unknown("primary_task is", primary_task, schema.tasks, allowed="Tasks"))
         self.random_seed = torch.initial_seed()
         self.schema = schema
         self.primary_task = primary_task or next(iter(schema.tasks))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from hyrec.cli.explain import Key, default_in_words, example_value, in_words, keys_of, sections_of
+from hyrec.cli.key_reference import Key, default_in_words, example_value, in_words, keys_of, sections_of
 from hyrec.config.shipped import find_file, shipped_configs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.definition import read_docstring

@@ -62,7 +62,7 @@ def prepare_early_stopping(trainer: Trainer, model: LightningModule) -> None:
     """Refuse an early stopping that would end a run as its metric gets better: Lightning's default mode is ``min``.
 
     Metrics of validation are looked at when they are measured. At the end of the epoch, which is Lightning's choice,
-    ``last.ckpt`` is written already, and a run that goes on from there has no metric to look at.
+    ``last.ckpt`` is written already, and a run that resumes there has no metric to look at.
 
     Raises:
         ValueError: Naming the mode that the metric needs.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyrec.cli.arguments import StrictParser
+from hyrec.cli.arguments import StrictParser, demand
 from hyrec.messages import CommandError
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def _stoppable(command: Callable[[argparse.Namespace], int]) -> Callable[[argpar
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.jobs < 1:
-        raise CommandError(f"--jobs must be at least 1, got {options.jobs}.")
+    demand(options, jobs=1)
     if options.no_probe and not options.dry_run:
         raise CommandError("--no-probe goes with --dry-run.")
     if not options.dry_run:

@@ -7,7 +7,19 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from hyrec.messages import CommandError, listed, suggest
+from hyrec.messages import CommandError, listed, suggest, unknown
+
+
+def demand(options: argparse.Namespace, **least: int) -> None:
+    """Refuse numbers that are too small: ``demand(options, jobs=1)``. One that was not given is None.
+
+    Raises:
+        CommandError: For the first of them.
+    """
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None and value < bound:
+            raise CommandError(f"--{name} must be at least {bound}, got {value}.")
 
 
 class StrictParser(argparse.ArgumentParser):
@@ -43,6 +55,7 @@ class StrictParser(argparse.ArgumentParser):
         if self._filled_by:
             (module, _, function), self._filled_by = self._filled_by.partition(":"), ""
             getattr(importlib.import_module(module), function or "configure")(self)
+        self.set_defaults(takes_more=self.takes_more)
         given = self._joined(args or ())
         self._refuse_unknown(given)
         return super().parse_known_args(given, namespace)
@@ -79,6 +92,4 @@ class StrictParser(argparse.ArgumentParser):
             name = argument.partition("=")[0]
             others = self.takes_more and ("." in name or not suggest(name, set(known) - {"--help"}))
             if name.startswith("--") and name not in known and not others:
-                raise CommandError(
-                    f"{self.prog} has no option {name!r}.{suggest(name, known)} {listed(known, 'Options')}"
-                )
+                raise CommandError(unknown(f"{self.prog} has no option", name, known, allowed="Options"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from hyrec.baselines.baseline import NotOfferedError, measure
 from hyrec.baselines.suite import BASELINES, chosen
-from hyrec.cli.arguments import StrictParser
+from hyrec.cli.arguments import StrictParser, demand
 from hyrec.cli.baseline_results import RESULTS, BaselineRun, Predictions, as_text, save
 from hyrec.config.experiment import Experiment
 from hyrec.config.shipped import load_mapping
@@ -40,14 +40,13 @@ def configure(parser: StrictParser) -> None:
     add("--out", type=Path, help=f"folder to write {RESULTS}, baselines.csv and predictions to")
     parser.lists = ("--only", "--seeds")
     parser.takes_more = True
-    parser.set_defaults(run=run, takes_more=True)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Fit and measure the baselines that are asked for."""
     names, seeds = chosen(options.only), _seeds(options)
-    if options.max_rows < 1:
-        raise CommandError(f"--max_rows must be at least 1, got {options.max_rows}.")
+    demand(options, max_rows=1)
     if options.out is not None and (options.out / RESULTS).exists():
         raise CommandError(f"{options.out} holds baselines already. Remove {RESULTS} there, or give another --out.")
     arguments = ["fit", f"--model={json.dumps(load_mapping(_MODEL)['model'])}", *options.more]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import statistics
 from collections.abc import Mapping
@@ -18,7 +16,7 @@ from torch import Tensor
 from hyrec.batch import Batch
 from hyrec.callbacks.prediction_writer import prediction_table
 from hyrec.data.base import RankingData
-from hyrec.files import replaced, write_text
+from hyrec.files import replaced, write_csv, write_text
 from hyrec.parquet import parquet_writer
 from hyrec.plain_text import table
 
@@ -92,14 +90,8 @@ def save(folder: Path, task: str, data: Mapping[str, Any], runs: Mapping[str, li
     """Write the figures as JSON, with the options of the data, and as CSV."""
     found = {name: [asdict(run) for run in of] for name, of in runs.items()}
     columns = list(next(iter(runs.values()))[0].metrics)
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["baseline", "seed", *columns, "chosen", "seconds"])
-    for name, of in runs.items():
-        for run in of:
-            writer.writerow([name, run.seed, *run.metrics.values(), run.note, run.seconds])
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "baselines.csv", lines.getvalue())
+    rows = [[name, run.seed, *run.metrics.values(), run.note, run.seconds] for name, of in runs.items() for run in of]
+    write_csv(folder / "baselines.csv", [["baseline", "seed", *columns, "chosen", "seconds"], *rows])
     write_text(folder / RESULTS, json.dumps({"task": task, "data": data, "baselines": found}, indent=1) + "\n")
 
 

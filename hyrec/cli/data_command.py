@@ -125,7 +125,7 @@ class _Explain(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
     ) -> None:
-        from hyrec.cli.explain import explain
+        from hyrec.cli.key_reference import explain
 
         print(explain(values or ""))
         parser.exit()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import sys
 import time
@@ -13,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from hyrec.cli.arguments import StrictParser
+from hyrec.cli.arguments import StrictParser, demand
 from hyrec.config.experiment import Experiment
-from hyrec.files import write_text
+from hyrec.files import write_csv, write_text
 from hyrec.importance import Importance, Kind, permutation_importance
 from hyrec.importance.measure import KINDS
 from hyrec.messages import CommandError, unknown
@@ -45,15 +43,13 @@ def configure(parser: StrictParser) -> None:
     add("--out", type=Path, help="folder to write importance.json, importance.csv and importance.svg to")
     parser.lists = ("--only",)
     parser.takes_more = True
-    parser.set_defaults(run=run, takes_more=True)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
     kinds = _kinds(options.only)
-    for name, least in (("max_rows", 1), ("repeats", 1), ("seed", 0)):
-        if getattr(options, name) < least:
-            raise CommandError(f"--{name} must be at least {least}, got {getattr(options, name)}.")
+    demand(options, max_rows=1, repeats=1, seed=0)
     config = options.folder / "config.yaml"
     if not config.is_file():
         raise CommandError(f"{options.folder} is no folder of a run: it holds no config.yaml. `hyrec fit` prints it.")
@@ -117,9 +113,7 @@ def as_text(metric: str, found: Sequence[Importance]) -> str:
 def save(folder: Path, metric: str, task: str, known: float, found: Sequence[Importance]) -> None:
     """Write what was found as JSON and CSV."""
     rows = [[one.kind, one.name, one.loss.mean, *_bounds(one)] for one in found]
-    lines = io.StringIO()
-    csv.writer(lines, lineterminator="\n").writerows([_COLUMNS, *rows])
-    write_text(folder / "importance.csv", lines.getvalue())
+    write_csv(folder / "importance.csv", [_COLUMNS, *rows])
     told = {"metric": metric, "task": task}
     inputs = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
     write_text(folder / "importance.json", json.dumps(told | {"value": known, "inputs": inputs}, indent=1))

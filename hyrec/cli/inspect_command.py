@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from hyrec.cli import preset_table
-from hyrec.cli.arguments import StrictParser
+from hyrec.cli.arguments import StrictParser, demand
 from hyrec.config.experiment import Experiment
 from hyrec.data.parquet import ParquetData
 from hyrec.inspection import Inspection, inspect_ranker, without_memory
@@ -26,13 +26,12 @@ def configure(parser: StrictParser) -> None:
     table = "count the presets of paper scale beside the figures that the papers print"
     parser.add_argument("--preset-table", action="store_true", help=table)
     parser.add_argument("--json", action="store_true", help="write JSON")
-    parser.set_defaults(run=run, takes_more=True)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print an inspection."""
-    if options.candidates is not None and options.candidates < 1:
-        raise CommandError(f"--candidates must be at least 1, got {options.candidates}.")
+    demand(options, candidates=1)
     if options.preset_table:
         if options.more or options.lengths:
             given = " ".join([*(["--lengths"] if options.lengths else []), *options.more])

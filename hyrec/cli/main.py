@@ -56,7 +56,7 @@ def _run(arguments: list[str]) -> int:
         options, more = parser.parse_known_args(["--help"] if arguments in ([], ["help"]) else arguments)
     except SystemExit as end:  # of help and version
         return int(end.code or 0)
-    if more and not getattr(options, "takes_more", False):
+    if more and not options.takes_more:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if not hasattr(options, "run"):  # a command that only has actions, and none was named
         return _run([*arguments, "--help"])

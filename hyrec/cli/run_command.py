@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
+from pathlib import Path
+from shlex import quote
 from types import FrameType
 
 import torch
+from lightning import Trainer
 
 from hyrec.callbacks.run_guard import Stopped
 from hyrec.config.experiment import Experiment
+from hyrec.config.run_folder import find_checkpoint
 
 _NEEDLESS = (
     "Be aware that when using `ckpt_path`, callbacks used",
@@ -31,12 +35,27 @@ def run(arguments: list[str]) -> int:
         if handler in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _end)
     try:
-        Experiment.parse(arguments).run()
+        experiment = Experiment.parse(arguments)
+        trainer = experiment.run()
+        if experiment.command == "fit":
+            tell_next(experiment.run_folder, trainer)
         _leave_group()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def tell_next(folder: Path, trainer: Trainer) -> None:
+    """Print what a fit that has ended left where, and what to do with it."""
+    best = find_checkpoint("best", folder)
+    if best is None or trainer.interrupted or not trainer.is_global_zero:
+        return
+    place = quote(str(folder))
+    kept = [name for name in ("config.yaml", "metrics.csv") if (folder / name).is_file()]
+    print(f"\n{place} holds {', '.join(kept)} and {best.relative_to(folder)}. Next:")
+    print(f"  hyrec predict --config {place}/config.yaml --ckpt_path best --data.predict FILES")
+    print(f"  hyrec importance {place}")
 
 
 def _leave_group() -> None:

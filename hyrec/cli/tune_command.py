@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hyrec.cli.arguments import StrictParser
-from hyrec.messages import CommandError
+from hyrec.cli.arguments import StrictParser, demand
 from hyrec.tuning import require_tune_extra
 
 
@@ -23,17 +22,14 @@ def configure(parser: StrictParser) -> None:
     add("--trials", type=int, help="how many. Default: run_cap of the file, or 30; of a grid at most its points")
     add("--jobs", type=int, default=1, help="trials at once; each gets its share of the cores. Default: 1")
     add("--out", type=Path, help="folder of the search; default: runs/tuning/NAME")
-    add("--resume", action="store_true", help="go on with the search in the folder, with more --trials if you like")
+    add("--resume", action="store_true", help="resume the search in the folder, with more --trials if you like")
     add("--seed", type=int, help="of the values that are drawn. Default: 0")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Search, print what was found and write it."""
-    for name, least in (("trials", 1), ("jobs", 1), ("seed", 0)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise CommandError(f"--{name} must be at least {least}, got {value}.")
+    demand(options, trials=1, jobs=1, seed=0)
     require_tune_extra()
     from hyrec.tuning.check import check
     from hyrec.tuning.results import as_text, write_results

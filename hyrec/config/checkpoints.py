@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hyrec.config.run_folder import find_checkpoint
-from hyrec.messages import CommandError, listed, suggest
+from hyrec.messages import CommandError, unknown
 
 
 def settle_checkpoint(given: list[str] | str | None, command: str, saved_run: Path | None) -> list[str] | str | None:
@@ -53,6 +53,5 @@ def checkpoint_file(given: str, saved_run: Path | None) -> str:
         raise CommandError(f"There is no {given!r} checkpoint: {where}. Write the path of the file.")
     parent = Path(given).parent
     near = [str(p) for p in parent.glob("*.ckpt")] if parent.is_dir() else []
-    raise CommandError(
-        f"The checkpoint {given!r} does not exist.{suggest(given, near)}\n{listed(near, 'In that folder')}"
-    )
+    why = " does not exist"
+    raise CommandError(unknown("The checkpoint", given, near, why=why, allowed="In that folder", apart=True))

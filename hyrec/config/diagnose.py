@@ -19,7 +19,7 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from hyrec.config.sources import Source
-from hyrec.messages import listed, suggest, unknown
+from hyrec.messages import suggest, unknown
 from hyrec.trust import CLASS_KEYS, options_of
 
 _LISTS = (list, collections.abc.Iterable, collections.abc.Sequence)
@@ -46,9 +46,7 @@ def diagnose(sources: Iterable[Source], options: Mapping[str, Any]) -> str:
             if key in ("schema", "plugins", "name", "help", "print_config"):
                 continue
             if key not in options:
-                wrong: Wrong | None = Wrong(
-                    key, f"There is no option {key!r}.{suggest(key, options)} {listed(options, 'Options')}"
-                )
+                wrong: Wrong | None = Wrong(key, unknown("There is no option", key, options, allowed="Options"))
             else:
                 wrong = _check(options[key], value, key)
             if wrong is not None:
@@ -90,7 +88,7 @@ def refused_option(message: str) -> str:
         return ""
     key, (module, _, name) = found["key"], found["class"].rpartition(".")
     options = options_of(getattr(importlib.import_module(module), name))
-    return f"{name} has no option {key!r}.{suggest(key, options)}\n{listed(options, 'Options')}"
+    return unknown(f"{name} has no option", key, options, allowed="Options", apart=True)
 
 
 def merge_options(base: dict[str, Any], tree: Mapping[str, Any]) -> None:
@@ -245,10 +243,8 @@ def _find_class(base: type, path: str, place: str) -> type | Wrong:
     if same:
         paths = " and ".join(sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in same))
         return Wrong(place, f"{place}: {path!r} names several classes. Write one of {paths}.")
-    names = _names(base)
-    return Wrong(
-        place, f"{place}: there is no {base.__name__} {path!r}.{suggest(path, names)}\n{listed(names, base.__name__)}"
-    )
+    what = f"{place}: there is no {base.__name__}"
+    return Wrong(place, unknown(what, path, _names(base), allowed=base.__name__, apart=True))
 
 
 def _check_options(cls: type, value: Mapping[str, Any], place: str, *, what: str) -> Wrong | None:
@@ -259,7 +255,7 @@ def _check_options(cls: type, value: Mapping[str, Any], place: str, *, what: str
                 continue
             full = f"{place}.{key}"
             whose = place if what == place else f"{place}: {what}"
-            return Wrong(full, f"{whose} has no option {key!r}.{suggest(key, hints)}\n{listed(hints, 'Options')}")
+            return Wrong(full, unknown(f"{whose} has no option", key, hints, allowed="Options", apart=True))
         wrong = _check(hints[key], item, f"{place}.{key}")
         if wrong is not None:
             return wrong
@@ -267,8 +263,7 @@ def _check_options(cls: type, value: Mapping[str, Any], place: str, *, what: str
 
 
 def _wrong_choice(args: tuple[Any, ...], value: Any, place: str) -> Wrong:
-    allowed = [str(arg) for arg in args]
-    return Wrong(place, f"{place} is {value!r}.{suggest(str(value), allowed)} {listed(allowed, 'Allowed')}")
+    return Wrong(place, unknown(f"{place} is", value, args))
 
 
 def subclasses(base: type) -> list[type]:

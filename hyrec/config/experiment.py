@@ -24,9 +24,9 @@ from hyrec.callbacks.progress import RankingProgress
 from hyrec.callbacks.run_guard import RunGuard
 from hyrec.config.checkpoints import checkpoint_file, settle_checkpoint
 from hyrec.config.diagnose import merge_options, trainer_mistake
-from hyrec.config.explain import explain
 from hyrec.config.parser import COMMANDS, GROUPS, HyrecParser, ParseError, parser_of
-from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, held, tell_next
+from hyrec.config.refusal import refusal
+from hyrec.config.run_folder import SaveRunConfig, choose_run_folder, held
 from hyrec.config.sources import Sources, read_sources
 from hyrec.data.base import RankingData
 from hyrec.ensemble import Ensemble, with_weights
@@ -81,7 +81,7 @@ class Experiment:
         try:
             config = parser.parse_args(sources.args)
         except ParseError as error:
-            raise CommandError(explain(str(error), sources, parser)) from error
+            raise CommandError(refusal(str(error), sources, parser)) from error
         config.name = config.name or sources.run_name
         experiment = cls(command, sources, parser, config)
         experiment._take_checkpoint()
@@ -182,17 +182,18 @@ class Experiment:
             chosen = seed_everything(None if seed is True else seed, workers=True, verbose=False)
             self._config.seed_everything = chosen
 
-    def run(self) -> None:
-        """Run the command; ``fit`` ends with a test of the best checkpoint."""
+    def run(self) -> Trainer:
+        """Run the command, and return the trainer that did; ``fit`` ends with a test of the best checkpoint."""
         writes = self.command == "fit" and self._keeps_files
         with held(self.run_folder, self._config.ckpt_path) if writes else nullcontext():
-            self._run()
+            return self._run()
 
-    def _run(self) -> None:
+    def _run(self) -> Trainer:
         data = self.data()
         if isinstance(self._config.ckpt_path, list):
-            self.trainer().predict(self.ensemble(), datamodule=data, **self._method_arguments())
-            return
+            trainer = self.trainer()
+            trainer.predict(self.ensemble(), datamodule=data, **self._method_arguments())
+            return trainer
         model = self.model()
         if self.command == "fit" and self._config.warm_start and not self._config.ckpt_path:
             warm_start(model, read_checkpoint(self._config.warm_start))
@@ -202,7 +203,7 @@ class Experiment:
         getattr(trainer, self.command)(model, datamodule=data, **self._method_arguments())
         if self.command == "fit":
             self.test_best(trainer, model, data)
-            tell_next(self.run_folder, trainer)
+        return trainer
 
     def test_best(self, trainer: Trainer, model: Ranker, data: RankingData) -> None:
         """Test the best checkpoint of a trainer that has fitted, if there are test rows and it was not interrupted."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import yaml
@@ -92,18 +91,6 @@ def find_checkpoint(word: str, saved_run: Path | None) -> Path | None:
     """Return the file that ``best`` or ``last`` means for a saved run; None when there is none."""
     path = saved_run / "checkpoints" / f"{word}.ckpt" if saved_run else None
     return path if path is not None and path.is_file() else None
-
-
-def tell_next(folder: Path, trainer: Trainer) -> None:
-    """Print what a run that has ended left where, and what to do with it."""
-    best = find_checkpoint("best", folder)
-    if best is None or trainer.interrupted or not trainer.is_global_zero:
-        return
-    place = quote(str(folder))
-    held_files = [name for name in ("config.yaml", "metrics.csv") if (folder / name).is_file()]
-    print(f"\n{place} holds {', '.join(held_files)} and {best.relative_to(folder)}. Next:")
-    print(f"  hyrec predict --config {place}/config.yaml --ckpt_path best --data.predict FILES")
-    print(f"  hyrec importance {place}")
 
 
 class SaveRunConfig(Callback):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hyrec.batch import Jagged
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.nn.named import NamedModules
 from hyrec.schema import NUM_RESERVED_IDS, PADDING_ID, Schema
 
@@ -66,10 +66,8 @@ class EmbeddingOptions:
         """
         for table in self.dims:
             if table not in schema.table_sizes:
-                raise ValueError(
-                    f"embedding.dims names the table {table!r}, which the schema does not have."
-                    f"{suggest(table, schema.table_sizes)} Tables: {', '.join(schema.table_sizes)}."
-                )
+                why, known = ", which the schema does not have", schema.table_sizes
+                raise ValueError(unknown("embedding.dims names the table", table, known, why=why, allowed="Tables"))
         dropped = self.large_tables(schema) if self.over == "drop" else {}
         if not dropped:
             return schema

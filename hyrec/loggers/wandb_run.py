@@ -66,10 +66,10 @@ def start_run(
         os.makedirs(given["dir"], exist_ok=True)
     settings = wandb.Settings(init_timeout=init_seconds, finish_timeout=finish_seconds)
     if chosen not in ("offline", "dryrun", "disabled"):
-        problem = _unreachable(str(shared.base_url))
+        problem = unreachable(str(shared.base_url))
         if not problem:
             try:
-                with _no_questions():
+                with no_questions():
                     return wandb.init(mode="online", settings=settings, **given)
             except Exception as error:  # whatever W&B raises: logging must not decide whether a model is trained
                 problem = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -83,7 +83,7 @@ def start_run(
     return wandb.init(mode=kept, settings=settings, **given)
 
 
-def _unreachable(url: str) -> str:
+def unreachable(url: str) -> str:
     """Return why a server does not answer; empty when it does, with whatever status."""
     try:
         urllib.request.urlopen(url, timeout=PROBE_SECONDS).close()
@@ -97,7 +97,7 @@ def _unreachable(url: str) -> str:
 
 
 @contextmanager
-def _no_questions() -> Iterator[None]:
+def no_questions() -> Iterator[None]:
     """Let W&B see no terminal, on which it would ask for a key and wait."""
     before = sys.stdin
     with open(os.devnull) as nothing:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from hyrec.batch import RequestMap
 from hyrec.context import BuildContext
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.slots import Loss
 
 
@@ -44,9 +44,7 @@ class BCELoss(Loss):
         for option, given in (("task_weights", task_weights), ("positive_weights", positive_weights)):
             for task in given or {}:
                 if task not in tasks:
-                    raise ValueError(
-                        f"{option} names the task {task!r}.{suggest(task, tasks)} Tasks: {', '.join(tasks)}."
-                    )
+                    raise ValueError(unknown(f"{option} names the task", task, tasks, allowed="Tasks"))
         self.task_weights = task_weights or {}
         self.positive_weights = positive_weights or {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hyrec.messages import suggest, unknown
+from hyrec.messages import unknown
 from hyrec.slots import SLOTS, Component
 from hyrec.testing import rules_compute, rules_data, rules_form
 from hyrec.testing.rules import RULES, Rule, RuleResult, Subject, demand_subclass, examine
@@ -62,9 +62,8 @@ def check_component(
     chosen = list(known) if rules is None else list(rules)
     for name in chosen:
         if name not in known:
-            raise ValueError(
-                f"There is no rule {name!r} for the slot {cls.slot!r}.{suggest(name, known)} Rules: {', '.join(known)}."
-            )
+            why = f" for the slot {cls.slot!r}"
+            raise ValueError(unknown("There is no rule", name, known, why=why, allowed="Rules"))
     options = ", ".join(f"{key}={value!r}" for key, value in init_args.items())
     return examine(
         Subject(cls, init_args, setting or Setting()),

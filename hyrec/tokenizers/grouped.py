@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hyrec.context import BuildContext
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.nn.activations import activation_of
 from hyrec.nn.named import NamedModules
 from hyrec.nn.norms import token_norm_of
@@ -50,8 +50,7 @@ class GroupedTokens(Tokenizer):
         for group, count in counts.items():
             if group not in schema.group_names:
                 raise ValueError(
-                    f"tokens_per_group names the group {group!r}.{suggest(group, schema.group_names)} "
-                    f"Groups: {', '.join(schema.group_names)}."
+                    unknown("tokens_per_group names the group", group, schema.group_names, allowed="Groups")
                 )
             if count < 1:
                 raise ValueError(f"tokens_per_group gives {group!r} {count} tokens; a group has at least one.")

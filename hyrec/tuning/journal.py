@@ -54,7 +54,7 @@ class Trial:
 
 
 class Journal:
-    """Trials in a file of Optuna, which is replayed when a search goes on.
+    """Trials in a file of Optuna, which is replayed when a search is resumed.
 
     What a trial gets follows from the seed, its number and the trials before it alone: a search that was interrupted
     goes on as the undisturbed one would.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from hyrec.files import plain_value, write_text, yaml_line
+from hyrec.files import plain_value, write_csv, write_text, yaml_line
 from hyrec.plain_text import table
 from hyrec.tuning.journal import Trial
 from hyrec.tuning.sweep import Sweep
@@ -86,15 +84,13 @@ def write_results(trials: Sequence[Trial], sweep: Sweep, folder: Path) -> str | 
     None when no trial has finished.
     """
     names = [one.name for one in sweep.searched]
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["trial", "status", sweep.metric, "seconds", *names, "folder"])
+    rows: list[list[Any]] = [["trial", "status", sweep.metric, "seconds", *names, "folder"]]
     for trial in trials:
         value = "" if trial.value is None else trial.value
         given = [_text(trial.values[name]) for name in names]
         where = trial_folder(folder, trial).relative_to(folder)
-        writer.writerow([trial.number, trial.status, value, round(trial.seconds, 1), *given, where])
-    write_text(folder / TRIALS_FILE, lines.getvalue())
+        rows.append([trial.number, trial.status, value, round(trial.seconds, 1), *given, where])
+    write_csv(folder / TRIALS_FILE, rows)
     best = best_of(trials, sweep)
     if best is None:
         return None

@@ -1,4 +1,4 @@
-"""Runs a search: trials as child processes, several at once, so that it can be stopped and go on at any time."""
+"""Runs a search: trials as child processes, several at once, so that it can be stopped and resumed at any time."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class SearchRun:
         trials: How many; of a grid at most its points. Default: what was asked for before, or the file's ``run_cap``.
         jobs: Trials at once; each gets its share of the cores.
         out: Folder. Default: ``runs/tuning/<name>``.
-        resume: Whether to go on with the search that the folder holds.
-        seed: Of what is drawn. Default: that of the search that goes on, or 0.
+        resume: Whether to resume the search that the folder holds.
+        seed: Of what is drawn. Default: that of the search that is resumed, or 0.
     """
 
     file: str
@@ -57,7 +57,7 @@ class SearchRun:
 
     @property
     def command(self) -> str:
-        """The command that goes on with it."""
+        """The command that resumes it."""
         words = ["hyrec", "tune", self.file, "--out", str(self.folder), "--resume"]
         return shlex.join([*words, *(["--jobs", str(self.jobs)] if self.jobs > 1 else [])])
 

@@ -106,10 +106,21 @@ def test_the_python_page_trains_and_scores(work: Path) -> None:
 @pytest.mark.usefixtures("work")
 def test_the_commands_of_the_readme_are_right() -> None:
     stand_in_for_kuairand()
-    steps = steps_of(ROOT / "README.md")
+    steps = [step for step in steps_of(ROOT / "README.md") if step.kind == "bash"]
     assert len(steps) > 10
     for step in steps:
         parse(step)
+
+
+@pytest.mark.usefixtures("work")
+def test_the_python_of_the_readme_trains_and_scores_in_fifteen_lines() -> None:
+    (program,) = (step.line for step in steps_of(ROOT / "README.md") if step.kind == "python")
+    assert len(program.splitlines()) <= 15
+    assert main(["data", "simulate", "--out", "log", "--num_requests=400"]) == 0
+    names: Any = {}
+    exec(compile(program, "README.md", "exec"), names)
+    assert names["logits"]["click"].shape == (names["batch"].num_samples,)
+    assert names["scores"].num_rows == names["new"]["item_id"].list.len().sum()
 
 
 def follow(page: str, work: Path) -> dict[str, object]:
@@ -183,8 +194,8 @@ def parse(step: Step) -> None:
     parser = StrictParser(prog="hyrec")
     parser.actions("command", COMMANDS)
     options, more = parser.parse_known_args(arguments)
-    if getattr(options, "takes_more", False):
+    if options.takes_more:
         Experiment.parse(["fit", "--config", "pkg:hyrec/rankmixer.yaml", *more])
-    assert getattr(options, "takes_more", False) or not more, step.line
+    assert options.takes_more or not more, step.line
     if study := getattr(options, "study", ""):
         StudyRequest.read(study)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from page_commands import DOCS
 
-from hyrec.cli.explain import keys_of
+from hyrec.cli.key_reference import keys_of
 from hyrec.config.shipped import shipped_configs
 from hyrec.data.logs.recipe import Recipe
 from hyrec.plugins.catalogue import Catalogue

@@ -240,9 +240,9 @@ def test_a_server_that_is_lost_during_training_stops_nothing(
 
 def test_without_a_key_nobody_is_asked(tmp_path: Path, lost_server: tuple[str, threading.Event]):
     url, _ = lost_server
-    program = "from hyrec.loggers.wandb_run import start_run; start_run(project='p').log({'a': 1})"
+    command = [sys.executable, Path(__file__).parents[1] / "local_code" / "logged_run.py"]
     options = {"env": environment(tmp_path, {"WANDB_BASE_URL": url}), "cwd": tmp_path, "timeout": LIMIT}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, **options, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, **options, check=False)
     assert done.returncode == 0, done.stderr
     assert "No API key configured" in done.stderr
     assert len(offline_runs(tmp_path)) == 1

@@ -11,7 +11,7 @@ import polars as pl
 from hyrec.data.drafting.columns import REQUEST, Guess, words
 from hyrec.data.drafting.joins import Joined
 from hyrec.data.drafting.roles import Roles, Why
-from hyrec.data.drafting.time_split import Split
+from hyrec.data.drafting.time_split import DraftedSplit
 
 _LARGE = 1_000
 """Values from which rare ones share an id."""
@@ -30,7 +30,9 @@ class DraftedFeature:
     distinct: int
 
 
-def draft_features(roles: Roles, joined: list[Joined], split: Split) -> tuple[list[DraftedFeature], dict[str, Why]]:
+def draft_features(
+    roles: Roles, joined: list[Joined], split: DraftedSplit
+) -> tuple[list[DraftedFeature], dict[str, Why]]:
     """Return the features of an impression, the item first, and the columns that are left out."""
     features: list[DraftedFeature] = []
     left: dict[str, Why] = {}

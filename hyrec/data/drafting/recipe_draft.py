@@ -15,7 +15,7 @@ from hyrec.data.drafting.features import DraftedFeature, draft_features
 from hyrec.data.drafting.joins import Joined, join
 from hyrec.data.drafting.raw_table import RawTable, open_tables
 from hyrec.data.drafting.roles import Label, Roles, Why, find_roles
-from hyrec.data.drafting.time_split import Split, split_by_time, time_zone
+from hyrec.data.drafting.time_split import DraftedSplit, split_by_time, time_zone
 from hyrec.data.drafting.unread import unread_times
 from hyrec.data.logs.times import are_local
 from hyrec.files import yaml_line
@@ -103,7 +103,7 @@ def draft_tables(directory: Path, tables: list[RawTable], given: dict[str, list[
     )
 
 
-def _log_lines(roles: Roles, zone: str, why_zone: Why, split: Split) -> list[str]:
+def _log_lines(roles: Roles, zone: str, why_zone: Why, split: DraftedSplit) -> list[str]:
     lines = ["log:", line(1, "files", [roles.log.pattern])]
     lines += [line(1, key, value) for key, value in roles.log.named.items()]
     lines += [line(1, role, getattr(roles, role), roles.why[role]) for role in ("user", "item", "time")]
@@ -153,13 +153,15 @@ def _feature_lines(features: list[DraftedFeature], left: dict[str, Why], derived
     return lines + [f"  # {'' if why.sure else 'CHECK: '}left out: {name}: {why.text}" for name, why in left.items()]
 
 
-def _derived(roles: Roles, split: Split) -> list[str]:
+def _derived(roles: Roles, split: DraftedSplit) -> list[str]:
     """Return what the time tells: hours, and weekdays if those of the test rows can be among those that train."""
     hour = ["hour"] if roles.log.guesses[roles.time].kind == "time" else []
     return [*hour, "weekday"] if roles.is_clock and split.num_days > _WEEK else hour
 
 
-def _history_lines(roles: Roles, features: list[DraftedFeature], split: Split, joined: list[Joined]) -> list[str]:
+def _history_lines(
+    roles: Roles, features: list[DraftedFeature], split: DraftedSplit, joined: list[Joined]
+) -> list[str]:
     """Write counters by item and user and two sequences, refreshed so that they do not rank a group backwards."""
     (task, label), *_ = roles.labels.items()
     refresh = "day" if split.num_days >= 3 and roles.is_clock else "train"

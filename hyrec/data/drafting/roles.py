@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
+from hyrec.data.drafting.alone import auc_alone, is_there
 from hyrec.data.drafting.columns import (
     FRACTIONS,
     ITEM,
@@ -30,8 +30,8 @@ from hyrec.messages import listed, suggest
 
 _ORDER = frozenset(["order", "step", "sequence", "seq", "index", "turn"])
 _DATED = frozenset(["time", "timestamp", "date", "day", "dt", "ts", "at"])
-_TELLS, _MANY, _ROWS = 0.9, 50, 20
-"""AUC from which a column tells the label, values above which it is looked at in parts, and rows that each needs."""
+_TELLS = 0.9
+"""AUC from which a column tells the label."""
 _KEYS = 10
 """Users or items with several rows that it takes to say that these determine a column."""
 
@@ -322,35 +322,9 @@ def find_outcomes(
         elif words(name) & OUTCOME and name not in belongs:
             found[name] = Why("its name: what came of the impression")
         elif name != label.column:
-            is_there = _tells(_is_there(known[name]), positive)
-            tells = max(is_there, 0.0 if known[name].dtype.is_nested() else _tells(known[name], positive))
+            there = auc_alone(is_there(known[name]), positive)
+            tells = max(there, 0.0 if known[name].dtype.is_nested() else auc_alone(known[name], positive))
             if tells > _TELLS:
-                how = "whether it is there" if tells == is_there else "it"
+                how = "whether it is there" if tells == there else "it"
                 found[name] = Why(f"{how} tells the label (AUC {tells:.2f})", sure=False)
     return found
-
-
-def _is_there(values: pl.Series) -> pl.Series:
-    """Return whether each row holds anything, an empty list or text being nothing."""
-    if isinstance(values.dtype, pl.List):
-        return values.list.len().fill_null(0) > 0
-    return values.fill_null("") != "" if values.dtype == pl.String else values.is_not_null()
-
-
-def _tells(values: pl.Series, positive: np.ndarray) -> float:
-    """Return the AUC of a column's own rates by value, numbers in twenty parts of equal mass."""
-    most = min(_MANY, len(values) // _ROWS)
-    codes = (values.cast(pl.Int8) if values.dtype == pl.Boolean else values).rank("dense")
-    if codes.n_unique() > most:
-        codes = (values.cast(pl.Float64, strict=False).rank("average") * min(20, most) / len(values)).floor()
-    if most < 2 or codes.null_count() > values.null_count():  # few rows, or text of many values
-        return 0.5
-    by = (
-        pl.DataFrame({"code": codes, "p": positive.astype(np.int64)})
-        .group_by("code")
-        .agg(p=pl.col("p").sum(), n=pl.len())
-    )
-    by = by.sort(pl.col("p") / pl.col("n"))
-    p, n = by["p"].to_numpy(), (by["n"] - by["p"]).to_numpy()
-    pairs = float(p.sum() * n.sum())
-    return float((p * (np.cumsum(n) - n / 2)).sum() / pairs) if pairs else 0.5

@@ -20,7 +20,7 @@ _LAST_DAY, _FITS = 0.03, 0.95
 
 
 @dataclass(frozen=True)
-class Split:
+class DraftedSplit:
     """Where the log is parted, and what it then holds.
 
     Args:
@@ -58,7 +58,7 @@ def time_zone(roles: Roles) -> tuple[str, Why]:
     return zone, Why(f"{days[0]!r} has the days of this zone in {fits[best]:.1%} of the rows")
 
 
-def split_by_time(roles: Roles, zone: str) -> Split:
+def split_by_time(roles: Roles, zone: str) -> DraftedSplit:
     """Part the rows by time: the last day tests, the day before validates; 80/10/10 where days are few or small."""
     time = whole_times(roles.log.column(roles.time), roles.unit, "log.time")
     rows = pl.DataFrame([time.alias("time"), roles.log.ids(roles.user).alias("user")]).drop_nulls().sort("time")
@@ -83,7 +83,7 @@ def split_by_time(roles: Roles, zone: str) -> Split:
     if not roles.is_clock:
         why = f"80/10/10 by {roles.time!r}, which tells no days; if it counts each user's rows, long histories test"
     why = f"{why}; {known:.0%} of the test rows are by users of train"
-    return Split(bounds[0], bounds[1], sizes.height, known, later, Why(why, roles.is_clock))
+    return DraftedSplit(bounds[0], bounds[1], sizes.height, known, later, Why(why, roles.is_clock))
 
 
 def _quantiles(moments: Ints, name: str) -> list[int]:

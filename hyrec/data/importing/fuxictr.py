@@ -15,12 +15,12 @@ from hyrec.data.importing.imported import ImportedRows
 from hyrec.data.logs.columns import statistics
 from hyrec.data.logs.files import column_names, find_files
 from hyrec.data.logs.history import Ints
-from hyrec.data.logs.output import data_set_folder
+from hyrec.data.logs.output import data_set_folder, save_vocabularies
 from hyrec.data.logs.vocabulary import Vocabulary
 from hyrec.data.logs.writer import Store
 from hyrec.data.parquet.policy import DataError
 from hyrec.feature import Feature, Role
-from hyrec.messages import listed, suggest
+from hyrec.messages import unknown
 from hyrec.schema import Schema, SequenceSpec, Task
 
 _ROLES: dict[str, Role] = {"user": "user", "item": "item", "context": "context"}
@@ -48,9 +48,7 @@ def import_fuxictr(folder: Path, out: Path) -> ImportedRows:
         mapping = _Mapping(config, Store(working))
         schema = mapping.schema()
         mapping.rows.write(made, schema.fingerprint)
-        (made / "vocabulary").mkdir()
-        for table, vocabulary in mapping.vocabularies.items():
-            vocabulary.save(made / "vocabulary" / f"{table}.parquet")
+        save_vocabularies(made, mapping.vocabularies)
         sizes = ", ".join(f"{split} {mapping.rows.num_rows(split):,}" for split in config.files)
     notes = [f"Rows: {sizes}, as the files split them."]
     notes += [f"Named and not there: {', '.join(config.absent)}."] if config.absent else []
@@ -83,8 +81,7 @@ class _Mapping:
         self.used = {spec.name: (spec, source) for spec in config.columns if (source := self._source(spec))}
         for label in config.labels:
             if label not in self.names:
-                hint = suggest(label, self.names)
-                raise DataError(f"The training rows have no label {label!r}.{hint} {listed(self.names, 'Columns')}")
+                raise DataError(unknown("The training rows have no label", label, self.names, allowed="Columns"))
         self.rows = FuxiRows(config, {*config.labels, *(source for _, source in self.used.values())}, store)
         self.vocabularies = self._fit()
         self._add_columns()
@@ -135,10 +132,8 @@ class _Mapping:
         elif source not in self.names and preprocess:
             self.left_out.append((spec.name, f"made by {preprocess}, Python that is not run"))
         elif source not in self.names:
-            raise DataError(
-                f"{self.config.path} names the column {source!r}, which the training rows lack."
-                f"{suggest(source, self.names)} {listed(self.names, 'Columns')}"
-            )
+            why, what = ", which the training rows lack", f"{self.config.path} names the column"
+            raise DataError(unknown(what, source, self.names, why=why, allowed="Columns"))
         else:
             if preprocess and not copied:
                 self.notes.append(f"Raw values: {spec.name}, for preprocess: {preprocess} is Python that is not run.")

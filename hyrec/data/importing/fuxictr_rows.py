@@ -17,6 +17,7 @@ from hyrec.data.logs.files import FoundFiles, Source, open_files
 from hyrec.data.logs.history import Ints
 from hyrec.data.logs.vocabulary import Vocabulary, count_values
 from hyrec.data.logs.writer import ColumnReader, Store, column, write
+from hyrec.data.packing import to_offsets
 from hyrec.data.parquet.policy import DataError
 
 _PADDING = "0"
@@ -67,7 +68,7 @@ class FuxiRows:
         entries = self._texts(entries, spec)
         if self.config.is_encoded and entries.null_count():
             known = entries.is_not_null().to_numpy()
-            offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])[offsets]
+            offsets = to_offsets(known)[offsets]
             entries = entries.drop_nulls()
         return entries, offsets
 

@@ -13,14 +13,14 @@ from pyarrow import types
 
 from hyrec.data.importing.imported import ImportedRows
 from hyrec.data.importing.taac_schema import Domain, TaacSchema
+from hyrec.data.packing import Array
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
-from hyrec.data.parquet.chunk import Array
 from hyrec.data.parquet.file import guard
 from hyrec.data.parquet.policy import DataError
 from hyrec.data.parquet.source import find_files
 from hyrec.feature import NUM_RESERVED_IDS, Feature, Role, Transform
-from hyrec.messages import listed, suggest
+from hyrec.messages import unknown
 from hyrec.parquet import open_parquet
 from hyrec.schema import Schema, SequenceSpec, Task, TimeSplit
 
@@ -78,11 +78,9 @@ class _Mapping:
         self.left_out: list[tuple[str, str]] = []
         for column, what in ((_LABEL, "label"), (_TIME, "moment of the impression")):
             if column not in self.kinds:
-                hint = suggest(column, self.kinds)
-                raise DataError(
-                    f"{self.file} has no column {column!r}, the {what}.{hint} {listed(self.kinds, 'Columns')} "
-                    "Import the training rows; rows to score need no import, only --data.predict."
-                )
+                told = unknown(f"{self.file} has no column", column, self.kinds, why=f", the {what}", allowed="Columns")
+                remedy = "Import the training rows; rows to score need no import, only --data.predict."
+                raise DataError(f"{told} {remedy}")
         self.features: dict[str, Feature] = {}
         self._add_ids()
         self._add_numbers()

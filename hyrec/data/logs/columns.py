@@ -16,6 +16,7 @@ from hyrec.data.logs.recipe_parts import LOG, Column, RecipeError
 from hyrec.data.logs.rows import Rows, Values
 from hyrec.data.logs.times import SECONDS_A_DAY, check_unit, epochs, local_times
 from hyrec.data.moments import UNITS
+from hyrec.data.packing import to_offsets
 
 Signature: TypeAlias = tuple[str | tuple[str, ...] | tuple[float, ...], ...]
 
@@ -125,9 +126,8 @@ def _age_in_days(values: pl.Series, time: Ints, recipe: Recipe, where: str) -> p
 def flat(values: pl.Series) -> tuple[pl.Series, Ints]:
     """Return the entries of a list column and the ``(N + 1,)`` offsets; a null list is an empty one."""
     lengths = values.list.len().fill_null(0).to_numpy().astype(np.int64)
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
     entries = values.filter(pl.Series(lengths > 0)).explode()
-    return entries.cast(pl.Int64) if entries.dtype == pl.Null else entries, offsets
+    return entries.cast(pl.Int64) if entries.dtype == pl.Null else entries, to_offsets(lengths)
 
 
 def statistics(

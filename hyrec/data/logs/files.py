@@ -20,7 +20,7 @@ from hyrec.data.logs.ids import from_csv, id_values, like_built, one_form
 from hyrec.data.logs.recipe_parts import RecipeError
 from hyrec.data.nested import field_inside
 from hyrec.files import is_leftover
-from hyrec.messages import listed, suggest
+from hyrec.messages import listed, suggest, unknown
 
 _SEPARATORS = (",", "\t", ";", "|")
 _KEPT = "the built logs"
@@ -335,7 +335,7 @@ def _check_columns(path: Path, names: list[str], wanted: list[str], where: str, 
             raise RecipeError(f"{where}: {path.name} holds the column {column!r} twice; name or drop one of them.")
         if column in names:
             continue
-        problem = f"{where}: {path.name} has no column {column!r}.{suggest(column, names)} {listed(names, 'Columns')}"
+        problem = unknown(f"{where}: {path.name} has no column", column, names, allowed="Columns")
         if is_csv and not {*wanted} & {*names}:
             problem += (
                 f"\nThe first line of a CSV file names its columns: where there is none, {part}.columns does. Columns "

@@ -14,6 +14,7 @@ from hyrec.data.logs.recipe_parts import DAY, Refresh
 from hyrec.data.logs.report import is_positive
 from hyrec.data.logs.roles import Roles
 from hyrec.data.logs.rows import Mask
+from hyrec.data.packing import to_offsets
 from hyrec.messages import listed
 
 _BACKWARDS, _MATTERS, _SHOWN = 0.45, 0.01, 5
@@ -152,7 +153,7 @@ def ordered_pairs(segment: Positions, value: NDArray[np.float32], positive: Mask
     """
     order = np.lexsort((value, segment))
     segment, value, positive = segment[order], value[order], positive[order]
-    negatives = np.concatenate([np.zeros(1, np.int64), np.cumsum(~positive)])
+    negatives = to_offsets(~positive)
     of_segment, of_value = runs(segment), runs(segment, value)
     first, last = (np.repeat(ends, np.diff(np.append(of_segment[0], len(segment)))) for ends in of_segment)
     low, high = (np.repeat(ends, np.diff(np.append(of_value[0], len(segment)))) for ends in of_value)

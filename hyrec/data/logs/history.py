@@ -8,12 +8,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hyrec.data.packing import ranges, to_offsets
+
 Ints = NDArray[np.int64]
 Positions = NDArray[np.uint32]
 """Numbers of rows, events or keys: half the memory of other whole numbers."""
 RowNumbers: TypeAlias = NDArray[np.integer[Any]]
 """Numbers of rows, however wide."""
-_AT_ONCE = 1_000_000
+AT_ONCE = 1_000_000
+"""Rows that are worked on at once, so that memory stays small."""
 UNTIMED = np.iinfo(np.int64).min
 """Time of an event that is known to precede the log, but not when."""
 NEVER = np.iinfo(np.int64).max
@@ -64,7 +67,7 @@ class EventIndex:
 
 def slices(height: int) -> list[slice]:
     """Cut rows into parts that are worked on one after another, to save memory."""
-    return [slice(start, start + _AT_ONCE) for start in range(0, height, _AT_ONCE)]
+    return [slice(start, start + AT_ONCE) for start in range(0, height, AT_ONCE)]
 
 
 def most_recent(start: Positions, end: Positions, max_length: int) -> tuple[Ints, Ints]:
@@ -72,8 +75,7 @@ def most_recent(start: Positions, end: Positions, max_length: int) -> tuple[Ints
     last = end.astype(np.int64)
     first = np.maximum(start, last - max_length)
     lengths = last - first
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-    return np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths), offsets
+    return ranges(first, lengths), to_offsets(lengths)
 
 
 def key_codes(columns: list[pl.Series]) -> Positions:

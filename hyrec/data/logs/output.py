@@ -67,11 +67,16 @@ def data_set_folder(out: Path) -> Iterator[tuple[Path, Path]]:
 
 def save_fitted(folder: Path, recipe: Recipe, schema: Schema, vocabularies: Mapping[str, Vocabulary]) -> None:
     """Write what a build has fitted beside its rows: what later rows are encoded with."""
+    save_vocabularies(folder, vocabularies)
+    schema.save(folder / "schema.yaml")
+    recipe.save(folder / "recipe.yaml")
+
+
+def save_vocabularies(folder: Path, vocabularies: Mapping[str, Vocabulary]) -> None:
+    """Write the vocabulary of every embedding table."""
     (folder / "vocabulary").mkdir()
     for table, vocabulary in vocabularies.items():
         vocabulary.save(folder / "vocabulary" / f"{table}.parquet")
-    schema.save(folder / "schema.yaml")
-    recipe.save(folder / "recipe.yaml")
 
 
 def _move(made: Path, out: Path, aside: Path) -> None:

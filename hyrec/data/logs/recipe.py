@@ -27,7 +27,7 @@ from hyrec.data.logs.recipe_parts import (
     Table,
 )
 from hyrec.mappings import build_dataclass, plain_dataclass, read_as
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.schema import Task
 
 
@@ -218,8 +218,7 @@ def _validate_repeated(log: Log | EventLog, where: str) -> None:
 def _validate_column(recipe: Recipe, name: str, column: Column, where: str, *, may_be_outcome: bool) -> None:
     sources = [LOG, *recipe.tables]
     if column.source not in sources:
-        hint = suggest(column.source, sources)
-        raise RecipeError(f"{where}.source is {column.source!r}.{hint} Allowed: {', '.join(sources)}.")
+        raise RecipeError(unknown(f"{where}.source is", column.source, sources))
     validate_derived(column, where)
     if column.source == LOG and not may_be_outcome:
         for used in column.reads(name):
@@ -256,8 +255,7 @@ def _validate_counter(recipe: Recipe, name: str, counter: Counter) -> None:
     earlier = list(recipe.counters)[: list(recipe.counters).index(name)]
     if counter.backoff and counter.backoff not in earlier:
         raise RecipeError(
-            f"{where}.backoff is {counter.backoff!r}, which is no counter above it."
-            f"{suggest(counter.backoff, earlier)} Allowed: {', '.join(earlier) or 'none'}."
+            unknown(f"{where}.backoff is", counter.backoff, earlier, why=", which is no counter above it")
         )
 
 
@@ -277,7 +275,7 @@ def _validate_event_logs(recipe: Recipe) -> None:
     known = [LOG, *recipe.event_logs]
     for where, log in made.items():
         if log not in known:
-            raise RecipeError(f"{where}.log is {log!r}.{suggest(log, known)} Allowed: {', '.join(known)}.")
+            raise RecipeError(unknown(f"{where}.log is", log, known))
     for name, spec in recipe.event_logs.items():
         where = f"event_logs.{name}"
         if name not in made.values():
@@ -288,10 +286,8 @@ def _validate_event_logs(recipe: Recipe) -> None:
         named |= {key for counter in recipe.counters.values() if counter.log == name for key in counter.keys}
         for column in spec.names:
             if column not in named:
-                raise RecipeError(
-                    f"{where}.names has {column!r}, by which no table is joined and no counter of {name!r} counts."
-                    f"{suggest(column, named)} Allowed: {', '.join(sorted(named)) or 'none'}."
-                )
+                why = f", by which no table is joined and no counter of {name!r} counts"
+                raise RecipeError(unknown(f"{where}.names has", column, sorted(named), why=why))
 
 
 def _refuse_snapshot(recipe: Recipe, column: str, log: str, where: str) -> None:

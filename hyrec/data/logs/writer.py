@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hyrec.data.event_file import KEY as EVENTS
 from hyrec.data.logs.history import RowNumbers, most_recent
+from hyrec.data.packing import owners
 from hyrec.fingerprint import KEY
 from hyrec.parquet import parquet_writer
 
@@ -86,7 +87,7 @@ class SequenceColumns:
         def read(rows: RowNumbers) -> dict[str, pa.Array]:
             event, offsets = most_recent(starts[rows], ends[rows], self.max_length)
             if place is not None:
-                event = event[np.lexsort((place[event], np.repeat(np.arange(len(rows)), np.diff(offsets))))]
+                event = event[np.lexsort((place[event], owners(offsets)))]
             first, taken = pa.array(offsets, pa.int32()), pa.array(event)
             return {name: pa.ListArray.from_arrays(first, values.take(taken)) for name, values in events.items()}
 

@@ -16,7 +16,7 @@ from hyrec.data.nested import depth_of as depth_of
 from hyrec.data.nested import is_list as is_list
 from hyrec.data.nested import is_view as is_view
 from hyrec.data.nested import relist as relist
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 
 _UNITS = {**UNITS, "ns": 10**9}
 

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from hyrec.batch import Batch, Jagged, RequestMap, SequenceInput
+from hyrec.data.packing import Array, ranges, to_offsets
 from hyrec.data.parquet.policy import Handled
 
-Array: TypeAlias = npt.NDArray[Any]
 Key = tuple[str, str]
 """(field of the batch, name in it), as ``("features", "item_id")``; ``time``, ``group``, ... have no name."""
 
 EVENT_TIME = "@time"
 """Where the times of a sequence's events are kept among its features."""
-
-
-def ranges(starts: Array, lengths: Array) -> Array:
-    """Return ``start, start + 1, ...`` of every range, one after the other.
-
-    Example:
-        >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
-        [5, 6, 0, 1, 2]
-    """
-    before = np.cumsum(lengths) - lengths
-    index: Array = np.arange(int(lengths.sum()), dtype=np.int64) + np.repeat(starts - before, lengths)
-    return index
-
-
-def to_offsets(lengths: Array) -> Array:
-    """Return where each list starts when lists of these lengths are packed, and the end: ``(n + 1,)``."""
-    out = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=out[1:])
-    return out
 
 
 def entries(starts: Array, offsets: Array, newest_first: bool) -> Array | slice:

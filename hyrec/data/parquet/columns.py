@@ -11,7 +11,7 @@ from pyarrow import types
 
 from hyrec.data.parquet.arrow import depth_of, is_text, is_whole
 from hyrec.data.parquet.policy import DataError
-from hyrec.messages import listed, suggest
+from hyrec.messages import unknown
 from hyrec.schema import Feature, Schema, SequenceSpec
 
 Holds = Literal["id", "hashed id", "number", "time", "key", "any"]
@@ -125,10 +125,8 @@ def check_columns(fields: pa.Schema, columns: Iterable[Column], file: str, names
         if column.name not in fields.names:
             if column.optional:
                 continue
-            raise DataError(
-                f"{file} has no column {column.name!r}, which {column.use} reads."
-                f"{suggest(column.name, names)} {listed(names, 'Columns')}"
-            )
+            why = f", which {column.use} reads"
+            raise DataError(unknown(f"{file} has no column", column.name, names, why=why, allowed="Columns"))
         kind = fields.field(column.name).type
         depth, inner = depth_of(kind)
         if types.is_struct(inner):

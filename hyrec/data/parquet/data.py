@@ -13,17 +13,17 @@ from torch import Tensor
 
 from hyrec.batch import Batch
 from hyrec.data.base import RankingData, Split
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 from hyrec.data.parquet.days import Day, days_of, zone_of
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.epoch_order import Layout
 from hyrec.data.parquet.loader import BatchLoader, ParquetRows, finished_batches
-from hyrec.data.parquet.policy import DataError, Policies, PolicyCounts, counted_together
+from hyrec.data.parquet.policy import DataError, Handled, Policies, PolicyCounts, counted_together, with_skipped
 from hyrec.data.parquet.reader import IdReader, RowReader
 from hyrec.data.parquet.source import SplitIndex, find_files, index_split
 from hyrec.data.parquet.span import TimeSpan, span_of
 from hyrec.data.parquet.window import GIB, row_bytes, told_window
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.schema import Schema
 
 _ORDERED_ROWS = 8192
@@ -179,8 +179,7 @@ class ParquetData(RankingData):
         """
         if split not in self._indices:
             if split not in self.paths:
-                known = ", ".join(self.paths)
-                raise DataError(f"There is no split {split!r}.{suggest(split, self.paths)} Splits: {known}.")
+                raise DataError(unknown("There is no split", split, self.paths, allowed="Splits"))
             if not self.has(split):
                 given = [name for name in get_args(Split) if self.has(name)]
                 raise DataError(
@@ -286,7 +285,7 @@ class ParquetData(RankingData):
         for asked, known in ((columns or (), self.schema.features), (sequences, self.schema.sequences)):
             for name in asked:
                 if name not in known:
-                    raise DataError(f"The schema has no {name!r}.{suggest(name, known)} Known: {', '.join(known)}.")
+                    raise DataError(unknown("The schema has no", name, known, allowed="Known"))
         index = self.index(split)
         decoder = self._decoder(split, columns, sequences)
         reader = RowReader(index, decoder, threads=True)
@@ -302,14 +301,14 @@ class ParquetData(RankingData):
 
     def report(self) -> str:
         """Return what policies handled in the last pass over each split in this process."""
-        counted = self._with_skipped({split: counts.as_dict() for split, counts in self.counts.items()})
+        counted = with_skipped({split: counts.as_dict() for split, counts in self.counts.items()}, self._skipped())
         return "\n".join(
             f"{split}: {line}" for split, counts in counted.items() for line in counts.report().splitlines()
         )
 
     def teardown(self, stage: str) -> None:
         """Warn once, from rank zero, about all that policies handled in the last pass on all processes."""
-        total = self._with_skipped(counted_together(self.counts, self.world_size))
+        total = with_skipped(counted_together(self.counts, self.world_size), self._skipped())
         parted = {split: counts.parted() for split, counts in total.items()}
         for split, (ordinary, _) in parted.items():
             if ordinary:
@@ -320,15 +319,8 @@ class ParquetData(RankingData):
         for counts in self.counts.values():
             counts.reset()
 
-    def _with_skipped(self, handled: dict[str, dict[tuple[str, str], int]]) -> dict[str, PolicyCounts]:
-        """Add the files that were skipped to what was handled in rows, by split."""
-        total = {}
-        for split, counted in handled.items():
-            total[split] = PolicyCounts()
-            total[split].add(counted)
-            if split in self._indices:
-                total[split].add(self._indices[split].skipped)
-        return total
+    def _skipped(self) -> dict[str, dict[Handled, int]]:
+        return {split: index.skipped for split, index in self._indices.items()}
 
     def _decoder(
         self, split: Split, features: Sequence[str] | None = None, sequences: Sequence[str] | None = None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.policy import DataError
 from hyrec.data.parquet.source import SplitIndex, index_split, times_in

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from hyrec.data.event_file import EventFile, range_column
+from hyrec.data.packing import Array, ranges, to_offsets
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
-from hyrec.data.parquet.chunk import Array, Chunk, Key, Packed, entries, ranges, to_offsets
+from hyrec.data.parquet.chunk import Chunk, Key, Packed, entries
 from hyrec.data.parquet.columns import candidate_column, columns_of, columns_read
 from hyrec.data.parquet.event_decoder import EventDecoder, Histories, same, through
 from hyrec.data.parquet.policy import DataError, Policies

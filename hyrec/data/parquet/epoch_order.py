@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyrec.data.parquet.chunk import Array, to_offsets
+from hyrec.data.packing import Array, to_offsets
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from hyrec.data.event_file import EventFile
+from hyrec.data.packing import Array, ranges, to_offsets
 from hyrec.data.parquet.arrow import Lists
-from hyrec.data.parquet.chunk import EVENT_TIME, Array, Packed, entries, ranges, to_offsets
+from hyrec.data.parquet.chunk import EVENT_TIME, Packed, entries
 from hyrec.data.parquet.policy import Handled, Policies
 from hyrec.data.parquet.values import At, Origin, RowsOf, ValueDecoder
 from hyrec.schema import Schema, SequenceSpec

@@ -13,7 +13,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler, get_worker_info
 
 from hyrec.batch import Batch
-from hyrec.data.parquet.chunk import Array, Chunk
+from hyrec.data.packing import Array
+from hyrec.data.parquet.chunk import Chunk
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.epoch_order import EpochOrder, Layout
 from hyrec.data.parquet.parcel import pack, unpack

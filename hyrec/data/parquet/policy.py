@@ -136,3 +136,15 @@ def counted_together(counts: Mapping[str, PolicyCounts], world_size: int) -> dic
         for split, handled in theirs.items():
             totals[split].add(handled)
     return {split: of_split.as_dict() for split, of_split in totals.items()}
+
+
+def with_skipped(
+    handled: Mapping[str, Mapping[Handled, int]], skipped: Mapping[str, Mapping[Handled, int]]
+) -> dict[str, PolicyCounts]:
+    """Add the files that were skipped to what was handled in rows, by split."""
+    total = {}
+    for split, counted in handled.items():
+        total[split] = PolicyCounts()
+        total[split].add(dict(counted))
+        total[split].add(dict(skipped.get(split, {})))
+    return total

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from hyrec.data.packing import Array
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
-from hyrec.data.parquet.chunk import Array, Chunk
+from hyrec.data.parquet.chunk import Chunk
 from hyrec.data.parquet.columns import Column
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.file import READ_ROWS, DataFile

@@ -13,9 +13,9 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from hyrec.data.packing import Array, to_offsets
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
-from hyrec.data.parquet.chunk import Array, to_offsets
 from hyrec.data.parquet.columns import Column, check_columns
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.file import DataFile, Facts

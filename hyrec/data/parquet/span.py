@@ -11,7 +11,7 @@ import numpy as np
 
 from hyrec.data.base import Split
 from hyrec.data.moments import UNITS, parse_iso
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 from hyrec.data.parquet.policy import DataError
 from hyrec.schema import Schema
 

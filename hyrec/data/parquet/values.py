@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from hyrec.data.hashing import to_buckets
 from hyrec.data.moments import SINCE, UNITS, UNTIL, misfit
+from hyrec.data.packing import Array, ranges
 from hyrec.data.parquet import arrow
 from hyrec.data.parquet.arrow import Lists
-from hyrec.data.parquet.chunk import Array, ranges
 from hyrec.data.parquet.policy import DataError, Handled, Policies
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, PADDING_ID, Feature, Task
 

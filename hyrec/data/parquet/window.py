@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 from hyrec.data.parquet.columns import columns_of
 from hyrec.data.parquet.epoch_order import Layout
 from hyrec.schema import Feature, Schema

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 from hyrec.data.profiling.figures import binned
 from hyrec.data.profiling.rows import IdCounts, SplitRows
 from hyrec.schema import NUM_RESERVED_IDS, Feature

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hyrec.data.parquet.chunk import Array, Packed
+from hyrec.data.packing import Array, list_sums
+from hyrec.data.parquet.chunk import Packed
 from hyrec.data.profiling.rows import EventFacts, IdCounts, SplitRows
 from hyrec.schema import MISSING_ID, NUM_RESERVED_IDS, OOV_ID, Feature
 
@@ -103,8 +104,7 @@ def is_known(rows: SplitRows, name: str) -> Array:
 
 def has_entry(packed: Packed) -> Array:
     """Return which lists hold an entry that is not missing."""
-    running = np.concatenate([[0], np.cumsum(packed.arrays["ids"] != MISSING_ID)])
-    return np.asarray(running[packed.offsets[1:]] > running[packed.offsets[:-1]])
+    return np.asarray(list_sums(packed.arrays["ids"] != MISSING_ID, packed.offsets) > 0)
 
 
 def _ids(counts: IdCounts, lengths: Lengths | None) -> Values:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hyrec.data.logs.times import local_times
 from hyrec.data.moments import SINCE, UNTIL
-from hyrec.data.parquet.chunk import Array
+from hyrec.data.packing import Array
 from hyrec.data.parquet.policy import REASONS
 from hyrec.data.profiling.rows import SplitRows
 from hyrec.schema import Schema

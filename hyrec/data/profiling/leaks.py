@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hyrec.data.parquet.chunk import Array, Packed
+from hyrec.data.packing import Array, list_sums, owners
+from hyrec.data.parquet.chunk import Packed
 from hyrec.data.profiling.figures import binned, is_known
 from hyrec.data.profiling.findings import Finding
 from hyrec.data.profiling.rows import SplitRows
@@ -126,14 +127,12 @@ def _of_numbers(before: Array, after: Array, judge: _Judge) -> list[float]:
 
 
 def _of_lists(before: Packed, after: Packed, known: Array, judge: _Judge) -> float:
-    owner = np.repeat(np.arange(len(before.offsets) - 1), np.diff(before.offsets))
     base = float(judge.labels[judge.fit].mean())
     if not len(known):
         return 0.5
-    rates = judge.rates(np.searchsorted(known, before.arrays["ids"]), len(known), owner)
+    rates = judge.rates(np.searchsorted(known, before.arrays["ids"]), len(known), owners(before.offsets))
     lengths = np.diff(after.offsets)
-    running = np.concatenate([[0.0], np.cumsum(_of_known(after.arrays["ids"], known, rates, base))])
-    sums = running[after.offsets[1:]] - running[after.offsets[:-1]]
+    sums = list_sums(_of_known(after.arrays["ids"], known, rates, base), after.offsets)
     return judge.auc(np.where(lengths > 0, sums / np.maximum(lengths, 1), base))
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from hyrec.data.hashing import mix64
-from hyrec.data.parquet.chunk import EVENT_TIME, Array, Chunk, Packed, to_offsets
+from hyrec.data.packing import Array, list_sums, owners, to_offsets
+from hyrec.data.parquet.chunk import EVENT_TIME, Chunk, Packed
 from hyrec.data.parquet.decode import Decoder
 from hyrec.data.parquet.policy import Handled, Policies
 from hyrec.data.parquet.reader import RowReader
@@ -198,7 +199,7 @@ def _columns(chunk: Chunk, schema: Schema, sides: _Sides) -> dict[str, Any]:
     """Return what is kept of a chunk's samples, as arrays and lists by kind and name."""
     request: Array | None = None
     if chunk.candidates is not None:
-        request = np.repeat(np.arange(chunk.num_rows), np.diff(chunk.candidates))
+        request = owners(chunk.candidates)
 
     def spread(array: Array) -> Array:
         return array if request is None else array[request]
@@ -237,7 +238,7 @@ def _event_facts(packed: Packed, time: Array | None, of_item: tuple[Array, str] 
     filled, newest = lengths > 0, np.maximum(packed.offsets[1:] - 1, 0)
     if events is not None and time is not None:
         of_event = np.repeat(time, lengths)
-        owner = np.repeat(np.arange(len(lengths)), lengths)
+        owner = owners(packed.offsets)
         late = spread(np.bincount(owner[events > of_event], minlength=len(lengths)) > 0)
         same = spread(np.bincount(owner[events == of_event], minlength=len(lengths)) > 0)
     if of_item is not None:
@@ -273,9 +274,8 @@ def _list_hashes(packed: Packed) -> Array:
     """Hash each list by its length and what it holds, in whatever order."""
     sums = np.diff(packed.offsets).astype(np.uint64)
     for array in packed.arrays.values():
-        running = np.concatenate([[np.uint64(0)], np.cumsum(mix64(_bits(array)), dtype=np.uint64)])
         with np.errstate(over="ignore"):
-            sums = mix64(sums) + running[packed.offsets[1:]] - running[packed.offsets[:-1]]
+            sums = mix64(sums) + list_sums(mix64(_bits(array)), packed.offsets)
     return sums
 
 

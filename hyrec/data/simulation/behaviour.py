@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hyrec.data.packing import to_offsets
 from hyrec.data.simulation.attainable import Ints
 from hyrec.data.simulation.impressions import Events
 from hyrec.data.simulation.spec import CLICK_DAYS, DAY, START, SimulatorSpec
@@ -32,7 +33,7 @@ def searches(spec: SimulatorSpec, user: Ints, time: Ints, surface: Ints) -> tupl
     order = np.argsort(np.where(found, when[last], np.iinfo(np.int64).max), axis=1, kind="stable")
     ordered = np.take_along_axis(found, order, axis=1)
     last = np.take_along_axis(last, order, axis=1)[ordered]
-    offsets = np.concatenate([[0], np.cumsum(found.sum(1))])
+    offsets = to_offsets(found.sum(1))
     columns = {"time": when[last], "surface": owner[last] % spec.num_surfaces, "theme": theme[last]}
     return Events(columns, offsets[:-1], offsets[1:]), sought
 

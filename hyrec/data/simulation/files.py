@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hyrec.data.packing import to_offsets
 from hyrec.data.simulation.attainable import Floats, Ints, grouped_auc, log_loss, references
 from hyrec.data.simulation.impressions import chunks
 from hyrec.data.simulation.log import VERSION, Log, generate
@@ -149,7 +150,7 @@ def _table(log: Log, rows: slice) -> pa.Table:
     offsets, item = offsets - offsets[0], shown.item[samples]
     used = np.arange(items.tags.shape[1]) < items.num_tags[item][:, None]
     listed = np.arange(users.topics.shape[1]) < users.num_topics[user][:, None]
-    tag_offsets = _offsets(items.num_tags[item])
+    tag_offsets = to_offsets(items.num_tags[item])
     position = np.arange(len(item)) - np.repeat(offsets[:-1], np.diff(offsets))
     views = shown.events["views"]
     columns: dict[str, pa.Array] = {
@@ -158,7 +159,7 @@ def _table(log: Log, rows: slice) -> pa.Table:
         "user_id": _ids(user),
         "age_band": _ids(users.age[user]),
         "device": _ids(users.device[user]),
-        "topics": _lists(_offsets(users.num_topics[user]), _ids(users.topics[user][listed])),
+        "topics": _lists(to_offsets(users.num_topics[user]), _ids(users.topics[user][listed])),
         "spend_level": _numbers(users.spend[user]),
         "profile": _lists(np.arange(len(user) + 1) * users.profile.shape[1], _numbers(users.profile[user].ravel())),
         "num_views": _numbers((views.end - views.begin)[rows]),
@@ -182,10 +183,6 @@ def _table(log: Log, rows: slice) -> pa.Table:
         for side, values in events.items():
             columns[f"{prefix}_{side}"] = _lists(ends, _numbers(values) if values.dtype.kind == "f" else _ids(values))
     return pa.table(columns)
-
-
-def _offsets(lengths: Ints) -> Ints:
-    return np.concatenate([[0], np.cumsum(lengths)])
 
 
 def _ids(raw: Ints) -> pa.Array:

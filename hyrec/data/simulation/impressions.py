@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hyrec.data.packing import owners, ranges, to_offsets
 from hyrec.data.simulation.attainable import Ints
 
 CHUNK = 8192
@@ -30,14 +31,13 @@ class Events:
     def of(self, requests: slice) -> tuple[dict[str, np.ndarray], Ints]:
         """Return the events that the requests see, packed, and their offsets."""
         begin, lengths = self.begin[requests], (self.end - self.begin)[requests]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        index = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
-        return {name: column[index] for name, column in self.columns.items()}, offsets
+        index = ranges(begin, lengths)
+        return {name: column[index] for name, column in self.columns.items()}, to_offsets(lengths)
 
     def owned(self, requests: slice) -> tuple[dict[str, np.ndarray], Ints]:
         """Return the events that the requests see, packed, and each one's request, counted in the slice."""
         columns, offsets = self.of(requests)
-        return columns, np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        return columns, owners(offsets)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Impressions:
     @property
     def request_of(self) -> Ints:
         """Request of each sample, ``(B,)``."""
-        return np.repeat(np.arange(len(self.user)), np.diff(self.offsets))
+        return owners(self.offsets)
 
     @property
     def hour(self) -> Ints:

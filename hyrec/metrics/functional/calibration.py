@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.metrics.functional.rows import Ascending, check_values, exact_rows, in_blocks, refuse, segment_sum, selected
 
 Binning = Literal["equal_mass", "equal_width"]
@@ -109,8 +109,7 @@ def check_binning(num_bins: int, binning: str) -> None:
     if num_bins < 1:
         raise ValueError(f"num_bins must be at least 1, got {num_bins}.")
     if binning not in get_args(Binning):
-        allowed = ", ".join(get_args(Binning))
-        raise ValueError(f"binning is {binning!r}.{suggest(binning, get_args(Binning))} Allowed: {allowed}.")
+        raise ValueError(unknown("binning is", binning, get_args(Binning)))
 
 
 def calibration_bins(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hyrec.files import read_yaml
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.metrics import DEFAULT_METRICS, MetricFacts, RankingMetric, build_metrics, facts_of
 from hyrec.studies.analysis.places import inside
 from hyrec.studies.analysis.scores import Scores
@@ -111,10 +111,7 @@ class StudyResults:
     def check_metric(self, metric: str) -> None:
         """Raise ``StudyError`` for a metric that no finished cell reports."""
         if self.cells and metric not in self.metric_names:
-            raise StudyError(
-                f"No cell of {self.folder} reports {metric!r}.{suggest(metric, self.metric_names)} "
-                f"Metrics: {', '.join(self.metric_names)}."
-            )
+            raise StudyError(unknown(f"No cell of {self.folder} reports", metric, self.metric_names, allowed="Metrics"))
 
     def seeds_of(self, variant: str) -> tuple[int, ...]:
         """Return the seeds for which a variant finished, in the order of the study."""

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hyrec.messages import suggest
+from hyrec.messages import unknown
 from hyrec.metrics import MetricFacts
 from hyrec.studies.analysis.results import StudyResults
 from hyrec.studies.analysis.scores import Floats
@@ -199,7 +199,7 @@ def fit_scaling(results: StudyResults, metric: str, x: str) -> Scaling:
         StudyError: For an unknown cost or metric, or a metric without a better end.
     """
     if x not in SCALING_AXES:
-        raise StudyError(f"x is {x!r}.{suggest(x, SCALING_AXES)} Allowed: {', '.join(SCALING_AXES)}.")
+        raise StudyError(unknown("x is", x, SCALING_AXES))
     if not results.facts(metric).direction:
         raise StudyError(f"{metric} has no better end, so it has no scaling curve. AUC and log loss have one.")
     results.check_metric(metric)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow.parquet as pq
 
-from hyrec.messages import suggest, unknown
+from hyrec.messages import unknown
 from hyrec.metrics import AUC, RankingMetric, base_name
 from hyrec.parquet import read_parquet
 from hyrec.studies.analysis.results import StudyResults
@@ -147,7 +147,7 @@ def _read_column(results: StudyResults, column: str) -> tuple[npt.NDArray[np.int
     names = pq.read_schema(path).names
     known = [name for name in names if name not in ("row", "group")]
     if column not in known:
-        raise StudyError(f"{path} has no column {column!r}.{suggest(column, known)} Columns: {', '.join(known)}.")
+        raise StudyError(unknown(f"{path} has no column", column, known, allowed="Columns"))
     table = read_parquet(path, ["row", column]).sort_by("row")
     row, value = table.column("row").to_numpy(), table.column(column).to_numpy()
     return row.astype(np.int64), value.astype(np.float64)

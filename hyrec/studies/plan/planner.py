@@ -11,7 +11,7 @@ from typing import Any
 import hyrec
 from hyrec.config.shipped import load_mapping
 from hyrec.config.sources import nest
-from hyrec.messages import listed, suggest, unknown
+from hyrec.messages import listed, unknown
 from hyrec.metrics import DEFAULT_METRICS, RankingMetric, build_metrics, default_metrics, facts_of
 from hyrec.metrics.facts import LossFacts
 from hyrec.schema import Role, Schema
@@ -174,10 +174,8 @@ def counted_features(schema: Schema, user: str | None = None, item: str | None =
     for role, name in given.items():
         if name is not None and name not in ids:
             what = "is no feature" if name not in schema.features else f"has kind {schema.features[name].kind!r}"
-            raise StudyError(
-                f"slices.{role} is {name!r}, which {what}; an id feature is needed.{suggest(name, ids)} "
-                f"Id features: {', '.join(ids) or 'none'}."
-            )
+            why = f", which {what}; an id feature is needed"
+            raise StudyError(unknown(f"slices.{role} is", name, ids, why=why, allowed="Id features"))
         of_role = sorted(n for n, feature in ids.items() if feature.role == role)
         if name or of_role:
             found[role] = name or max(of_role, key=lambda n: ids[n].num_ids)

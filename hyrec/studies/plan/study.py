@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
-from hyrec.messages import suggest
+from hyrec.messages import suggest, unknown
 
 SCALING_AXES = ("dense_parameters", "sparse_parameters", "flops_per_sample")
 """What a scaling fit can have on its x axis."""
 MATCHABLE = ("flops", "dense_parameters")
 """What a variant can be made equal to the baseline in."""
+DEFAULT_METRICS = ("query_auc", "auc", "logloss")
+"""Test metrics of a study that names none."""
 _MAX_SEED = 2**32 - 1
 """The largest seed that NumPy and Lightning take."""
 
@@ -77,8 +79,7 @@ class Study:
     def __post_init__(self) -> None:
         if self.baseline not in self.families:
             raise StudyError(
-                f"The baseline {self.baseline!r} is no variant.{suggest(self.baseline, self.families)} "
-                f"Variants: {', '.join(self.families)}."
+                unknown("The baseline", self.baseline, self.families, why=" is no variant", allowed="Variants")
             )
         for seed in self.seeds:
             if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _MAX_SEED:
@@ -95,7 +96,7 @@ class Study:
         """Return the variant of a name; ``StudyError``, with the nearest one, when there is none."""
         known = {variant.name: variant for variant in self.variants}
         if name not in known:
-            raise StudyError(f"The study has no variant {name!r}.{suggest(name, known)} Variants: {', '.join(known)}.")
+            raise StudyError(unknown("The study has no variant", name, known, allowed="Variants"))
         return known[name]
 
     def baseline_of(self, variant: Variant) -> Variant:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hyrec.config.shipped import load_mapping
-from hyrec.messages import suggest
-from hyrec.studies.plan.study import MATCHABLE, SCALING_AXES, Study, StudyError, Variant
+from hyrec.messages import unknown
+from hyrec.studies.plan.study import DEFAULT_METRICS, MATCHABLE, SCALING_AXES, Study, StudyError, Variant
 
 RESERVED = {
     "seed_everything": "seeds of the study",
@@ -61,7 +61,7 @@ def read_study(content: Mapping[str, Any], *, default_name: str) -> Study:
         question=str(content.get("question", "")).strip(),
         configs=_strings(base.get("configs", []), "base.configs"),
         options=read_options(base.get("options", {}), "base.options"),
-        metrics=_metrics(content.get("metrics", ["query_auc", "auc", "logloss"])),
+        metrics=_metrics(content.get("metrics", list(DEFAULT_METRICS))),
         seeds=tuple(seeds),
         baseline=baseline,
         variants=tuple(
@@ -208,4 +208,4 @@ def _mapping(value: Any, place: str, keys: Sequence[str] = ()) -> Mapping[str, A
 def _known(keys: Iterable[str], known: Sequence[str], place: str, *, what: str = "key") -> None:
     for key in keys:
         if key not in known:
-            raise StudyError(f"{place} has no {what} {key!r}.{suggest(str(key), known)} Allowed: {', '.join(known)}.")
+            raise StudyError(unknown(f"{place} has no {what}", key, known))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from hyrec.plain_text import duration
-from hyrec.studies.plan.study import StudyError
+from hyrec.studies.plan.study import DEFAULT_METRICS, StudyError
 from hyrec.studies.run.cell import Cell, logged_test_metrics
 from hyrec.studies.run.child import Child
 from hyrec.studies.run.lock import CellLock, holder
@@ -58,7 +58,7 @@ def run_cells(
     *,
     jobs: int = 1,
     report: Callable[[str], object] = PRINT,
-    metrics: Sequence[str] = ("query_auc", "auc", "logloss"),
+    metrics: Sequence[str] = DEFAULT_METRICS,
     program: Sequence[str] = (sys.executable, "-m", "hyrec", "fit"),
     grace: float = 20.0,
 ) -> list[CellOutcome]:

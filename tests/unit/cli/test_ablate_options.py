@@ -1,8 +1,6 @@
 """Options of ``hyrec ablate``, and what it does with the parts of a study, which are tested elsewhere."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -14,6 +12,7 @@ from hyrec.studies.plan.study_file import read_study
 from hyrec.studies.report.tables import plan_as_text, total_seconds
 from hyrec.studies.run.cell import Cell, cells_of
 from hyrec.studies.run.runner import CellOutcome
+from tests.new_processes import heavy_packages_of
 
 DEBUG = "pkg:hyrec/ablations/debug.yaml"
 
@@ -389,10 +388,4 @@ def test_wandb_arguments_stay_out_of_the_plan(seen, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("arguments", [["ablate"], ["ablate", "run", "--help"], ["ablate", "run", "x.yaml", "--jbs=2"]])
 def test_help_and_mistakes_load_neither_torch_nor_lightning(arguments):
-    program = (
-        "import sys\nfrom hyrec.cli.main import main\n"
-        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
-        "print('HEAVY', sorted({'torch', 'lightning', 'jsonargparse'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
-    assert "HEAVY []" in done.stdout, done.stdout + done.stderr
+    assert not {"torch", "lightning", "jsonargparse"} & heavy_packages_of(*arguments)

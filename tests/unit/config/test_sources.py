@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from hyrec.config.sources import _without, read_sources
+from hyrec.config.sources import read_sources
 from hyrec.messages import CommandError
 from hyrec.schema import Schema, SchemaError
 from hyrec.testing.batches import tiny_schema
@@ -80,10 +80,17 @@ def test_changing_a_schema_needs_one(folder):
         read_sources(["--data", "ParquetData", "--schema.layout", "flat"])
 
 
-def test_cutting_keys_leaves_the_rest_as_it_is_written():
-    text = "# note\nlr: 1e-3\nschema:\n  a: 1\nname: x # why\nplugins: [p]\n"
-    assert _without(text, {"schema", "plugins"}) == "# note\nlr: 1e-3\nname: x # why\n"
-    assert yaml.safe_load(_without("{a: 1, schema: {b: 2}, c: 3}", {"schema"})) == {"a": 1, "c": 3}
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("# note\nlr: 1e-3\nschema: tiny.yaml\nname: x # why\nplugins: []\n", "# note\nlr: 1e-3\nname: x # why\n"),
+        ("{a: 1, schema: tiny.yaml, c: 3}", "{a: 1, c: 3}"),
+    ],
+)
+def test_a_config_without_its_schema_is_handed_on_as_it_is_written(text, rest, folder):
+    (folder / "m.yaml").write_text(text)
+    (config,) = [word for word in read_sources(["--config", "m.yaml"]).args if word.startswith("--config=")]
+    assert config == f"--config={rest}"
 
 
 def test_the_run_is_named_after_the_first_config_unless_it_says_so(folder):

@@ -119,7 +119,7 @@ def test_what_is_fitted_sees_the_logs_own_rows(tmp_path):
 def test_the_same_seed_draws_the_same_whatever_is_worked_on_at_once(tmp_path, monkeypatch):
     (tmp_path / "again").mkdir()
     first = built(tmp_path)[0]["train"]
-    monkeypatch.setattr(history, "_AT_ONCE", 7)
+    monkeypatch.setattr(history, "AT_ONCE", 7)
     assert built(tmp_path / "again")[0]["train"].equals(first)
     assert not built(tmp_path / "again", negatives={"count": 3, "seed": 6})[0]["train"]["item"].equals(first["item"])
 

@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,8 @@ from hyrec.tuning.results import BEST_FILE, TRIALS_FILE, as_text, write_results
 from hyrec.tuning.search import SearchRun, run_search
 from hyrec.tuning.space import Parameter
 from hyrec.tuning.sweep import Sweep
+from tests.new_processes import until
+from tests.search_runner import search_command
 
 STAND_IN = Path(__file__).with_name("stand_in_trial.py")
 PROGRAM = [sys.executable, "-S", str(STAND_IN)]
@@ -58,13 +58,6 @@ class Search:
 @pytest.fixture
 def search(tmp_path: Path) -> Search:
     return Search(tmp_path / "found")
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_a_trial_counts_its_best_validation(search):
@@ -199,14 +192,10 @@ def gate(tmp_path: Path) -> Path:
 
 
 def in_a_process(folder: Path, gate: Path) -> subprocess.Popen[str]:
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from pathlib import Path; from tests.unit.tuning.test_search import *\n"
-        f"run = SearchRun('small.yaml', sweep_of('--gate={gate}', method='bayes'), 4, out=Path({str(folder)!r}))\n"
-        "run_search(run, program=PROGRAM, grace=5.0)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
-    return subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    run = SearchRun("small.yaml", sweep_of(f"--gate={gate}", method="bayes"), 4, out=folder)
+    command = search_command(run, gate.with_name("search"), program=PROGRAM, grace=5.0)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -53,7 +53,7 @@ with (folder / "metrics.csv").open("w") as file:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
             if behaviour == "parent":
-                grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+                grandchild = subprocess.Popen(["sleep", "100"])
                 say("grandchild", grandchild=grandchild.pid)
             say("waits")
             time.sleep(100)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from hyrec.studies.run.lock import CellLock
 from hyrec.studies.run.progress import StudyProgress
 from hyrec.studies.run.record import CellRecord
 from hyrec.studies.run.runner import CellOutcome, StudyInterrupted, cell_variables, run_cells
+from tests.new_processes import until
 from tests.study_runner import runner_command
 
 STAND_IN = Path(__file__).with_name("stand_in_fit.py")
@@ -69,13 +70,6 @@ def record(cell: Cell) -> CellRecord:
     found = CellRecord.load(cell.folder)
     assert found is not None
     return found
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def is_alive(process: int) -> bool:

@@ -3,7 +3,7 @@
 import lightning as L
 import pytest
 
-from hyrec.config.run_folder import tell_next
+from hyrec.cli.run_command import tell_next
 
 
 @pytest.mark.parametrize(

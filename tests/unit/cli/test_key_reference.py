@@ -1,17 +1,16 @@
 """``hyrec data build --explain``: the reference of recipes and schemas."""
 
 import dataclasses
-import subprocess
-import sys
 
 import pytest
 import yaml
 
-from hyrec.cli.explain import explain, keys_of
+from hyrec.cli.key_reference import explain, keys_of
 from hyrec.cli.main import main
 from hyrec.data.logs.recipe import Recipe
 from hyrec.mappings import build_dataclass
 from hyrec.schema import Schema
+from tests.new_processes import heavy_packages_of
 
 KEYS = [*keys_of(Recipe, "", ""), *keys_of(Schema, "schema", "schema")]
 
@@ -83,8 +82,4 @@ def test_explaining_needs_no_other_option(capsys):
 
 
 def test_explaining_imports_no_torch():
-    command = [sys.executable, "-m", "tests.local_code.heavy_imports", "data", "build", "--explain"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    heavy = done.stdout.partition("HEAVY ")[2]
-    assert heavy
-    assert not {"torch", "lightning"} & set(yaml.safe_load(heavy))
+    assert not {"torch", "lightning"} & heavy_packages_of("data", "build", "--explain")

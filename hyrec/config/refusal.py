@@ -13,7 +13,7 @@ from hyrec.messages import listed
 from hyrec.plugins import discovery
 
 
-def explain(message: str, sources: Sources, parser: HyrecParser) -> str:
+def refusal(message: str, sources: Sources, parser: HyrecParser) -> str:
     """Turn what the parser refuses into the nearest right spelling.
 
     Args:
