@@ -25,12 +25,19 @@ def test_a_component_is_described_with_options_tensors_and_yaml():
     text = describe(CATALOGUE, "RankMixer")
     assert "paper   arXiv 2507.15551 3.2" in text
     assert "from    hyrec 0.1.0 (hyrec.mixers.rankmixer.RankMixer)" in text
-    assert "norm: Literal['pre', 'post', 'none'] = post\n      Where LayerNorm stands." in text
+    assert "norm: Literal['pre', 'post', 'both', 'none'] = post\n      Where LayerNorm stands." in text
     assert "forward(tokens: Tensor) -> Tensor" in text
     assert "tokens: ``(B, T, D)`` with D divisible by T" in text
     assert chosen_in(text) == {
         "class_path": "RankMixer",
-        "init_args": {"expansion": 4, "residual": "double", "norm": "post", "dropout": 0.0},
+        "init_args": {
+            "expansion": 4,
+            "residual": "double",
+            "norm": "post",
+            "mixing": "slices",
+            "weights": "own",
+            "dropout": 0.0,
+        },
     }
 
 
