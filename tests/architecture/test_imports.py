@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,10 +49,13 @@ def test_the_tree_is_where_the_tests_think_it_is() -> None:
     assert len(MODULES) > 40
 
 
-def test_import_contracts_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    program = pytest.importorskip("importlinter.cli", reason="import-linter is in the extra dev: pip install '.[dev]'")
-    monkeypatch.chdir(ROOT)
-    assert program.lint_imports(no_cache=True) == program.EXIT_STATUS_SUCCESS, capsys.readouterr().out
+def test_import_contracts_hold() -> None:
+    program = Path(sys.executable).with_name("lint-imports")
+    if not program.exists():
+        pytest.skip("import-linter is in the extra dev: pip install '.[dev]'")
+    # A process of its own: it silences the loggers of the one that it runs in.
+    result = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
 
 
 def test_the_import_contract_names_every_module() -> None:
